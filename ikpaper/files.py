@@ -1,0 +1,79 @@
+"""Files that are either whole or absent: write beside the target, then rename."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["atomic", "digest", "project_root", "write_json", "write_text"]
+
+
+def project_root() -> Path:
+    """Folder that holds `weights/` and `book/`: the checkout, or the working directory."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; rename it onto `path` only if all went well.
+
+    Whatever happens before the rename, a reader of `path` sees the old file or none.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    partial = target.parent / f".{os.getpid()}.partial.{target.name}"
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed processes left beside `target`."""
+    for leftover in target.parent.glob(f".*.partial.{target.name}"):
+        pid = leftover.name.split(".")[1]
+        if pid.isdigit() and not _alive(int(pid)):
+            leftover.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` to `path` in one step."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], data: Any) -> None:
+    """Write `data` as readable JSON to `path` in one step."""
+    write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+
+def digest(*parts: Any, files: Iterable[str | os.PathLike[str]] = ()) -> str:
+    """Hash of values (through JSON) and of the contents of files: a content key."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(json.dumps(part, sort_keys=True, default=str).encode())
+        sha.update(b"\0")
+    for file in sorted(Path(f) for f in files):
+        sha.update(file.name.encode())
+        sha.update(file.read_bytes())
+    return sha.hexdigest()[:24]

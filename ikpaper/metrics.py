@@ -1,0 +1,232 @@
+"""Scores of sample sets: MMD, re-simulation error, convex hull, distinct solutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+from torch import Tensor
+
+from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.sampler import check_positive
+
+if TYPE_CHECKING:
+    from ikpaper.arm import TensorLike
+
+__all__ = [
+    "KERNELS",
+    "distinct_solutions",
+    "effective_sample_size",
+    "hull_area",
+    "hull_perimeter",
+    "hull_points",
+    "mmd2",
+    "mmd2_floor",
+    "resimulation_error",
+    "resimulation_error_halved",
+]
+
+Kernel = Callable[[Tensor], Tensor]
+
+
+def _unsquared(distance: Tensor, h: float = 1.2) -> Tensor:
+    return h**2 / (h**2 + distance)
+
+
+def _squared(distance: Tensor, h: float = 1.2) -> Tensor:
+    return h**2 / (h**2 + distance**2)
+
+
+def _multi(distance: Tensor, bandwidths: tuple[float, ...] = (0.05, 0.2, 0.9)) -> Tensor:
+    return sum(_squared(distance, h) for h in bandwidths)  # type: ignore[return-value]
+
+
+#: Kernels by name, each a function of the Euclidean distance.
+#:
+#: - `paper`: h^2 / (h^2 + d), h = 1.2: the paper's, with the distance **not** squared.
+#: - `squared`: h^2 / (h^2 + d^2), h = 1.2: inverse multiquadratic, as in Ardizzone et al. (2018).
+#: - `multi-bandwidth`: sum of `squared` over h = 0.05, 0.2 and 0.9.
+KERNELS: Mapping[str, Kernel] = MappingProxyType(
+    {"paper": _unsquared, "squared": _squared, "multi-bandwidth": _multi}
+)
+
+
+def mmd2(
+    a: TensorLike,
+    b: TensorLike,
+    unbiased: bool = False,
+    *,
+    kernel: str | Kernel = "paper",
+) -> Tensor:
+    """Squared maximum mean discrepancy between two sample sets (Gretton et al., 2008).
+
+    The default is what the paper calls e_posterior for one target: its kernel, and the biased
+    V-statistic in which every sample also meets itself. The unbiased U-statistic leaves those
+    pairs out; it is zero on average for equal distributions and can be negative.
+
+    Args:
+        a: Samples, shape (n, d).
+        b: Samples, shape (m, d).
+        unbiased: U-statistic instead of V-statistic.
+        kernel: Name in `KERNELS`, or a function of the Euclidean distance.
+
+    Returns:
+        A scalar tensor, differentiable in `a` and `b`.
+
+    Raises:
+        ValueError: If the sets are not matrices of the same width, are empty, have fewer than
+            two samples with `unbiased`, or if the kernel is unknown.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(
+            "mmd2: expected two sample sets of shapes (n, d) and (m, d), "
+            f"got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    least = 2 if unbiased else 1
+    if min(len(a), len(b)) < least:
+        raise ValueError(
+            f"mmd2: expected at least {least} samples a set{' (unbiased)' if unbiased else ''}, "
+            f"got {len(a)} and {len(b)}"
+        )
+    if isinstance(kernel, str):
+        if kernel not in KERNELS:
+            raise ValueError(f"unknown kernel {kernel!r}; known: {', '.join(KERNELS)}")
+        kernel = KERNELS[kernel]
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    a, b = a.to(dtype), b.to(dtype)
+    # The matrix-product shortcut of cdist loses half of the digits of small distances.
+    gram = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
+    aa, bb, ab = kernel(gram(a, a)), kernel(gram(b, b)), kernel(gram(a, b))
+    if unbiased:
+        return _mean_off_diagonal(aa) + _mean_off_diagonal(bb) - 2 * ab.mean()
+    return aa.mean() + bb.mean() - 2 * ab.mean()
+
+
+def _mean_off_diagonal(gram: Tensor) -> Tensor:
+    n = len(gram)
+    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
+
+
+def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str = "paper") -> Tensor:
+    """What the V-statistic shows on average for n against m samples of one distribution.
+
+    (1/n + 1/m) (k(0) - E k(x, x')), with the expectation over independent pairs, estimated
+    from `samples` of that distribution, shape (N, d).
+    """
+    samples = as_tensor(samples)
+    gram = KERNELS[kernel](torch.cdist(samples, samples))
+    return (1 / n + 1 / m) * (gram.diagonal().mean() - _mean_off_diagonal(gram))
+
+
+def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:
+    """Re-simulation error E||f(theta) - tcp||^2, the slides' formula.
+
+    Args:
+        arm: The arm whose forward kinematics f is used.
+        theta: Joint angles, shape (n, dof), or (B, n, dof) for a batch of targets.
+        tcp: Targets, shape (2,), or (B, 2) for a batch.
+
+    Returns:
+        The mean over samples: a scalar, or shape (B,) for a batch, in squared units of length.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
+    """
+    theta, tcp = as_tensor(theta), as_tensor(tcp)
+    if theta.ndim != tcp.ndim + 1 or tcp.ndim not in (1, 2) or theta.shape[:-2] != tcp.shape[:-1]:
+        raise ValueError(
+            "resimulation_error: expected theta (n, dof) with tcp (2,), or (B, n, dof) with "
+            f"(B, 2); got {tuple(theta.shape)} and {tuple(tcp.shape)}"
+        )
+    error = arm.forward(theta) - tcp.unsqueeze(-2)
+    return error.square().sum(dim=-1).mean(dim=-1)
+
+
+def resimulation_error_halved(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:
+    """The authors' variant: mean over samples *and both coordinates*, half of the formula."""
+    return resimulation_error(arm, theta, tcp) / 2
+
+
+def hull_points(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> np.ndarray:
+    """The `percentile` % of `points` (n, 2) nearest to `tcp` (2,), and `tcp` itself as last row.
+
+    Raises:
+        ValueError: If shapes or percentile are off.
+    """
+    points = as_tensor(points).detach().cpu().double()
+    tcp = as_tensor(tcp).detach().cpu().double()
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or tcp.shape != (2,):
+        raise ValueError(
+            "hull: expected points (n, 2) with n >= 1 and a tcp (2,), "
+            f"got {tuple(points.shape)} and {tuple(tcp.shape)}"
+        )
+    if not 0 < percentile <= 100:
+        raise ValueError(f"hull: expected a percentile above 0, at most 100, got {percentile}")
+    distance = (points - tcp).norm(dim=1)
+    keep = max(1, round(len(points) * percentile / 100))
+    return torch.cat([points[distance.argsort(stable=True)[:keep]], tcp[None]]).numpy()
+
+
+def hull_area(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> float:
+    """Area of the convex hull of the re-simulated points nearest to the target (Figure 4).
+
+    Zero if the points have no extent in two directions. The paper prints the perimeter under
+    this name: see `hull_perimeter`.
+
+    Args:
+        points: Re-simulated TCPs, shape (n, 2).
+        tcp: Target, shape (2,); part of the hull.
+        percentile: Share of the points kept, nearest first, in percent.
+    """
+    hull = _hull(hull_points(points, tcp, percentile))
+    # For points in the plane SciPy's `volume` is the area and its `area` the perimeter.
+    return 0.0 if hull is None else float(hull.volume)
+
+
+def hull_perimeter(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> float:
+    """Perimeter of the hull of `hull_area`: the number that the paper prints as its area."""
+    kept = hull_points(points, tcp, percentile)
+    hull = _hull(kept)
+    if hull is not None:
+        return float(hull.area)
+    # Points on a line: there and back.
+    centred = kept - kept.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    return float(2 * np.ptp(centred @ axes[0]))
+
+
+def _hull(points: np.ndarray) -> ConvexHull | None:
+    if len(points) < 3:
+        return None
+    try:
+        return ConvexHull(points)
+    except QhullError:
+        return None
+
+
+def distinct_solutions(theta: TensorLike, tolerance: float = 1e-3) -> int:
+    """Number of different joint angle vectors in `theta` (n, dof).
+
+    Vectors within `tolerance` (radians, Euclidean) of each other count as one, transitively.
+    """
+    check_positive("tolerance", tolerance)
+    values = as_tensor(theta).detach().cpu().double().numpy()
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"distinct_solutions: expected theta (n, dof), got {values.shape}")
+    pairs = cKDTree(values).query_pairs(tolerance, output_type="ndarray")
+    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(values), len(values)))
+    return int(connected_components(links, directed=False)[0])
+
+
+def effective_sample_size(log_weights: Tensor) -> float:
+    """Kish's effective sample size (sum w)^2 / sum w^2 of importance weights given as logs."""
+    total = torch.logsumexp(log_weights, 0)
+    return float(torch.exp(2 * total - torch.logsumexp(2 * log_weights, 0)))

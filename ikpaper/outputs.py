@@ -1,0 +1,58 @@
+"""What a notebook leaves behind: figures, result files, tables and numbers for the text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ikpaper.files import atomic, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """Shows what a notebook computes and, if `folder` is given, saves it for the book.
+
+    Args:
+        folder: Where to save, with subfolders `figures`, `results` and `tables`. Empty: save
+            nothing, as when a notebook is run by hand.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = "") -> None:
+        self.folder = Path(folder) if str(folder) else None
+
+    def figure(self, figure: Figure, name: str = "") -> Any:
+        """The figure for display as the last value of a cell; saved as `figures/<name>.svg`."""
+        from IPython.display import SVG
+
+        from ikpaper.plots.style import to_svg
+
+        svg = to_svg(figure)
+        if self.folder and name:
+            write_text(self.folder / "figures" / f"{name}.svg", svg)
+        return SVG(svg)
+
+    def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Full-precision numbers, saved as `results/<name>.csv`."""
+        return self._csv(frame, Path("results") / f"{name}.csv")
+
+    def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """A table of formatted cells, saved as `tables/<name>.csv` for a csv-table directive."""
+        return self._csv(frame, Path("tables") / f"{name}.csv")
+
+    def number(self, key: str, value: float | str) -> None:
+        """Makes a number available to the text of the book's pages as a glue key."""
+        from myst_nb import glue
+
+        glue(key, value if isinstance(value, str) else float(value), display=False)
+
+    def _csv(self, frame: pd.DataFrame, relative: Path) -> pd.DataFrame:
+        if self.folder:
+            with atomic(self.folder / relative) as partial:
+                frame.to_csv(partial, index=False, lineterminator="\n")
+        return frame

@@ -1,0 +1,94 @@
+"""What all figures share: style, colours by sampler, and labels."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+__all__ = ["COLORS", "INK", "LABELS", "MUTED", "WIDTH", "new_figure", "style", "to_svg"]
+
+#: Width of a figure that fills the text column, in inches.
+WIDTH = 7.2
+
+INK = "#22303c"
+MUTED = "#8a97a3"
+
+#: One colour a sampler, the same in every figure; distinguishable with colour blindness
+#: (Okabe and Ito's palette).
+COLORS: Mapping[str, str] = MappingProxyType(
+    {
+        "cvae": "#0072b2",
+        "inn": "#d55e00",
+        "exact": "#009e73",
+        "rejection": "#56b4e9",
+        "prior": "#8a97a3",
+        "numerical": "#cc79a7",
+        "accent": "#e69f00",
+    }
+)
+
+#: How samplers are called in legends and tables.
+LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "cvae": "cVAE",
+        "inn": "INN",
+        "exact": "exact posterior",
+        "rejection": "rejection sampling",
+        "prior": "prior",
+        "numerical": "numerical solver",
+    }
+)
+
+_RC = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9.5,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    # Text as paths would multiply the size of every page; the same salt keeps files the same.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ikpaper",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib settings of the book, for the duration of a `with` block."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
+    """Figure outside pyplot's registry, so that nothing has to be closed. Size in inches."""
+    with style():
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as an SVG document without date, equal for equal figures."""
+    buffer = io.StringIO()
+    with style():
+        figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
+    return buffer.getvalue()

@@ -1,0 +1,113 @@
+"""Profiles: every number that decides how much is computed, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["PROFILES", "Profile", "get_profile"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much to train and to evaluate; results of different profiles never share a table.
+
+    Attributes:
+        name: Name shown beside every result.
+        samples: Size of the data set (joint angles with their TCP).
+        epochs: Passes over the training samples, by model name.
+        targets: Number N of test targets for e_posterior and e_resim.
+        posterior_samples: Samples M a target for e_posterior.
+        exact_targets: Number of test targets for the comparison with the exact posterior.
+        exact_samples: Samples a target for the comparison with the exact posterior.
+        figure_samples: Samples in the figures of one target (hull, arms).
+        batch: Batch size.
+        train_fraction: Share of the data set used for training.
+        sigma: Standard deviation of the prior over each joint angle, in radians.
+        eps: Tolerance of rejection sampling in the paper's protocol, in units of length.
+        seed: Seed of the data set, of its split and of the first training run.
+    """
+
+    name: str
+    samples: int
+    epochs: Mapping[str, int]
+    targets: int
+    posterior_samples: int
+    exact_targets: int
+    exact_samples: int
+    figure_samples: int = 1000
+    batch: int = 1000
+    train_fraction: float = 0.7
+    sigma: float = 0.2
+    eps: float = 0.05
+    seed: int = 42
+
+    @property
+    def training_samples(self) -> int:
+        """Size of the training split."""
+        return round(self.samples * self.train_fraction)
+
+    def epochs_for(self, model: str) -> int:
+        """Epochs of a model in this profile."""
+        if model not in self.epochs:
+            raise ValueError(
+                f"profile {self.name!r} trains {', '.join(self.epochs)}; it has no epochs "
+                f"for {model!r}"
+            )
+        return self.epochs[model]
+
+
+def _profile(name: str, *, epochs: dict[str, int], **numbers: int) -> Profile:
+    return Profile(name=name, epochs=MappingProxyType(epochs), **numbers)
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            _profile(
+                "smoke",
+                samples=2_000,
+                epochs={"cvae": 2, "inn": 1},
+                targets=4,
+                posterior_samples=50,
+                exact_targets=3,
+                exact_samples=100,
+                figure_samples=100,
+                batch=200,
+            ),
+            _profile(
+                "quick",
+                samples=100_000,
+                epochs={"cvae": 30, "inn": 6},
+                targets=200,
+                posterior_samples=100,
+                exact_targets=60,
+                exact_samples=1_000,
+            ),
+            _profile(
+                "paper",
+                samples=1_000_000,
+                epochs={"cvae": 60, "inn": 60},
+                targets=1_000,
+                posterior_samples=100,
+                exact_targets=200,
+                exact_samples=1_000,
+            ),
+        )
+    }
+)
+
+
+def get_profile(name: str | Profile) -> Profile:
+    """Profile by name (a Profile passes through).
+
+    Raises:
+        ValueError: If no profile has that name.
+    """
+    if isinstance(name, Profile):
+        return name
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
+    return PROFILES[name]
