@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ikpaper.files import atomic, write_text
+from ikpaper.files import atomic, project_root, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,21 @@ class Outputs:
     def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Full-precision numbers, saved as `results/<name>.csv`."""
         return self._csv(frame, Path("results") / f"{name}.csv")
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A result file of this run, or else the one in the book.
+
+        Raises:
+            FileNotFoundError: If no page has made it yet; the message names the command.
+        """
+        import pandas as pd
+
+        folders = [self.folder] if self.folder else []
+        for folder in [*folders, project_root() / "book"]:
+            path = folder / "results" / f"{name}.csv"
+            if path.exists():
+                return pd.read_csv(path)
+        raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: ikpaper report")
 
     def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """A table of formatted cells, saved as `tables/<name>.csv` for a csv-table directive."""

@@ -79,7 +79,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             ),
             _profile(
                 "quick",
-                samples=100_000,
+                samples=60_000,
                 epochs={"cvae": 30, "inn": 6},
                 targets=200,
                 posterior_samples=100,

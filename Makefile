@@ -1,0 +1,64 @@
+# The one task runner; every target sets itself up. Needs Python 3.11 or newer and make.
+PYTHON ?= python3
+PROFILE ?= quick
+BIN := .venv/bin
+
+.PHONY: help book pages html test lint format notebooks lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book       train, run the notebooks, build the HTML (PROFILE=$(PROFILE))"
+	@echo "make test       run the tests"
+	@echo "make html       build the HTML from the pages as they are"
+	@echo "make lint       style and types"
+	@echo "make notebooks  bring notebooks/*.ipynb in step with notebooks/*.py"
+	@echo "make lock       pin anew what pyproject.toml asks for"
+	@echo "make clean      remove the built HTML and caches"
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $$($(PYTHON) --version) is too old; set PYTHON to Python 3.11 or newer" >&2; exit 1; }
+	@echo "Setting up .venv from requirements.lock"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -e .
+	@touch $@
+
+pages: .venv/ready
+	@$(BIN)/ikpaper train --all --profile $(PROFILE)
+	@$(BIN)/ikpaper report --profile $(PROFILE)
+
+# Built from clean: Sphinx would keep numbers of pages that changed.
+html: .venv/ready
+	@rm -rf book/_build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build -q -W -n --keep-going book/
+	@echo "The book is in $(CURDIR)/book/_build/html/index.html"
+
+book: pages
+	@$(MAKE) --no-print-directory html
+
+test: .venv/ready
+	@$(BIN)/python -m pytest -q
+
+lint: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/ready
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+notebooks: .venv/ready
+	@$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
+
+lock:
+	@rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
+	@.venv/lock/bin/python -m pip install --quiet "torch==2.13.0" ".[book,search,dev]"
+	@{ echo "# Made by 'make lock' from pyproject.toml. torch is asked for by this exact version so that"; \
+	   echo "# no newer one comes in; on Linux see the README for its build without CUDA."; \
+	   .venv/lock/bin/python -m pip freeze --exclude ikpaper | sed 's/+cpu$$//'; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@rm -rf .venv/lock
+
+clean:
+	rm -rf book/_build .cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,136 @@
+"""Command line: `ikpaper train | evaluate | sample | report`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ikpaper.arm import PlanarArm
+from ikpaper.models import CATALOGUE
+from ikpaper.profiles import PROFILES, get_profile
+from ikpaper.training import TrainingRun, train_all
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status. Errors of the user are one line, not a trace."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    # So that a plain kill takes the same clean way out as Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return arguments.command(arguments) or 0
+    except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
+        print(f"ikpaper {arguments.verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nikpaper {arguments.verb}: interrupted; the same command continues", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ikpaper", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    train = verbs.add_parser("train", help="train models; what is trained already is kept")
+    _model_arguments(train, required=False)
+    train.add_argument("--all", action="store_true", help="every model for every arm of the paper")
+    train.add_argument("--fresh", action="store_true", help="train again from the start")
+    train.set_defaults(command=_train)
+
+    evaluate = verbs.add_parser("evaluate", help="score a trained model against ground truth")
+    _model_arguments(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+    sample = verbs.add_parser("sample", help="joint angles for one target, as CSV")
+    _model_arguments(sample, models=[*CATALOGUE, "exact"])
+    sample.add_argument("--tcp", type=float, nargs=2, required=True, metavar=("X", "Y"))
+    sample.add_argument("-n", type=int, default=10, help="samples (default 10)")
+    sample.set_defaults(command=_sample)
+
+    report = verbs.add_parser("report", help="run the notebooks and write the book's pages")
+    report.add_argument("--profile", default="quick", choices=list(PROFILES))
+    report.add_argument("--only", nargs="+", default=[], metavar="PAGE", help="only these pages")
+    report.add_argument("--fresh", action="store_true", help="run again what is up to date")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _model_arguments(
+    parser: argparse.ArgumentParser, *, required: bool = True, models: Sequence[str] = ()
+) -> None:
+    names = list(models or CATALOGUE)
+    parser.add_argument("--model", required=required, help=f"one of {', '.join(names)}")
+    which = parser.add_mutually_exclusive_group(required=required)
+    which.add_argument("--dof", type=int, help="one of the paper's arms")
+    which.add_argument("--lengths", type=float, nargs="+", help="link lengths of an arm of your own")
+    parser.add_argument("--profile", default="quick", help=f"one of {', '.join(PROFILES)}")
+    parser.add_argument("--seed", type=int, help="seed (default: the profile's, 42)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+
+
+def _arm(arguments: argparse.Namespace) -> PlanarArm:
+    return PlanarArm(arguments.lengths) if arguments.lengths else PlanarArm.paper(arguments.dof)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    settings: dict[str, Any] = {"profile": arguments.profile, "seed": arguments.seed}
+    if arguments.all:
+        runs = all_runs(arguments.profile, arguments.seed)
+    elif arguments.model is None or (arguments.dof is None and not arguments.lengths):
+        raise ValueError("expected --all, or --model with --dof or --lengths")
+    else:
+        runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
+    train_all(runs, device=arguments.device, fresh=arguments.fresh)
+
+
+def all_runs(profile: str, seed: int | None = None) -> list[TrainingRun]:
+    """Every model that the profile trains, for every arm of the paper; quick ones first."""
+    return [
+        TrainingRun.of(name, dof, profile=profile, seed=seed)
+        for name in get_profile(profile).epochs
+        for dof in PlanarArm.PAPER_DOF
+    ]
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from ikpaper.evaluation import Benchmark
+    from ikpaper.weights import load
+
+    arm, profile = _arm(arguments), get_profile(arguments.profile)
+    seed = profile.seed if arguments.seed is None else arguments.seed
+    model = load(arguments.model, arm=arm, profile=profile, seed=seed)
+    print(Benchmark(arm, profile).score(arguments.model, model).to_string(index=False))
+
+
+def _sample(arguments: argparse.Namespace) -> None:
+    from ikpaper.posterior import ExactPosterior
+    from ikpaper.weights import load
+
+    arm, profile = _arm(arguments), get_profile(arguments.profile)
+    seed = profile.seed if arguments.seed is None else arguments.seed
+    if arguments.model == "exact":
+        sampler: Any = ExactPosterior(arm, profile.sigma)
+    else:
+        sampler = load(arguments.model, arm=arm, profile=profile, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    theta = sampler.sample(arguments.tcp, arguments.n, generator=generator)
+    print(",".join(f"theta_{j}" for j in range(1, arm.dof + 1)))
+    for row in theta.tolist():
+        print(",".join(f"{angle:.9g}" for angle in row))
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from ikpaper.report import build_pages
+
+    return build_pages(arguments.profile, only=arguments.only, fresh=arguments.fresh)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

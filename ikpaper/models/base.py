@@ -1,0 +1,133 @@
+"""What both of the paper's networks share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ikpaper.arm import PlanarArm
+from ikpaper.paper import Table
+from ikpaper.sampler import PosteriorSampler, check_count, check_positive
+
+__all__ = ["ModelConfig", "NetworkSampler", "randn", "table_row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Hyperparameters that every model has; each model's own config adds to them.
+
+    Attributes:
+        lengths: Link lengths of the arm that the model answers for.
+        neurons: Width of the hidden layers.
+        learning_rate: Adam's learning rate at the start.
+        weight_decay: Adam's L2 penalty.
+        adam_eps: Adam's epsilon.
+        grad_clamp: Bound on each element of the gradient, if any.
+    """
+
+    lengths: tuple[float, ...]
+    neurons: int
+    learning_rate: float
+    weight_decay: float
+    adam_eps: float = 1e-8
+    grad_clamp: float | None = None
+
+    def __post_init__(self) -> None:
+        check_count("neurons", self.neurons)
+        check_positive("learning_rate", self.learning_rate)
+        if len(self.lengths) < 3:
+            raise ValueError(
+                f"dof: expected at least 3 (the latent has dof - 2 entries), got {len(self.lengths)}"
+            )
+
+    @property
+    def dof(self) -> int:
+        """Number of joints."""
+        return len(self.lengths)
+
+    @property
+    def latent(self) -> int:
+        """Size of the latent z: dof - 2, what remains of theta once the TCP is known."""
+        return self.dof - 2
+
+
+class NetworkSampler(nn.Module, PosteriorSampler):
+    """Base of the learned samplers: a torch module with a config, a loss and the sampler contract.
+
+    Attributes:
+        name: Name in the catalogue.
+        config_type: The model's config dataclass.
+    """
+
+    name: ClassVar[str]
+    config_type: ClassVar[type[ModelConfig]]
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.arm = PlanarArm(config.lengths)
+
+    @classmethod
+    @abstractmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> ModelConfig:
+        """The paper's hyperparameters for an arm, with `changes` applied."""
+
+    @abstractmethod
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Named terms whose sum is the training loss of a batch.
+
+        Args:
+            theta: Joint angles, shape (batch, dof).
+            tcp: Their TCPs, shape (batch, 2).
+            progress: Epochs done as a share of all epochs, from 0 to 1.
+            generator: Source of randomness, on the model's device.
+        """
+
+    @abstractmethod
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Joint angles (batch, dof) for latents (batch, dof - 2) and targets (batch, 2)."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return next(self.parameters()).device
+
+    @torch.no_grad()
+    def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
+        dtype = next(p.dtype for p in self.parameters() if p.is_floating_point())
+        z = randn((len(tcp) * n, self.config.latent), generator, self.device, dtype)
+        targets = tcp.to(self.device, dtype).repeat_interleave(n, dim=0)
+        rows = 1 << 16
+        parts = [
+            self.decode(z[i : i + rows], targets[i : i + rows]) for i in range(0, len(z), rows)
+        ]
+        return torch.cat(parts).reshape(len(tcp), n, self.arm.dof)
+
+
+def randn(
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Normal noise on `device`, drawn where the generator lives."""
+    source = generator.device if generator is not None else device
+    return torch.randn(shape, generator=generator, device=source, dtype=dtype).to(device)
+
+
+def table_row(table: Table, arm: PlanarArm) -> dict[str, Any]:
+    """Hyperparameters of a table for an arm: those of the nearest DoF, the larger of two."""
+    row = table[min(table, key=lambda dof: (abs(dof - arm.dof), -dof))]
+    settings = {name: value for name, value in row.items() if name != "trainable_parameters"}
+    return {"lengths": arm.lengths, **settings}

@@ -1,0 +1,93 @@
+"""Conditional variational autoencoder (Sohn et al., 2015), as the paper configures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ikpaper.arm import PlanarArm, wrap
+from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
+from ikpaper.paper import CVAE_TABLE
+from ikpaper.sampler import check_count
+
+__all__ = ["CVAE", "CVAEConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CVAEConfig(ModelConfig):
+    """Hyperparameters of the cVAE (Table III).
+
+    Attributes:
+        hidden_layers: Hidden layers of the encoder, and as many of the decoder.
+        kl_weight: Weight of the KL term against the squared reconstruction error.
+    """
+
+    hidden_layers: int
+    kl_weight: float = 0.0067
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("hidden_layers", self.hidden_layers)
+
+
+class CVAE(NetworkSampler):
+    """Encoder (theta, tcp) -> q(z | theta, tcp); decoder (z, tcp) -> theta.
+
+    Both are ReLU networks with `hidden_layers` layers of `neurons`. To sample, z ~ N(0, 1) goes
+    through the decoder alone.
+    """
+
+    name = "cvae"
+    config_type = CVAEConfig
+    config: CVAEConfig
+
+    def __init__(self, config: CVAEConfig) -> None:
+        super().__init__(config)
+        self.encoder = _relu_network(config.dof + 2, config)
+        self.mean = nn.Linear(config.neurons, config.latent)
+        self.log_variance = nn.Linear(config.neurons, config.latent)
+        self.decoder = nn.Sequential(
+            *_relu_network(config.latent + 2, config), nn.Linear(config.neurons, config.dof)
+        )
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> CVAEConfig:
+        """Table III's row for the arm; for other DoF the row of the nearest DoF, larger first."""
+        return CVAEConfig(**{**table_row(CVAE_TABLE, arm), **changes})
+
+    def encode(self, theta: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z | theta, tcp), each of shape (batch, dof - 2)."""
+        hidden = self.encoder(torch.cat([theta, tcp], dim=1))
+        return self.mean(hidden), self.log_variance(hidden)
+
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Joint angles for latents and targets."""
+        return self.decoder(torch.cat([z, tcp], dim=1))
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Negative evidence lower bound, summed over the batch ("Loss for cVAE" slide).
+
+        Terms: `reconstruction`, the squared error of the wrapped angle differences; `kl`,
+        KL(q(z | theta, tcp) || N(0, 1)) times its weight.
+        """
+        mean, log_variance = self.encode(theta, tcp)
+        noise = randn(tuple(mean.shape), generator, theta.device, mean.dtype)
+        decoded = self.decode(mean + noise * torch.exp(0.5 * log_variance), tcp)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+        return {
+            "reconstruction": wrap(decoded - theta).square().sum(),
+            "kl": self.config.kl_weight * kl,
+        }
+
+
+def _relu_network(inputs: int, config: CVAEConfig) -> nn.Sequential:
+    sizes = [inputs] + [config.neurons] * config.hidden_layers
+    layers: list[nn.Module] = []
+    for size, next_size in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(size, next_size), nn.ReLU()]
+    return nn.Sequential(*layers)

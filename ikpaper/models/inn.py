@@ -1,0 +1,164 @@
+"""Invertible neural network (Ardizzone et al., 2018), as the paper configures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from FrEIA.framework import SequenceINN
+from FrEIA.modules import PermuteRandom, RNVPCouplingBlock
+from torch import Generator, Tensor, nn
+
+from ikpaper.arm import PlanarArm, wrap
+from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
+from ikpaper.paper import INN_TABLE
+from ikpaper.sampler import check_count
+
+__all__ = ["INN", "INNConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class INNConfig(ModelConfig):
+    """Hyperparameters of the INN (Table IV) and the constants of its loss.
+
+    Attributes:
+        subnet_layers: Linear layers of a subnet, first and last included.
+        coupling_layers: Number of coupling blocks.
+        clamp: Soft clamp of the log scales (arctangent).
+        negative_slope: Slope of the LeakyReLUs in the subnets.
+        activate_last: Whether a LeakyReLU follows also the last layer of a subnet. The slides do
+            not mention it; without it the inverse pass overflows within a dozen steps.
+        permutation_seed: Seed of the fixed permutations between blocks.
+        weight_y: Weight of L_y.
+        weight_x: Weight of L_x.
+        weight_mmd: Weight of L_z and of L_p(x).
+        noise: Scale of the noise added to theta, tcp and z in each step.
+        kernel_width: h of the MMD kernel.
+        ramp: Base of the ramp of L_p(x).
+    """
+
+    subnet_layers: int
+    coupling_layers: int
+    clamp: float = 5.0
+    negative_slope: float = 0.01
+    activate_last: bool = True
+    permutation_seed: int = 0
+    weight_y: float = 0.01
+    weight_x: float = 0.1
+    weight_mmd: float = 1000.0
+    noise: float = 1e-3
+    kernel_width: float = 1.2
+    ramp: float = 0.002
+    adam_eps: float = 1e-6
+    grad_clamp: float | None = 15.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("subnet_layers", self.subnet_layers, 2)
+        check_count("coupling_layers", self.coupling_layers)
+
+
+class INN(NetworkSampler):
+    """Bijection theta <-> (z, tcp) of affine coupling blocks with fixed permutations between.
+
+    The blocks are FrEIA's `RNVPCouplingBlock` in a `SequenceINN`, four subnets each. Forwards,
+    the network predicts the TCP and the latent that is lost; backwards, z ~ N(0, 1) and a target
+    give joint angles. There is no padding: z has dof - 2 entries.
+    """
+
+    name = "inn"
+    config_type = INNConfig
+    config: INNConfig
+
+    def __init__(self, config: INNConfig) -> None:
+        super().__init__(config)
+        self.blocks = SequenceINN(config.dof)
+        # FrEIA's permutation reseeds numpy's global generator; leave it as it was.
+        state = np.random.get_state()
+        try:
+            for i in range(config.coupling_layers):
+                if i:
+                    self.blocks.append(PermuteRandom, seed=config.permutation_seed + i)
+                self.blocks.append(
+                    RNVPCouplingBlock, subnet_constructor=self._subnet, clamp=config.clamp
+                )
+        finally:
+            np.random.set_state(state)
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> INNConfig:
+        """Table IV's row for the arm; for other DoF the row of the nearest DoF, larger first.
+
+        From 10 DoF on the MMD terms weigh 100 instead of 1000, as the authors set it for 10.
+        """
+        own = {"weight_mmd": 100.0} if arm.dof >= 10 else {}
+        return INNConfig(**{**table_row(INN_TABLE, arm), **own, **changes})
+
+    def _subnet(self, inputs: int, outputs: int) -> nn.Sequential:
+        config = self.config
+        sizes = [inputs] + [config.neurons] * (config.subnet_layers - 1) + [outputs]
+        layers: list[nn.Module] = []
+        for size, next_size in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(size, next_size), nn.LeakyReLU(config.negative_slope)]
+        return nn.Sequential(*(layers if config.activate_last else layers[:-1]))
+
+    def encode(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Forward pass: z (batch, dof - 2), tcp (batch, 2) and log |det d(z, tcp)/d theta|."""
+        output, log_det = self.blocks(theta)
+        return output[:, :-2], output[:, -2:], log_det
+
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Inverse pass: joint angles for latents and targets."""
+        return self.invert(z, tcp)[0]
+
+    def invert(self, z: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
+        """Inverse pass: theta (batch, dof) and log |det d theta/d(z, tcp)|."""
+        return self.blocks(torch.cat([z, tcp], dim=1), rev=True)
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Forward and inverse losses of one batch ("Loss for INN" slide), each with its weight.
+
+        Terms: `L_y`, squared error of the predicted TCP; `L_z`, MMD between (z, tcp) predicted
+        and (N(0, 1), tcp); `L_x`, squared error of the wrapped angles of the inverse pass on the
+        predicted z plus noise and the true tcp; `L_p(x)`, MMD between the inverse pass on
+        z ~ N(0, 1) and theta, ramped up over the epochs.
+        """
+        config = self.config
+
+        def noise(like: Tensor, scale: float = 1.0) -> Tensor:
+            return scale * randn(tuple(like.shape), generator, like.device, like.dtype)
+
+        theta = theta + noise(theta, config.noise)
+        tcp = tcp + noise(tcp, config.noise)
+        z, predicted, _ = self.encode(theta)
+
+        # L_z shapes z alone: the TCP has its own supervised term.
+        joint = torch.cat([z, predicted.detach()], dim=1)
+        wanted = torch.cat([noise(z), tcp], dim=1)
+
+        # Both inverse passes as one batch.
+        latents = torch.cat([z + noise(z, config.noise), noise(z)])
+        cycled, generated = self.decode(latents, torch.cat([tcp, tcp])).chunk(2)
+        return {
+            "L_y": config.weight_y * (predicted - tcp).square().sum(),
+            "L_z": config.weight_mmd * self._mmd2(joint, wanted),
+            "L_x": config.weight_x * wrap(cycled - theta).square().sum(),
+            "L_p(x)": self.ramp(progress) * config.weight_mmd * self._mmd2(generated, theta),
+        }
+
+    def ramp(self, progress: float) -> float:
+        """Weight of L_p(x) between 0 and 1: min(1, 2 ramp^(1 - progress))."""
+        return min(1.0, 2.0 * self.config.ramp ** (1.0 - progress))
+
+    def _mmd2(self, a: Tensor, b: Tensor) -> Tensor:
+        """V-statistic with the paper's kernel, as `metrics.mmd2`, at the speed training needs."""
+        h2 = self.config.kernel_width**2
+
+        def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
+            return (h2 / (h2 + torch.cdist(x, y))).mean()
+
+        return mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b)

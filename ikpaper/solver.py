@@ -1,0 +1,70 @@
+"""The classical baseline: a numerical solver started from random configurations."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+from torch import Generator, Tensor
+
+from ikpaper.arm import PlanarArm, wrap
+from ikpaper.posterior import Prior, Sigma
+from ikpaper.sampler import PosteriorSampler, check_count, check_positive
+
+__all__ = ["NumericalSolver"]
+
+
+class NumericalSolver(PosteriorSampler):
+    """Levenberg-Marquardt (SciPy's trust-region least squares) from starts drawn from the prior.
+
+    It returns configurations that reach the target, one a start, but not with the frequencies
+    of the posterior: a start slides to a nearby solution, wherever that lies.
+
+    Args:
+        arm: The arm.
+        sigma: Standard deviation of the starts in radians: one value, or one a joint.
+        tolerance: Largest distance to the target of an accepted solution, in units of length.
+        attempts: Starts a solution may take before the solver gives up.
+    """
+
+    def __init__(
+        self,
+        arm: PlanarArm,
+        sigma: Sigma = 0.2,
+        *,
+        tolerance: float = 1e-6,
+        attempts: int = 100,
+    ) -> None:
+        self.arm = arm
+        self.prior = Prior(arm, sigma)
+        self.tolerance = check_positive("tolerance", tolerance)
+        self.attempts = check_count("attempts", attempts)
+
+    def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
+        targets = tcp.detach().to("cpu", torch.float64)
+        rows = [self._solve(target, generator) for target in targets for _ in range(n)]
+        return torch.stack(rows).reshape(len(targets), n, self.arm.dof)
+
+    def _solve(self, tcp: Tensor, generator: Generator | None) -> Tensor:
+        target, lengths = tcp.numpy(), np.asarray(self.arm.lengths)
+
+        # Plain numpy: SciPy calls these a few dozen times a solve with a single vector.
+        def residual(theta: np.ndarray) -> np.ndarray:
+            phi = np.cumsum(theta)
+            return np.array([lengths @ np.cos(phi), lengths @ np.sin(phi)]) - target
+
+        def jacobian(theta: np.ndarray) -> np.ndarray:
+            phi = np.cumsum(theta)
+            # Joint j moves all links from j on.
+            tail = np.cumsum((lengths * np.stack([-np.sin(phi), np.cos(phi)]))[:, ::-1], axis=1)
+            return tail[:, ::-1]
+
+        for _ in range(self.attempts):
+            start = self.prior.draw(1, generator)[0].numpy()
+            found = least_squares(residual, start, jacobian, xtol=1e-12, ftol=1e-15, gtol=1e-15)
+            if np.linalg.norm(found.fun) <= self.tolerance:
+                return wrap(torch.from_numpy(found.x))
+        raise RuntimeError(
+            f"NumericalSolver: no solution within {self.tolerance} of tcp {target.tolist()} from "
+            f"{self.attempts} starts"
+        )
