@@ -64,7 +64,9 @@ class PlanarArm:
                 f"got {lengths!r} of shape {values.shape}"
             )
         if not np.isfinite(values).all() or (values <= 0).any():
-            raise ValueError(f"link lengths: expected finite positive numbers, got {values.tolist()}")
+            raise ValueError(
+                f"link lengths: expected finite positive numbers, got {values.tolist()}"
+            )
         self.lengths: tuple[float, ...] = tuple(values.tolist())
 
     @classmethod
@@ -101,7 +103,7 @@ class PlanarArm:
 
     @property
     def hole(self) -> float:
-        """Inner radius of the workspace: positive if one link is longer than all others together."""
+        """Inner radius of the workspace, positive if one link outreaches all others together."""
         return max(0.0, 2 * max(self.lengths) - self.reach)
 
     def __repr__(self) -> str:

@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ikpaper {arguments.verb}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nikpaper {arguments.verb}: interrupted; the same command continues", file=sys.stderr)
+        print(
+            f"\nikpaper {arguments.verb}: interrupted; the same command continues", file=sys.stderr
+        )
         return 130
 
 
@@ -69,7 +71,9 @@ def _model_arguments(
     parser.add_argument("--model", required=required, help=f"one of {', '.join(names)}")
     which = parser.add_mutually_exclusive_group(required=required)
     which.add_argument("--dof", type=int, help="one of the paper's arms")
-    which.add_argument("--lengths", type=float, nargs="+", help="link lengths of an arm of your own")
+    which.add_argument(
+        "--lengths", type=float, nargs="+", help="link lengths of an arm of your own"
+    )
     parser.add_argument("--profile", default="quick", help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--seed", type=int, help="seed (default: the profile's, 42)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")

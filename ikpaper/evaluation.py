@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,16 +14,27 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
-from ikpaper.metrics import mmd2, resimulation_error
-from ikpaper.posterior import ExactPosterior, RejectionPosterior
+from ikpaper.metrics import (
+    distinct_solutions,
+    hull_area,
+    hull_perimeter,
+    mmd2,
+    mmd2_floor,
+    resimulation_error,
+)
+from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler, check_count
 
 __all__ = [
     "Benchmark",
+    "acceptance_rate",
     "bootstrap_interval",
     "evaluate",
+    "rejection_bias",
     "sampling_rate",
+    "single_target",
+    "statistic_floor",
 ]
 
 
@@ -94,6 +105,142 @@ def sampling_rate(
         sampler.sample(tcp, n, generator=generator)
         best = min(best, time.perf_counter() - start)
     return n * len(torch.atleast_2d(tcp)) / best
+
+
+def single_target(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    *,
+    rejection: Tensor,
+    exact: Tensor,
+) -> pd.DataFrame:
+    """Scores of several samplers at one target (Figures 4 and 6).
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        samples: Joint angles (n, dof) by sampler name.
+        rejection: Independent rejection samples, for e_posterior.
+        exact: Independent exact samples, for the unbiased MMD^2.
+
+    Returns:
+        One row a sampler: `sampler`, `e_posterior`, `mmd2_exact`, `resimulation_error`,
+        `hull_area`, `hull_perimeter`, `samples`, `distinct`.
+    """
+    target = torch.tensor(tcp, dtype=torch.float64)
+    rows = []
+    for name, drawn in samples.items():
+        theta = drawn.double().cpu()
+        points = arm.forward(theta)
+        rows.append(
+            {
+                "sampler": name,
+                "e_posterior": float(mmd2(theta, rejection)),
+                "mmd2_exact": float(mmd2(theta, exact, unbiased=True)),
+                "resimulation_error": float(resimulation_error(arm, theta, target)),
+                "hull_area": hull_area(points, target),
+                "hull_perimeter": hull_perimeter(points, target),
+                "samples": len(theta),
+                "distinct": distinct_solutions(theta),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def acceptance_rate(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    eps: float,
+    *,
+    sigma: float = 0.2,
+    proposals: int = 1 << 20,
+    generator: Generator | None = None,
+) -> float:
+    """Share of prior samples whose TCP is within `eps` of the target."""
+    points = arm.forward(Prior(arm, sigma).draw(proposals, generator))
+    target = torch.tensor(tcp, dtype=torch.float64)
+    return float(((points - target).norm(dim=1) <= eps).double().mean())
+
+
+def rejection_bias(
+    arm: PlanarArm,
+    targets: Mapping[str, Sequence[float]],
+    tolerances: Sequence[float],
+    *,
+    sigma: float = 0.2,
+    n: int = 1000,
+    repeats: int = 10,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """Unbiased MMD^2 between rejection sampling and the exact posterior, by tolerance.
+
+    Returns:
+        One row a target and tolerance: `target`, `eps`, `mmd2`, `low`, `high` (interval over
+        `repeats` independent pairs of draws of `n`), `acceptance`.
+    """
+    exact = ExactPosterior(arm, sigma)
+    rows = []
+    for label, tcp in targets.items():
+        for eps in tolerances:
+            rejection = RejectionPosterior(arm, sigma, eps)
+            values = np.array(
+                [
+                    float(
+                        mmd2(
+                            rejection.sample(tcp, n, generator=generator),
+                            exact.sample(tcp, n, generator=generator),
+                            unbiased=True,
+                        )
+                    )
+                    for _ in range(repeats)
+                ]
+            )
+            low, high = bootstrap_interval(values)
+            rate = acceptance_rate(arm, tcp, eps, sigma=sigma, generator=generator)
+            rows.append(
+                {
+                    "target": label,
+                    "eps": eps,
+                    "mmd2": values.mean(),
+                    "low": low,
+                    "high": high,
+                    "acceptance": rate,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def statistic_floor(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    sizes: Sequence[int],
+    *,
+    sigma: float = 0.2,
+    repeats: int = 30,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """V- and U-statistic between two draws of one exact posterior, and the V-statistic's floor.
+
+    Returns:
+        One row a sample size: `samples`, mean and central 90 % over `repeats` of both statistics
+        (`v_statistic`, `v_low`, `v_high`, `u_statistic`, `u_low`, `u_high`), `floor`.
+    """
+    exact = ExactPosterior(arm, sigma)
+    pool = exact.sample(tcp, 2000, generator=generator)
+    rows = []
+    for size in sizes:
+        pairs = exact.sample(tcp, 2 * size * repeats, generator=generator).reshape(
+            repeats, 2, size, arm.dof
+        )
+        row: dict[str, float] = {"samples": size}
+        for kind, unbiased in (("v", False), ("u", True)):
+            values = np.array([float(mmd2(a, b, unbiased)) for a, b in pairs])
+            row[f"{kind}_statistic"] = values.mean()
+            row[f"{kind}_low"], row[f"{kind}_high"] = np.quantile(values, [0.05, 0.95])
+        row["floor"] = float(mmd2_floor(pool, size, size))
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)

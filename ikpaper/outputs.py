@@ -12,7 +12,25 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "significant", "with_interval"]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number to so many significant digits, for a cell of a table or for the text."""
+    if value != value:
+        return "–"
+    if value == 0:
+        return "0"
+    exponent = int(f"{value:e}".split("e")[1])
+    if -4 <= exponent < 6:
+        return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+    mantissa = f"{value / 10.0**exponent:.{digits - 1}f}"
+    return f"{mantissa}e{exponent}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A value with its interval, as `0.0123 (0.0110 to 0.0136)`."""
+    return f"{significant(value)} ({significant(low, 2)} to {significant(high, 2)})"
 
 
 class Outputs:

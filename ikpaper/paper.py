@@ -27,10 +27,7 @@ Table = Mapping[int, Mapping[str, float]]
 
 def _table(columns: tuple[str, ...], rows: dict[int, tuple[float, ...]]) -> Table:
     return MappingProxyType(
-        {
-            dof: MappingProxyType(dict(zip(columns, row, strict=True)))
-            for dof, row in rows.items()
-        }
+        {dof: MappingProxyType(dict(zip(columns, row, strict=True))) for dof, row in rows.items()}
     )
 
 

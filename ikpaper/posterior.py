@@ -125,7 +125,9 @@ class ExactPosterior(PosteriorSampler):
         max_proposals: int = 20_000_000,
     ) -> None:
         if arm.dof < 3:
-            raise ValueError(f"ExactPosterior: expected an arm with at least 3 joints, got {arm.dof}")
+            raise ValueError(
+                f"ExactPosterior: expected an arm with at least 3 joints, got {arm.dof}"
+            )
         self.arm = arm
         self.prior = Prior(arm, sigma)
         self.oversampling = check_positive("oversampling", oversampling)
@@ -188,6 +190,24 @@ class ExactPosterior(PosteriorSampler):
             "the prior: raise max_proposals, or ask for fewer samples"
         )
 
+    def closures(self, tcp: Tensor | Sequence[float], k: int, *, seed: int = 0) -> Tensor:
+        """Both ways in which one random proposal closes on a target, shape (2, dof): a picture.
+
+        Args:
+            tcp: Target, shape (2,).
+            k: The joint closed beside the first, from 1 to dof - 1 (the first is 0).
+            seed: Seed of the proposal.
+        """
+        if not 1 <= k < self.arm.dof:
+            raise ValueError(f"k: expected a joint from 1 to {self.arm.dof - 1}, got {k}")
+        target = self.arm.check_targets(tcp).to("cpu", torch.float64)
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(1000):
+            pair = self._close(target, self.prior.draw(1, generator), torch.tensor([[k]]))
+            if len(pair):
+                return pair
+        raise RuntimeError(f"no proposal closed on tcp {target.tolist()} through joint {k}")
+
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
         return torch.stack([self.draw(t, n, generator=generator).theta for t in tcp])
 
@@ -195,15 +215,24 @@ class ExactPosterior(PosteriorSampler):
         self, tcp: Tensor, components: list[_Component], count: int, generator: Generator | None
     ) -> tuple[Tensor, Tensor]:
         """Points on the manifold (m, dof) and their log weights (m,); m is random."""
-        dof = self.arm.dof
         theta = self.prior.draw(count, generator)
         if len(components) > 1:
             which = torch.randint(len(components), (count,), generator=generator)
             theta *= torch.tensor([c.scale for c in components], dtype=torch.float64)[which, None]
             theta += torch.stack([c.mean for c in components])[which]
-        k = torch.randint(1, dof, (count, 1), generator=generator)
+        k = torch.randint(1, self.arm.dof, (count, 1), generator=generator)
+        points = self._close(tcp, theta, k)
+        points = points[(points.abs() <= torch.pi).all(dim=1)]
+        return points, self._log_weight(points, tcp, components)
+
+    def _close(self, tcp: Tensor, theta: Tensor, k: Tensor) -> Tensor:
+        """`theta` (count, dof) with joints 0 and k (count, 1) turned onto the target.
+
+        Both elbows of the rows that can be closed, first all of one, then all of the other.
+        """
+        dof = self.arm.dof
+        theta = theta.scatter(1, k, 0.0)
         theta[:, 0] = 0.0
-        theta.scatter_(1, k, 0.0)
 
         # Chain before (a) and from (b) joint k on, with theta_0 = theta_k = 0.
         phi = theta.cumsum(dim=1)
@@ -228,9 +257,7 @@ class ExactPosterior(PosteriorSampler):
             closed = theta.scatter(1, k, theta_k[:, None])
             closed[:, 0] = wrap(torch.atan2(tcp[1], tcp[0]) - torch.atan2(y, x))
             both.append(closed)
-        points = torch.cat(both)
-        points = points[(points.abs() <= torch.pi).all(dim=1)]
-        return points, self._log_weight(points, tcp, components)
+        return torch.cat(both)
 
     def _log_weight(self, theta: Tensor, tcp: Tensor, components: list[_Component]) -> Tensor:
         joints = self.arm.joint_positions(theta)[:, 1:-1]

@@ -148,7 +148,9 @@ def _key(page: Page, profile: str, root: Path) -> str:
             weights.append(record["sha256"] if record else "none")
     present = [file for file in files if file.exists()]
     missing = [file.name for file in files if not file.exists()]
-    return digest(page.name, page.title, dict(page.parameters), profile, weights, missing, files=present)
+    return digest(
+        page.name, page.title, dict(page.parameters), profile, weights, missing, files=present
+    )
 
 
 def _stamp(page: Page, root: Path) -> Path:
@@ -252,4 +254,3 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
 
 def _number_labels(text: str, dof: int) -> str:
     return re.sub(r"\b([a-z]+(?:-[a-z]+)*)-dof\b", rf"\1-{dof:02d}", text)
-

@@ -88,7 +88,9 @@ class TrainingRun:
         files = [
             file
             for source in _SOURCES
-            for file in ((package / source).glob("*.py") if source == "models" else [package / source])
+            for file in (
+                (package / source).glob("*.py") if source == "models" else [package / source]
+            )
         ]
         profile = self.profile
         numbers = (profile.samples, profile.batch, profile.train_fraction, profile.sigma)
@@ -187,9 +189,7 @@ def train_all(
     records = []
     for number, run in enumerate(runs, 1):
         start = time.monotonic()
-        _, record = train(
-            run, device=device, directory=directory, progress=progress, fresh=fresh
-        )
+        _, record = train(run, device=device, directory=directory, progress=progress, fresh=fresh)
         took = time.monotonic() - start
         loss = sum(record["history"][-1]["terms"].values())
         progress.say(
@@ -266,7 +266,7 @@ class _Loop:
         for batch in batches:
             terms = self._step(self.theta[batch], self.tcp[batch])
             for term, value in terms.items():
-                totals[term] = totals.get(term, 0.0) + value.detach()
+                totals[term] = totals[term] + value.detach() if term in totals else value.detach()
             done += len(batch)
             rate = done / (time.monotonic() - start)
             progress.advance(
@@ -274,10 +274,10 @@ class _Loop:
                 f"{run.label}: epoch {self.epoch + 1}/{run.epochs}, {rate:,.0f} samples/s",
             )
         means = {term: float(total) / len(batches) for term, total in totals.items()}
-        for term, value in means.items():
-            if not math.isfinite(value):
+        for term, mean in means.items():
+            if not math.isfinite(mean):
                 raise FloatingPointError(
-                    f"{run.label}: {term} is {value} in epoch {self.epoch + 1}; the checkpoint of "
+                    f"{run.label}: {term} is {mean} in epoch {self.epoch + 1}; the checkpoint of "
                     "the epoch before is kept"
                 )
         self.scheduler.step(sum(means.values()))

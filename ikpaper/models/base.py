@@ -56,7 +56,7 @@ class ModelConfig:
 
 
 class NetworkSampler(nn.Module, PosteriorSampler):
-    """Base of the learned samplers: a torch module with a config, a loss and the sampler contract.
+    """Base of the learned samplers: a torch module with a config and a loss.
 
     Attributes:
         name: Name in the catalogue.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -88,6 +89,6 @@ class CVAE(NetworkSampler):
 def _relu_network(inputs: int, config: CVAEConfig) -> nn.Sequential:
     sizes = [inputs] + [config.neurons] * config.hidden_layers
     layers: list[nn.Module] = []
-    for size, next_size in zip(sizes, sizes[1:], strict=False):
+    for size, next_size in pairwise(sizes):
         layers += [nn.Linear(size, next_size), nn.ReLU()]
     return nn.Sequential(*layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class INN(NetworkSampler):
         super().__init__(config)
         self.blocks = SequenceINN(config.dof)
         # FrEIA's permutation reseeds numpy's global generator; leave it as it was.
-        state = np.random.get_state()
+        state = np.random.get_state()  # noqa: NPY002
         try:
             for i in range(config.coupling_layers):
                 if i:
@@ -85,7 +86,7 @@ class INN(NetworkSampler):
                     RNVPCouplingBlock, subnet_constructor=self._subnet, clamp=config.clamp
                 )
         finally:
-            np.random.set_state(state)
+            np.random.set_state(state)  # noqa: NPY002
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> INNConfig:
@@ -100,7 +101,7 @@ class INN(NetworkSampler):
         config = self.config
         sizes = [inputs] + [config.neurons] * (config.subnet_layers - 1) + [outputs]
         layers: list[nn.Module] = []
-        for size, next_size in zip(sizes, sizes[1:], strict=False):
+        for size, next_size in pairwise(sizes):
             layers += [nn.Linear(size, next_size), nn.LeakyReLU(config.negative_slope)]
         return nn.Sequential(*(layers if config.activate_last else layers[:-1]))
 

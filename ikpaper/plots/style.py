@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -44,7 +45,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_RC = {
+_RC: Any = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "savefig.facecolor": "white",

@@ -1,0 +1,415 @@
+"""Figures of results: training curves, hulls, posteriors, and the comparison of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from scipy.spatial import ConvexHull, QhullError
+from torch import Tensor
+
+from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.metrics import hull_points
+from ikpaper.plots.kinematics import draw_arms
+from ikpaper.plots.style import COLORS, INK, LABELS, MUTED, WIDTH, new_figure, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "eps_bias",
+    "home",
+    "hulls",
+    "joint_marginals",
+    "kernel_shapes",
+    "posterior_arms",
+    "proposal_closure",
+    "scores_over",
+    "training_curves",
+    "v_statistic_floor",
+]
+
+_TERMS = {
+    "reconstruction": "reconstruction",
+    "kl": "KL (weighted)",
+    "L_y": "$L_y$",
+    "L_z": "$L_z$",
+    "L_x": "$L_x$",
+    "L_p(x)": "$L_{p(x)}$",
+}
+_TERM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+
+
+@style()
+def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Loss terms of a batch over epochs, one panel a model.
+
+    Args:
+        histories: `history` of a training record by model name.
+    """
+    figure = new_figure(WIDTH, 2.9)
+    axes = figure.subplots(1, len(histories), squeeze=False)[0]
+    for ax, (name, history) in zip(axes, histories.items(), strict=True):
+        epochs = [row["epoch"] for row in history]
+        for term, color in zip(history[0]["terms"], _TERM_COLORS, strict=False):
+            values = [row["terms"][term] for row in history]
+            ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
+        total = [sum(row["terms"].values()) for row in history]
+        ax.plot(epochs, total, color=INK, linewidth=1, linestyle=(0, (4, 2)), label="sum")
+        ax.set(yscale="log", xlabel="epoch", title=LABELS.get(name, name))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(ncols=2)
+    axes[0].set_ylabel("mean loss of a batch")
+    return figure
+
+
+@style()
+def hulls(
+    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], percentile: float = 97
+) -> Figure:
+    """Re-simulated TCPs around the target with the convex hull of the nearest (Figure 4).
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        samples: Joint angles (n, dof) by sampler name.
+        percentile: Share of the points inside the hull, in percent.
+    """
+    figure = new_figure(WIDTH, 3.1)
+    axes = figure.subplots(1, len(samples), sharex=True, sharey=True, squeeze=False)[0]
+    extent = 0.0
+    for ax, (name, theta) in zip(axes, samples.items(), strict=True):
+        points = arm.forward(theta).double().cpu().numpy()
+        kept = hull_points(points, as_tensor(tcp), percentile)
+        extent = max(extent, float(np.abs(kept - np.asarray(tcp)).max()))
+        ax.scatter(*points.T, s=3, color=COLORS[name], alpha=0.35, linewidth=0, rasterized=True)
+        try:
+            outline = kept[ConvexHull(kept).vertices]
+            ax.add_patch(
+                Polygon(outline, facecolor=COLORS[name], edgecolor=COLORS[name], alpha=0.18)
+            )
+            ax.add_patch(Polygon(outline, fill=False, edgecolor=COLORS[name], linewidth=1.2))
+        except QhullError:
+            pass  # no extent: the points lie on the target
+        ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
+        ax.set(title=LABELS[name], xlabel="x [length]", aspect="equal")
+    half = 1.15 * extent
+    axes[0].set(
+        xlim=(tcp[0] - half, tcp[0] + half),
+        ylim=(tcp[1] - half, tcp[1] + half),
+        ylabel="y [length]",
+    )
+    return figure
+
+
+@style()
+def posterior_arms(
+    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], shown: int = 1000
+) -> Figure:
+    """Arms of each sampler's posterior, translucent, one highlighted (Figure 6).
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        samples: Joint angles (n, dof) by sampler name.
+        shown: Arms drawn at most.
+    """
+    rows = (len(samples) + 1) // 2
+    figure = new_figure(WIDTH, 2.6 * rows)
+    axes = figure.subplots(rows, 2, sharex=True, sharey=True).ravel()
+    for ax, (name, theta) in zip(axes, samples.items(), strict=False):
+        draw_arms(
+            ax,
+            arm,
+            theta[:shown],
+            color=COLORS[name],
+            alpha=max(0.02, min(1.0, 15 / len(theta[:shown]))),
+            linewidth=0.8,
+            highlight=0,
+        )
+        ax.plot(*tcp, "+", color=COLORS["accent"], markersize=12, markeredgewidth=2, zorder=10)
+        ax.set(title=LABELS[name], aspect="equal")
+    for ax in axes[len(samples) :]:
+        ax.set_visible(False)
+    for ax in axes[-2:]:
+        ax.set_xlabel("x [length]")
+    for ax in axes[::2]:
+        ax.set_ylabel("y [length]")
+    return figure
+
+
+@style()
+def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
+    """Density of every joint angle, one panel a joint, one line a sampler.
+
+    Args:
+        samples: Joint angles (n, dof) by sampler name.
+    """
+    values = {name: theta.double().cpu().numpy() for name, theta in samples.items()}
+    dof = next(iter(values.values())).shape[1]
+    columns = min(5, dof)
+    rows = -(-dof // columns)
+    figure = new_figure(WIDTH, 1.5 * rows + 0.5)
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    spread = max(np.abs(np.quantile(theta, [0.003, 0.997])).max() for theta in values.values())
+    bins = np.linspace(-spread, spread, 41)
+    for joint, ax in enumerate(axes.ravel()):
+        if joint >= dof:
+            ax.set_visible(False)
+            continue
+        for name, theta in values.items():
+            density, _ = np.histogram(theta[:, joint], bins, density=True)
+            filled = name == "exact"
+            ax.stairs(
+                density,
+                bins,
+                color=COLORS[name],
+                fill=filled,
+                alpha=0.35 if filled else 1.0,
+                linewidth=1.1,
+                label=LABELS[name],
+            )
+        ax.set_title(rf"$\theta_{{{joint + 1}}}$", y=0.82, x=0.06, ha="left")
+        ax.set_yticks([])
+    for ax in axes[-1]:
+        ax.set_xlabel("rad")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    return figure
+
+
+@style()
+def scores_over(
+    scores: pd.DataFrame, x: str, quantities: Mapping[str, str], xlabel: str, *, xlog: bool = False
+) -> Figure:
+    """Scores of models over a property of theirs, with intervals (the paper's result plots).
+
+    Args:
+        scores: Tidy scores with columns sampler, quantity, value, low, high, dof and `x`.
+        x: Column of the horizontal axis.
+        quantities: Axis labels by quantity, one panel each.
+        xlabel: Label of the horizontal axis.
+        xlog: Logarithmic horizontal axis.
+    """
+    figure = new_figure(WIDTH, 3.2)
+    axes = figure.subplots(1, len(quantities), squeeze=False)[0]
+    markers = {"cvae": "o", "inn": "s", "exact": "D", "rejection": "v", "prior": "^"}
+    for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
+        for name in dict.fromkeys(scores["sampler"]):
+            rows = scores[(scores["sampler"] == name) & (scores["quantity"] == quantity)]
+            rows = rows[rows["value"] > 1e-12].sort_values(x)
+            if rows.empty or rows[x].isna().all():
+                continue
+            errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+            ax.errorbar(
+                rows[x],
+                rows["value"],
+                np.maximum(errors, 0),
+                fmt=markers.get(name, "o"),
+                color=COLORS[name],
+                label=LABELS[name],
+                markersize=5,
+                capsize=2,
+                linestyle="none" if xlog else "-",
+                linewidth=1,
+            )
+            if xlog:
+                for _, row in rows.iterrows():
+                    ax.annotate(
+                        f"{row['dof']}",
+                        (row[x], row["value"]),
+                        xytext=(5, 4),
+                        textcoords="offset points",
+                        fontsize=8,
+                        color=COLORS[name],
+                    )
+        ax.set(yscale="log", xlabel=xlabel, title=label)
+        if xlog:
+            ax.set_xscale("log")
+        else:
+            ax.set_xticks(sorted(scores[x].unique()))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+@style()
+def eps_bias(curves: pd.DataFrame) -> Figure:
+    """Distance of rejection sampling from the exact posterior over its tolerance.
+
+    Args:
+        curves: Columns target (label), eps, mmd2, low, high, acceptance.
+    """
+    figure = new_figure(WIDTH, 3.0)
+    left, right = figure.subplots(1, 2)
+    colors = (COLORS["inn"], COLORS["cvae"], COLORS["exact"])
+    for color, (target, rows) in zip(colors, curves.groupby("target", sort=False), strict=False):
+        left.plot(rows["eps"], rows["mmd2"], "o-", color=color, label=target, markersize=4)
+        left.fill_between(rows["eps"], rows["low"], rows["high"], color=color, alpha=0.2)
+        right.plot(rows["eps"], rows["acceptance"], "o-", color=color, label=target, markersize=4)
+    left.axhline(0, color=MUTED, linewidth=0.8)
+    left.set_yscale("symlog", linthresh=2e-4)
+    left.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
+    left.set_title(r"unbiased MMD$^2$ to the exact posterior")
+    right.set(xscale="log", yscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
+    right.set_title("share of proposals accepted")
+    for ax in (left, right):
+        ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    left.legend(loc="upper left")
+    return figure
+
+
+@style()
+def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
+    """V-statistic and U-statistic between two draws of one posterior over the sample size.
+
+    Args:
+        measured: Columns samples, v_statistic, v_low, v_high, u_statistic, u_low, u_high.
+        floor: Columns samples, floor: the closed form.
+    """
+    figure = new_figure(0.72 * WIDTH, 3.1)
+    ax = figure.subplots()
+    m = measured["samples"]
+    for kind, color, label in (
+        ("v", COLORS["inn"], "V-statistic (the paper's)"),
+        ("u", COLORS["exact"], "U-statistic (unbiased)"),
+    ):
+        ax.fill_between(
+            m, measured[f"{kind}_low"], measured[f"{kind}_high"], color=color, alpha=0.2
+        )
+        ax.plot(m, measured[f"{kind}_statistic"], "o", color=color, label=label, markersize=4)
+    ax.plot(
+        floor["samples"],
+        floor["floor"],
+        color=INK,
+        linestyle=(0, (4, 2)),
+        label=r"$(1/M + 1/N)\,(1 - \mathrm{E}\,k)$",
+    )
+    ax.axhline(0, color=MUTED, linewidth=0.8)
+    ax.axvline(100, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.set(xscale="log", xlabel="samples a set, M = N", ylabel=r"MMD$^2$")
+    ax.legend()
+    return figure
+
+
+@style()
+def kernel_shapes(kernels: Mapping[str, Any]) -> Figure:
+    """Kernels over the distance of two configurations, scaled to 1 at zero.
+
+    Args:
+        kernels: Functions of the distance (tensors) by name.
+    """
+    import torch
+
+    figure = new_figure(0.62 * WIDTH, 2.7)
+    ax = figure.subplots()
+    distance = torch.linspace(0, 2.5, 200)
+    colors = (COLORS["inn"], COLORS["cvae"], COLORS["exact"])
+    for color, (name, kernel) in zip(colors, kernels.items(), strict=False):
+        values = kernel(distance)
+        ax.plot(distance, values / values[0], color=color, label=name)
+    ax.set(xlabel=r"distance $\|\theta - \theta'\|$ [rad]", ylabel=r"$k / k(0)$", ylim=(0, 1.03))
+    ax.legend()
+    return figure
+
+
+@style()
+def proposal_closure(arm: PlanarArm, theta: Tensor, k: int, tcp: Sequence[float]) -> Figure:
+    """How the exact sampler closes joints 1 and k + 1 onto a target: both elbows of one proposal.
+
+    Args:
+        arm: The arm.
+        theta: The two configurations, shape (2, dof), equal but for the closed joints.
+        k: Index of the second closed joint.
+        tcp: Target, shape (2,).
+    """
+    figure = new_figure(0.78 * WIDTH, 3.1)
+    ax: Axes = figure.subplots()
+    positions = arm.joint_positions(theta).numpy()
+    for points, color in zip(positions, (COLORS["exact"], COLORS["cvae"]), strict=True):
+        ax.plot(*points.T, color=color, linewidth=2.2, solid_capstyle="round")
+        ax.plot(*points[:-1].T, "o", color=color, markersize=5, markerfacecolor="white")
+        elbow = points[k]
+        ax.plot([0, elbow[0], tcp[0]], [0, elbow[1], tcp[1]], ":", color=color, linewidth=1.2)
+        ax.plot(*elbow, "o", color=color, markersize=9)
+    upper = positions[np.argmax(positions[:, k, 1]), k]
+    middle = (upper[0] / 2, upper[1] / 2)
+    ax.annotate("A", middle, xytext=(-4, 12), textcoords="offset points", fontsize=11)
+    middle = ((upper[0] + tcp[0]) / 2, (upper[1] + tcp[1]) / 2)
+    ax.annotate("B", middle, xytext=(4, 9), textcoords="offset points", fontsize=11)
+    ax.plot([0, tcp[0]], [0, tcp[1]], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    below = (tcp[0] / 2, tcp[1] / 2)
+    ax.annotate("r", below, xytext=(4, -12), textcoords="offset points", color=MUTED, fontsize=11)
+    ax.plot(0, 0, "s", color=INK, markersize=9)
+    ax.plot(*tcp, "+", color=COLORS["accent"], markersize=14, markeredgewidth=2.5, zorder=10)
+    ax.annotate("TCP", (tcp[0], tcp[1]), xytext=(9, -3), textcoords="offset points")
+    ax.set(xlabel="x [length]", ylabel="y [length]", aspect="equal")
+    ax.margins(0.09)
+    return figure
+
+
+@style()
+def home(
+    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], scores: pd.DataFrame
+) -> Figure:
+    """The report in one figure: arms of three samplers for one target, and the mismatch by DoF.
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        samples: Joint angles (n, dof) by sampler name: three of them.
+        scores: Tidy scores of all arms, with quantity `mmd2_exact`.
+    """
+    figure = new_figure(WIDTH, 5.0)
+    grid = figure.subplot_mosaic([list(samples), ["score"] * len(samples)], height_ratios=(1, 1.15))
+    first = None
+    for name, theta in samples.items():
+        ax = grid[name]
+        if first is not None:
+            ax.sharex(first)
+            ax.sharey(first)
+            ax.tick_params(labelleft=False)
+        else:
+            ax.set_ylabel("y [length]")
+        first = first or ax
+        draw_arms(ax, arm, theta[:300], color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=0)
+        ax.plot(*tcp, "+", color=COLORS["accent"], markersize=11, markeredgewidth=2, zorder=10)
+        ax.set(title=LABELS[name], aspect="equal", xlabel="x [length]")
+    ax = grid["score"]
+    rows = scores[scores["quantity"] == "mmd2_exact"]
+    shift = {"cvae": -0.12, "inn": 0.12}
+    for name in ("prior", "inn", "cvae"):
+        mine = rows[rows["sampler"] == name].sort_values("dof")
+        errors = np.maximum([mine["value"] - mine["low"], mine["high"] - mine["value"]], 0)
+        ax.errorbar(
+            mine["dof"] + shift.get(name, 0),
+            mine["value"],
+            errors,
+            fmt="o",
+            markersize=5,
+            capsize=3,
+            color=COLORS[name],
+            label=LABELS[name],
+        )
+    exact = rows[rows["sampler"] == "exact"]
+    ax.axhspan(0, float(exact["high"].max()), color=COLORS["exact"], alpha=0.25, linewidth=0)
+    ax.set_yscale("symlog", linthresh=1e-3)
+    ax.set_ylim(bottom=0)
+    ax.annotate(
+        "exact against exact",
+        (0.01, float(exact["high"].max())),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        color=COLORS["exact"],
+        fontsize=8.5,
+    )
+    ax.set_xticks(sorted(rows["dof"].unique()))
+    ax.set(xlabel="DoF", ylabel=r"unbiased MMD$^2$ to the exact posterior")
+    ax.yaxis.label.set_fontsize(8.5)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
