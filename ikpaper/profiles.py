@@ -80,7 +80,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "quick",
                 samples=60_000,
-                epochs={"cvae": 30, "inn": 6},
+                epochs={"cvae": 20, "inn": 5},
                 targets=200,
                 posterior_samples=100,
                 exact_targets=60,

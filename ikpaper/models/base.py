@@ -41,7 +41,7 @@ class ModelConfig:
         check_positive("learning_rate", self.learning_rate)
         if len(self.lengths) < 3:
             raise ValueError(
-                f"dof: expected at least 3 (the latent has dof - 2 entries), got {len(self.lengths)}"
+                f"dof: expected at least 3 (z has dof - 2 entries), got {len(self.lengths)}"
             )
 
     @property

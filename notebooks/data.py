@@ -1,0 +1,114 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (sec-data)=
+# # Data
+#
+# The networks learn from samples of the forward map alone: joint angles drawn
+# from a prior, and the positions that they lead to. This page shows the data
+# sets of the four arms, where their TCPs lie, and the degenerate set that
+# the slides mention.
+
+# %% tags=["parameters"]
+profile = "quick"  # smoke, quick or paper
+book = ""  # folder to save results in; "" saves nothing
+
+# %%
+import pandas as pd
+
+import ikpaper
+from ikpaper.dataset import profile_dataset
+from ikpaper.outputs import Outputs
+from ikpaper.plots import kinematics
+from ikpaper.profiles import PROFILES, get_profile
+
+out = Outputs(book)
+numbers = get_profile(profile)
+arms = [ikpaper.PlanarArm.paper(dof) for dof in ikpaper.PlanarArm.PAPER_DOF]
+sets = [profile_dataset(arm, numbers) for arm in arms]
+out.number("profile", numbers.name)
+out.number("samples", f"{numbers.samples:,}")
+out.number("paper_samples", f"{PROFILES['paper'].samples:,}")
+out.number("train", f"{100 * numbers.train_fraction:.0f}")
+out.number("test", f"{100 * (1 - numbers.train_fraction):.0f}")
+out.number("sigma", f"{numbers.sigma:g}")
+
+# %% [markdown]
+# ## How it is drawn
+#
+# Every joint angle is normal,
+#
+# ```{math}
+# :label: eq-prior
+# \theta_i \sim \mathcal{N}(\mu = 0,\ \sigma = 0.2\ \text{rad}) ,
+# ```
+#
+# independently of the others, and {eq}`eq-forward` gives the TCP. The paper
+# draws {glue:text}`paper_samples` samples an arm; the profile
+# *{glue:text}`profile`* of this page has {glue:text}`samples`, of which
+# {glue:text}`train` % are for training and {glue:text}`test` % for testing.
+#
+# The slides do not give the lengths of the links. The authors' public
+# configuration does: 0.5 for every link but the last, which has 1.0. The
+# targets that the slides use are reachable only so.
+
+# %% tags=["remove-output"]
+rows = [
+    {
+        "arm": f"{arm.dof} DoF",
+        "link lengths": f"{arm.dof - 1} × {arm.lengths[0]:g}, {arm.lengths[-1]:g}",
+        "reach": f"{arm.reach:g}",
+        "mean radius of the TCP / reach": f"{data.tcp.norm(dim=1).mean() / arm.reach:.3f}",
+        "std of x": f"{data.tcp[:, 0].std():.3f}",
+        "std of y": f"{data.tcp[:, 1].std():.3f}",
+    }
+    for arm, data in zip(arms, sets, strict=True)
+]
+out.table(pd.DataFrame(rows), "arms")
+
+# %% [markdown]
+# ```{csv-table} The four arms of the paper and the spread of their TCPs. Lengths are in one arbitrary unit.
+# :file: tables/arms.csv
+# :header-rows: 1
+# :name: tab-arms
+# ```
+
+# %% mystnb={"figure": {"name": "fig-data", "caption": "The data sets: 300 arms each, translucent, one of them solid, and the TCPs of 3000 samples."}, "image": {"alt": "Four panels for 4, 6, 8 and 10 DoF. In each, a bundle of translucent arms fans out to the right from the base into a crescent-shaped cloud of TCPs, wider for more joints."}}
+out.figure(kinematics.data_sets(sets))
+
+# %% [markdown]
+# ## Where the TCPs lie
+#
+# The arms are nearly straight: with angles this small, most TCPs lie close
+# to full reach ({numref}`fig-tcp`). That has consequences. Near full reach
+# the set of solutions is small and shrinks to a single one at the edge, so
+# a tolerance that is harmless inside the workspace is coarse there
+# ({numref}`fig-eps`). And targets further inside are rare in the data: the
+# networks see few of them, the less the fewer joints the arm has.
+
+# %% mystnb={"figure": {"name": "fig-tcp", "caption": "Density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Right, four bell curves around zero, wider with more joints."}}
+out.figure(kinematics.tcp_distribution(sets))
+
+# %% [markdown]
+# ## The degenerate set
+#
+# With $\sigma = 1.0$ rad, as on a backup slide, the arms curl up
+# ({numref}`fig-degenerate`). Links cross, joint angles beyond $\pm\pi$
+# occur, which a real arm cannot reach and which name the same configuration
+# twice, and the TCPs fill the workspace. The paper shows this set and does
+# not train on it; neither does this report.
+
+# %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
+curled = ikpaper.make_dataset(arms[1], 3000, sigma=1.0, seed=numbers.seed)
+out.figure(kinematics.data_sets([curled], arms=150))

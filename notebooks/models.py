@@ -1,0 +1,213 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (sec-models)=
+# # Models
+#
+# The paper compares two networks that draw joint angles for a target: a
+# conditional variational autoencoder and an invertible neural network. Both
+# turn noise $z$ and a target $y$ into joint angles $\theta$. They differ
+# in how they learn to. This page gives their architectures and losses.
+# What the slides leave open, the authors' public configuration settles; the
+# text says so where that is the case.
+
+# %% tags=["parameters"]
+profile = "quick"  # has no effect on this page
+book = ""  # folder to save results in; "" saves nothing
+
+# %%
+import pandas as pd
+
+import ikpaper
+from ikpaper.outputs import Outputs, significant
+from ikpaper.plots import diagrams
+from ikpaper.training import PLATEAU_FACTOR, PLATEAU_PATIENCE
+
+out = Outputs(book)
+cvae = ikpaper.models.build("cvae", dof=6).config
+inn = ikpaper.models.build("inn", dof=6).config
+inn10 = ikpaper.models.build("inn", dof=10).config
+out.number("kl_weight", f"{cvae.kl_weight:g}")
+out.number("clamp", f"{inn.clamp:g}")
+out.number("slope", f"{inn.negative_slope:g}")
+out.number("weight_y", f"{inn.weight_y:g}")
+out.number("weight_x", f"{inn.weight_x:g}")
+out.number("weight_mmd", f"{inn.weight_mmd:g}")
+out.number("weight_mmd_10", f"{inn10.weight_mmd:g}")
+out.number("noise", f"{inn.noise:g}")
+out.number("ramp", f"{inn.ramp:g}")
+out.number("grad_clamp", f"{inn.grad_clamp:g}")
+out.number("plateau_factor", f"{PLATEAU_FACTOR:g}")
+out.number("plateau_patience", str(PLATEAU_PATIENCE))
+
+# %% [markdown]
+# ## Conditional variational autoencoder
+#
+# The cVAE {cite}`sohn2015` is a variational autoencoder
+# {cite}`kingma2014vae` whose encoder and decoder both see the target
+# ({numref}`fig-cvae`). The encoder maps joint angles and target to a normal
+# distribution over the latent, $q(z \mid \theta, y) = \mathcal{N}(\mu,
+# \sigma^2)$; the decoder maps a latent and the target back to joint angles.
+# The latent has DoF − 2 entries, as many as the solutions of a target have
+# dimensions. To sample, the encoder is left out: $z$ is drawn from
+# $\mathcal{N}(0, 1)$ and decoded.
+
+# %% mystnb={"figure": {"name": "fig-cvae", "caption": "The cVAE. In training (above), the encoder's latent is decoded and compared with the joint angles that went in. In sampling (below), the latent is noise."}, "image": {"alt": "Block diagram: theta and y enter an encoder that gives mean and log variance, a latent z is drawn, and a decoder with z and y gives theta hat; below, the decoder alone turns noise z and y into theta."}}
+out.figure(diagrams.cvae())
+
+# %% [markdown]
+# The slides give its loss as the negative evidence lower bound of two parts,
+#
+# ```{math}
+# :label: eq-cvae-loss
+# L_y = -\mathrm{KL}\big[q_{w_\text{enc}}(z \mid x, y)\,\|\,
+# p(z) = \mathcal{N}(0, 1)\big],
+# \qquad
+# L_x = \mathrm{E}_{q_{w_\text{enc}}(z \mid x, y)}
+# \big[\log p_{w_\text{dec}}(x \mid z, y)\big] ,
+# ```
+#
+# where $x$ stands for $\theta$. With a normal likelihood, maximising them is
+# minimising the sum over the batch of
+#
+# - `reconstruction`: the squared differences of the joint angles, each
+#   wrapped to $(-\pi, \pi]$, and
+# - `kl`: the KL divergence in closed form, $\tfrac12 \sum (\mu^2 +
+#   \sigma^2 - 1 - \log \sigma^2)$, times {glue:text}`kl_weight`.
+#
+# The weight is the authors' setting. It is small: it corresponds to a
+# likelihood with a variance of half of it.
+#
+# ## Invertible neural network
+#
+# The INN {cite}`ardizzone2018` is a bijection between joint angles and the
+# pair of latent and target ({numref}`fig-inn`). Forwards it predicts the
+# TCP, and keeps in $z$ what the TCP does not tell; backwards it turns noise
+# and a target into joint angles. $\theta$ has DoF entries, $z$ has
+# DoF − 2 and the TCP 2, so nothing is padded.
+
+# %% mystnb={"figure": {"name": "fig-inn", "caption": "The INN: coupling blocks with fixed permutations between them, passed in both directions, and where the four terms of its loss attach."}, "image": {"alt": "Block diagram: theta on the left, three coupling blocks separated by permutations, z and y hat on the right, arrows in both directions; losses L_y and L_z point at the right end, L_x and L_p(x) at the left end."}}
+out.figure(diagrams.inn())
+
+# %% [markdown]
+# ### Affine coupling blocks
+#
+# A coupling block {cite}`dinh2016` splits its input $u$ into halves and
+# scales and shifts each by functions of the other
+# ({numref}`fig-coupling`):
+#
+# ```{math}
+# :label: eq-coupling
+# \begin{aligned}
+# v_1 &= u_1 \odot \exp\big(s_2(u_2)\big) + t_2(u_2) \\
+# v_2 &= u_2 \odot \exp\big(s_1(v_1)\big) + t_1(v_1)
+# \end{aligned}
+# ```
+#
+# The inverse needs no inverse of $s$ or $t$:
+#
+# ```{math}
+# :label: eq-coupling-inverse
+# \begin{aligned}
+# u_2 &= \big(v_2 - t_1(v_1)\big) \odot \exp\big(-s_1(v_1)\big) \\
+# u_1 &= \big(v_1 - t_2(u_2)\big) \odot \exp\big(-s_2(u_2)\big)
+# \end{aligned}
+# ```
+#
+# so that $s_1, t_1, s_2, t_2$ can be any networks. The log-determinant of
+# the Jacobian is the sum of all entries of $s_1$ and $s_2$.
+
+# %% mystnb={"figure": {"name": "fig-coupling", "caption": "An affine coupling block, forwards. Each subnet sees one half and acts on the other."}, "image": {"alt": "Flow diagram: u is split into u1 and u2; subnets s2 and t2 of u2 scale and shift u1 into v1; subnets s1 and t1 of v1 scale and shift u2 into v2; v1 and v2 make v."}}
+out.figure(diagrams.coupling_block())
+
+# %% [markdown]
+# The blocks are `RNVPCouplingBlock` of FrEIA {cite}`freia2022`, with four
+# separate subnets each. What the slides do not say: log scales are clamped
+# softly to ±{glue:text}`clamp` by an arctangent, and in every subnet a
+# LeakyReLU with slope {glue:text}`slope` follows each linear layer,
+# **the last one included**. The last activation looks like an oversight and
+# matters. It makes nearly all scales at least 1 in the forward direction, so
+# that the inverse contracts; without it the inverse pass overflows within a
+# few steps of training.
+#
+# ### Losses
+#
+# The slides list four terms, with $x$ for $\theta$:
+#
+# ```{math}
+# :label: eq-inn-loss
+# \begin{aligned}
+# L_y &= \mathrm{MSE}\big(y_i, f_y(x_i)\big) \\
+# [y, z] &= [f_y(x), f_z(x)] \\
+# L_x &= \mathrm{MSE}\big(x_i,
+#   [f_y^{-1}(y_i), f_z^{-1}(f_z(x_i))]\big) \\
+# L_{p(z)} &= \mathrm{MMD}\big(p(f_z(x_i)),\
+#   p(z) = \mathcal{N}(0, 1)\big) \\
+# L_{p(x)} &= \mathrm{MMD}\big(p([f_y^{-1}(y_i), f_z^{-1}(p(z))]),\
+#   p(x)\big)
+# \end{aligned}
+# ```
+#
+# Their weights and details are the authors' settings
+# ({numref}`tab-inn-loss`). Every step makes one forward and two inverse
+# passes, and one update from the sum of all four.
+
+# %% tags=["remove-output"]
+rows = [
+    ("L_y", "squared error of the predicted TCP", f"{inn.weight_y:g}"),
+    (
+        "L_z",
+        "MMD between predicted (z, TCP) and (noise, true TCP); no gradient through "
+        "the predicted TCP",
+        f"{inn.weight_mmd:g} ({inn10.weight_mmd:g} for 10 DoF)",
+    ),
+    (
+        "L_x",
+        "squared error of the wrapped angles from the inverse pass on predicted z "
+        "plus noise, and the true TCP",
+        f"{inn.weight_x:g}",
+    ),
+    (
+        "L_p(x)",
+        "MMD between the inverse pass on fresh noise and the true TCP, and the joint angles",
+        f"as L_z, ramped from {significant(2 * inn.ramp, 2)} to 1",
+    ),
+]
+out.table(pd.DataFrame(rows, columns=["term", "what", "weight"]), "inn-loss")
+
+# %% [markdown]
+# ```{csv-table} The terms of the INN's loss. Squared errors are sums over the batch.
+# :file: tables/inn-loss.csv
+# :header-rows: 1
+# :name: tab-inn-loss
+# ```
+#
+# - The ramp of $L_{p(x)}$ is $\min(1,\, 2 \cdot \rho^{\,1 -
+#   \text{epoch}/\text{epochs}})$ with $\rho$ = {glue:text}`ramp`: the
+#   inverse is left alone until the forward pass has taken shape.
+# - Noise of scale {glue:text}`noise` is added to $\theta$, the TCP and the
+#   predicted $z$ in every step.
+# - Both MMD terms are the V-statistic {eq}`eq-mmd` with the paper's kernel
+#   {eq}`eq-kernel`.
+#
+# ## Training
+#
+# Both networks train with Adam, learning rate and weight decay from
+# {numref}`tab-cvae` and {numref}`tab-inn`; the learning rate is multiplied
+# by {glue:text}`plateau_factor` when the training loss of an epoch has not
+# fallen for {glue:text}`plateau_patience` epochs. For the INN each element of
+# the gradient is clamped to ±{glue:text}`grad_clamp`.
+#
+# One loop trains every model of the library; a model is a file with its
+# config, its loss as a dictionary of named terms, and its sampler.
