@@ -230,9 +230,9 @@ def statistic_floor(
     pool = exact.sample(tcp, 2000, generator=generator)
     rows = []
     for size in sizes:
-        pairs = exact.sample(tcp, 2 * size * repeats, generator=generator).reshape(
-            repeats, 2, size, arm.dof
-        )
+        pairs = [
+            exact.sample(tcp, 2 * size, generator=generator).split(size) for _ in range(repeats)
+        ]
         row: dict[str, float] = {"samples": size}
         for kind, unbiased in (("v", False), ("u", True)):
             values = np.array([float(mmd2(a, b, unbiased)) for a, b in pairs])

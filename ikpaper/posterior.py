@@ -90,7 +90,7 @@ class ExactPosterior(PosteriorSampler):
     formula, the density p(theta) / sqrt(det(J J^T)). A proposal draws all joints but the first
     and joint k from q = N(mu, (s sigma)^2) and closes these two onto the target: the law of cosines
     gives theta_k up to the sign of the elbow, a rotation gives theta_0. Mixed over
-    k = 1 ... dof - 1 and over q, a point has the importance weight (balance heuristic)
+    k = 1 ... dof - 1 and over q, a point has the importance weight (balance heuristic)::
 
         w(theta) = p(theta) / sum_q sum_k [ |m_0k(theta)| q(theta) / (q_0(theta_0) q_k(theta_k)) ],
 
@@ -114,6 +114,8 @@ class ExactPosterior(PosteriorSampler):
     """
 
     _CHUNK = 1 << 16
+    # Effective samples a proposal below which the prior alone is too poor a proposal.
+    _POOR = 0.05
     _SCALES = (1.0, 0.25, 0.06, 0.015)
 
     def __init__(
@@ -175,7 +177,7 @@ class ExactPosterior(PosteriorSampler):
                 picked = picked[torch.randperm(n, generator=generator)]
                 return ExactDraw(torch.cat(thetas)[picked], ess, len(pooled), proposals)
             missing = (wanted / ess - 1) * since if ess else math.inf
-            if len(components) == 1 and missing > 2 * self._CHUNK:
+            if len(components) == 1 and ess < self._POOR * since:
                 # The prior hardly ever comes near this target: start again, with its modes.
                 scales = self._SCALES if len(pooled) < 0.02 * since else self._SCALES[:1]
                 modes = self._modes(target)

@@ -191,6 +191,8 @@ def _run(page: Page, profile: str, key: str, root: Path) -> str:
             kernel_name="python3",
             cwd=str(root),
             progress_bar=False,
+            # A warning about its transport, which stays on this machine, for every kernel.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except papermill.PapermillExecutionError as error:
         return (

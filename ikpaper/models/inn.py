@@ -106,7 +106,7 @@ class INN(NetworkSampler):
         return nn.Sequential(*(layers if config.activate_last else layers[:-1]))
 
     def encode(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Forward pass: z (batch, dof - 2), tcp (batch, 2) and log |det d(z, tcp)/d theta|."""
+        """Forward pass: z (batch, dof - 2), tcp (batch, 2) and `log |det d(z, tcp)/d theta|`."""
         output, log_det = self.blocks(theta)
         return output[:, :-2], output[:, -2:], log_det
 
@@ -115,7 +115,7 @@ class INN(NetworkSampler):
         return self.invert(z, tcp)[0]
 
     def invert(self, z: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
-        """Inverse pass: theta (batch, dof) and log |det d theta/d(z, tcp)|."""
+        """Inverse pass: theta (batch, dof) and `log |det d theta/d(z, tcp)|`."""
         return self.blocks(torch.cat([z, tcp], dim=1), rev=True)
 
     def loss(

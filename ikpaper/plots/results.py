@@ -253,6 +253,7 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
         right.plot(rows["eps"], rows["acceptance"], "o-", color=color, label=target, markersize=4)
     left.axhline(0, color=MUTED, linewidth=0.8)
     left.set_yscale("symlog", linthresh=2e-4)
+    left.set_ylim(bottom=min(-2e-4, 1.2 * float(curves["low"].min())))
     left.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
     left.set_title(r"unbiased MMD$^2$ to the exact posterior")
     right.set(xscale="log", yscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
