@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import hashlib
 import json
 import re
@@ -20,7 +21,7 @@ from ikpaper.profiles import get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import load_record, weights_path
 
-__all__ = ["PAGES", "Page", "build_pages", "publishable"]
+__all__ = ["PAGES", "Page", "build_pages", "publishable", "write_readme_table"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,27 @@ def build_pages(
             return 1
         progress.advance(page.effort, label)
         progress.say(f"{label}: done in {duration(time.monotonic() - start)}")
+    write_readme_table(root)
     return 0
+
+
+def write_readme_table(root: Path) -> None:
+    """Put the summary of all samplers, as the book has it, between the marks in README.md."""
+    summary, readme = root / "book" / "tables" / "summary.csv", root / "README.md"
+    if not summary.exists() or not readme.exists():
+        return
+    with summary.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    lines = [header, ["---"] * len(header), *rows]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    text = readme.read_text(encoding="utf-8")
+    begin, end = "<!-- results:begin -->", "<!-- results:end -->"
+    if begin in text and end in text:
+        before, rest = text.split(begin, 1)
+        after = rest.split(end, 1)[1]
+        new = f"{before}{begin}\n{table}\n{end}{after}"
+        if new != text:
+            write_text(readme, new)
 
 
 def _key(page: Page, profile: str, root: Path) -> str:
@@ -231,7 +252,13 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
         tags = [tag for tag in metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if cell["cell_type"] == "code":
             hidden = {"parameters", "injected-parameters"} & set(tags)
-            tags.append("remove-cell" if hidden else "hide-input")
+            if hidden:
+                tags.append("remove-cell")
+            elif "remove-cell" not in tags:
+                tags.append("hide-input")
+            if {"remove-cell", "remove-output"} & set(tags):
+                # Only what pages ask for by name is kept of outputs that nobody sees.
+                cell["outputs"] = [out for out in cell["outputs"] if _is_glue(out)]
             cell["outputs"] = [
                 out
                 for out in cell["outputs"]
@@ -252,6 +279,10 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
         "language_info": {"name": "python"},
     }
     return result
+
+
+def _is_glue(output: Mapping[str, Any]) -> bool:
+    return "scrapbook" in output.get("metadata", {})
 
 
 def _number_labels(text: str, dof: int) -> str:

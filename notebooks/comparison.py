@@ -256,7 +256,7 @@ for name in ("cvae", "inn", "rejection", "exact", "prior"):
 # %% tags=["remove-cell"]
 show = 6
 arm = ikpaper.PlanarArm.paper(show)
-tcp = (2.9, 1.0)
+tcp = (3.3, 0.8)
 generator = torch.Generator().manual_seed(3)
 count = min(300, numbers.figure_samples)
 three = {"exact": ikpaper.ExactPosterior(arm, numbers.sigma)}
@@ -265,7 +265,7 @@ for name in ("cvae", "inn"):
 three = {name: sampler.sample(tcp, count, generator=generator) for name, sampler in three.items()}
 out.figure(results.home(arm, tcp, three, scores), "home")
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 profiles = [
     {
         "profile": p.name,
@@ -282,7 +282,7 @@ profiles = [
 ]
 out.table(pd.DataFrame(profiles), "profiles")
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 times = []
 for name in ("cvae", "inn"):
     for dof in arms:
@@ -301,7 +301,7 @@ for name in ("cvae", "inn"):
         )
 out.table(pd.DataFrame(times), "times")
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 hardware = {
     "cores": os.cpu_count(),
     "threads used by torch": torch.get_num_threads(),

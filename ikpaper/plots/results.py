@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import NullFormatter
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
@@ -119,7 +121,11 @@ def posterior_arms(
         shown: Arms drawn at most.
     """
     rows = (len(samples) + 1) // 2
-    figure = new_figure(WIDTH, 2.6 * rows)
+    drawn = [arm.joint_positions(theta[:shown]).reshape(-1, 2) for theta in samples.values()]
+    low = torch.stack([part.amin(0) for part in drawn]).amin(0)
+    high = torch.stack([part.amax(0) for part in drawn]).amax(0)
+    aspect = float((high - low)[1] / (high - low)[0])
+    figure = new_figure(WIDTH, rows * (0.42 * WIDTH * min(1.1, aspect) + 0.55))
     axes = figure.subplots(rows, 2, sharex=True, sharey=True).ravel()
     for ax, (name, theta) in zip(axes, samples.items(), strict=False):
         draw_arms(
@@ -151,7 +157,7 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     """
     values = {name: theta.double().cpu().numpy() for name, theta in samples.items()}
     dof = next(iter(values.values())).shape[1]
-    columns = min(5, dof)
+    columns = next(count for count in (4, 5, 3) if dof % count == 0 or count == 3)
     rows = -(-dof // columns)
     figure = new_figure(WIDTH, 1.5 * rows + 0.5)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -228,8 +234,10 @@ def scores_over(
                         color=COLORS[name],
                     )
         ax.set(yscale="log", xlabel=xlabel, title=label)
+        ax.yaxis.set_minor_formatter(NullFormatter())
         if xlog:
             ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
         else:
             ax.set_xticks(sorted(scores[x].unique()))
     handles, labels = axes[0].get_legend_handles_labels()
@@ -304,8 +312,6 @@ def kernel_shapes(kernels: Mapping[str, Any]) -> Figure:
     Args:
         kernels: Functions of the distance (tensors) by name.
     """
-    import torch
-
     figure = new_figure(0.62 * WIDTH, 2.7)
     ax = figure.subplots()
     distance = torch.linspace(0, 2.5, 200)
