@@ -172,7 +172,7 @@ def train(
         "history": loop.history,
     }
     model = loop.model.eval()
-    save(model, path, record)
+    record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
     return model, record
 

@@ -48,8 +48,8 @@ def weights_path(
     return root / get_profile(profile).name / f"{name}-{arm_name}-seed{seed}.safetensors"
 
 
-def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> None:
-    """Save a model and the record of its training.
+def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Save a model and the record of its training; returns the record with what it adds.
 
     The JSON file is written last and holds the hash of the weights: a pair that does not belong
     together, as a kill between the two would leave, reads as missing.
@@ -60,13 +60,15 @@ def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> None:
         save_file(state, partial)
         sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
     config = dataclasses.asdict(model.config)
-    about = {
+    complete = {
+        **record,
         "model": model.name,
         "config": config,
         "num_parameters": model.num_parameters,
         "sha256": sha256,
     }
-    write_json(path.with_suffix(".json"), {**record, **about})
+    write_json(path.with_suffix(".json"), complete)
+    return complete
 
 
 def load_record(path: Path) -> dict[str, Any] | None:

@@ -95,8 +95,8 @@ out.figure(results.training_curves(histories))
 # Beside it stands the unbiased MMD² against the exact posterior, and the
 # re-simulation error {eq}`eq-resim`. Rejection sampling and the exact
 # sampler are scored like models, with fresh samples: they show what is the
-# best that each score allows. The prior ignores the target and shows the
-# worst.
+# best that each score allows. The prior ignores the target: a network that
+# does not beat it has learnt nothing about this score.
 
 # %%
 bench = Benchmark(arm, numbers)

@@ -71,11 +71,12 @@ out.figure(diagrams.cvae())
 #
 # ```{math}
 # :label: eq-cvae-loss
-# L_y = -\mathrm{KL}\big[q_{w_\text{enc}}(z \mid x, y)\,\|\,
-# p(z) = \mathcal{N}(0, 1)\big],
-# \qquad
-# L_x = \mathrm{E}_{q_{w_\text{enc}}(z \mid x, y)}
-# \big[\log p_{w_\text{dec}}(x \mid z, y)\big] ,
+# \begin{aligned}
+# L_y &= -\mathrm{KL}\big[q_{w_\text{enc}}(z \mid x, y)\,\|\,
+#   p(z) = \mathcal{N}(0, 1)\big] \\
+# L_x &= \mathrm{E}_{q_{w_\text{enc}}(z \mid x, y)}
+#   \big[\log p_{w_\text{dec}}(x \mid z, y)\big]
+# \end{aligned}
 # ```
 #
 # where $x$ stands for $\theta$. With a normal likelihood, maximising them is

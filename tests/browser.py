@@ -79,8 +79,8 @@ OVERFLOW = r"""
     || scrolls(node.parentElement));
   const wide = [...document.querySelectorAll("article *")].filter(node =>
     node.getBoundingClientRect().right > window.innerWidth + 1 && !scrolls(node.parentElement));
-  const named = wide.slice(0, 3).map(node => node.tagName.toLowerCase()
-    + "." + (node.getAttribute("class") || "") + " " + (node.textContent || "").trim().slice(0, 30));
+  const name = node => node.tagName.toLowerCase() + "." + (node.getAttribute("class") || "");
+  const named = wide.slice(0, 3).map(node => name(node) + " " + node.textContent.slice(0, 30));
   return `${width} px wide on a screen of ${window.innerWidth} px: ` + named.join("; ");
 }
 """
