@@ -267,6 +267,9 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
         kept = {name: metadata[name] for name in ("mystnb", "image", "figure") if name in metadata}
         cell["metadata"] = {**kept, **({"tags": tags} if tags else {})}
         source = "".join(cell["source"])
+        if "injected-parameters" in tags:
+            # The folder that this run wrote to means nothing to a reader.
+            source = re.sub(r"^book = .*$", 'book = ""', source, flags=re.M)
         if not titled and cell["cell_type"] == "markdown" and re.search(r"^# ", source, re.M):
             source = re.sub(r"^# .*$", f"# {page.title}", source, count=1, flags=re.M)
             titled = True

@@ -1,0 +1,72 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ikpaper.cli import all_runs, main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_train_evaluate_and_sample(capsys):
+    model = ["--model", "cvae", "--lengths", "0.5", "0.5", "0.5", "0.9", "--profile", "smoke"]
+    assert main(["train", *model]) == 0
+    assert "[1/1] cvae 4 DoF, smoke" in capsys.readouterr().err
+    assert main(["evaluate", *model]) == 0
+    assert "mmd2_exact" in capsys.readouterr().out
+    assert main(["sample", *model, "--tcp", "2.2", "0.3", "-n", "3"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "theta_1,theta_2,theta_3,theta_4"
+    assert [len(row.split(",")) for row in rows] == [4, 4, 4]
+
+
+def test_all_are_the_eight_models():
+    assert len({(run.name, run.arm.dof) for run in all_runs("quick")}) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--model", "gan", "--dof", "6"], "unknown model 'gan'; known: cvae, inn"),
+        (["train", "--model", "inn", "--dof", "5"], "4, 6, 8, 10"),
+        (["train", "--model", "inn", "--dof", "6", "--profile", "big"], "smoke, quick, paper"),
+        (["train"], "expected --all, or --model"),
+        (["sample", "--model", "inn", "--dof", "6", "--tcp", "3", "1"], "make them with: ikpaper"),
+        (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_import_is_quiet_light_and_leaves_generators_alone():
+    code = (
+        "import random, sys, numpy, torch\n"
+        "before = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state()\n"
+        "import ikpaper\n"
+        "after = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state()\n"
+        "assert before[:2] == after[:2] and torch.equal(before[2], after[2])\n"
+        "heavy = {'ray', 'matplotlib', 'skopt', 'papermill'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == done.stderr == ""

@@ -1,0 +1,53 @@
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def lock():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(pin.name): pin for pin in pins}
+
+
+def test_the_lock_pins_everything_exactly_and_names_no_host():
+    for pin in lock().values():
+        assert [spec.operator for spec in pin.specifier] == ["=="], pin
+        assert pin.url is None
+    text = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|^-|file:|/", text, re.M)
+
+
+def test_every_dependency_is_locked_at_a_version_that_satisfies_it():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(r for extra in extras.values() for r in extra)]
+    pins = lock()
+    for requirement in map(Requirement, wanted):
+        pin = pins[canonicalize_name(requirement.name)]
+        (version,) = (spec.version for spec in pin.specifier)
+        assert requirement.specifier.contains(version), requirement
+
+
+def test_torch_is_the_version_asked_for():
+    assert str(lock()["torch"].specifier) == "==2.13.0"
+    (torch,) = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name == "torch")
+    assert torch.specifier.contains("2.6.0")
+
+
+def test_conda_gives_python_and_pip_and_pip_the_lock():
+    *conda, pip = ENVIRONMENT["dependencies"]
+    (python,) = (entry for entry in conda if entry.startswith("python"))
+    version = Version(python.split("=")[1])
+    assert Requirement(f"x{PROJECT['requires-python']}").specifier.contains(version)
+    assert version <= Version("3.13")
+    assert "pip" in conda
+    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+    assert ENVIRONMENT["name"] == PROJECT["name"]

@@ -1,0 +1,164 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import ikpaper
+from ikpaper.profiles import PROFILES
+from ikpaper.training import TrainingRun, resolve_device, train
+from ikpaper.weights import load_record, weights_path
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def path_of(run, directory):
+    return weights_path(run.name, run.arm, run.profile, run.seed, directory)
+
+
+@pytest.mark.parametrize("name", ["cvae", "inn"])
+def test_a_run_is_recorded_loaded_and_not_repeated(name, tmp_path):
+    run = TrainingRun.of(name, 4, profile="smoke")
+    model, record = train(run, directory=tmp_path)
+    assert len(record["history"]) == run.epochs
+    assert record["num_parameters"] == model.num_parameters
+    assert load_record(path_of(run, tmp_path)) == json.loads(json.dumps(record))
+    assert not list(tmp_path.rglob("*.checkpoint"))
+    stamp = path_of(run, tmp_path).stat().st_mtime_ns
+    again, same = train(run, directory=tmp_path)
+    assert path_of(run, tmp_path).stat().st_mtime_ns == stamp
+    assert same["seconds"] == record["seconds"]
+    for key, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+
+
+def test_training_lowers_the_loss(tmp_path):
+    _, record = train(TrainingRun.of("cvae", 4, profile="smoke"), directory=tmp_path)
+    first, last = (sum(record["history"][i]["terms"].values()) for i in (0, -1))
+    assert last < first
+
+
+def test_other_settings_have_other_keys():
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    others = [
+        TrainingRun.of("inn", 4, profile="smoke"),
+        TrainingRun.of("cvae", 6, profile="smoke"),
+        TrainingRun.of("cvae", 4, profile="quick"),
+        TrainingRun.of("cvae", 4, profile="smoke", seed=1),
+        TrainingRun.of("cvae", arm=ikpaper.PlanarArm([0.5, 0.5, 0.5, 0.9]), profile="smoke"),
+    ]
+    keys = [r.key() for r in (run, *others)]
+    assert len(set(keys)) == len(keys)
+    assert TrainingRun.of("cvae", 4, profile="smoke").key() == keys[0]
+
+
+KILLED = """
+import os, signal, sys
+from ikpaper import training
+from ikpaper.training import TrainingRun, train
+
+epochs = iter(range(100))
+original = training._Loop.run_epoch
+
+def run_epoch(self, *arguments):
+    original(self, *arguments)
+    if next(epochs) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training._Loop.run_epoch = run_epoch
+train(TrainingRun.of(sys.argv[1], 4, profile=PROFILE), directory=sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("name", ["cvae", "inn"])
+def test_a_killed_run_continues_to_the_same_weights(name, tmp_path):
+    smoke = PROFILES["smoke"]
+    epochs = {"cvae": 4, "inn": 3}
+    profile = type(smoke)(**{**vars(smoke), "epochs": epochs, "samples": 1000})
+    run = TrainingRun.of(name, 4, profile=profile)
+    whole, _ = train(run, directory=tmp_path / "whole")
+
+    setup = (
+        "from ikpaper.profiles import PROFILES\nsmoke = PROFILES['smoke']\n"
+        f"PROFILE = type(smoke)(**{{**vars(smoke), 'epochs': {epochs}, 'samples': 1000}})\n"
+        "import torch\ntorch.set_num_threads(2)\n"
+    )
+    directory = str(tmp_path / "killed")
+    killed = subprocess.run(
+        [sys.executable, "-c", setup + KILLED, name, directory], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert path_of(run, directory).with_suffix(".checkpoint").exists()
+    assert not path_of(run, directory).exists()
+    resumed, record = train(run, directory=directory)
+    assert [row["epoch"] for row in record["history"]] == list(range(1, run.epochs + 1))
+    for key, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[key], value), key
+
+
+def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    checkpoint = path_of(run, tmp_path).with_suffix(".checkpoint")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"no checkpoint at all")
+    _, record = train(run, directory=tmp_path)
+    assert len(record["history"]) == run.epochs
+
+
+def test_divergence_names_epoch_and_term_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    kind = type(run.build())
+    original = kind.loss
+
+    def loss(self, theta, tcp, progress, generator=None):
+        terms = original(self, theta, tcp, progress, generator)
+        return {**terms, "kl": terms["kl"] * float("nan")} if progress > 0 else terms
+
+    monkeypatch.setattr(kind, "loss", loss)
+    with pytest.raises(FloatingPointError, match="kl is nan in epoch 2"):
+        train(run, directory=tmp_path)
+    checkpoint = path_of(run, tmp_path).with_suffix(".checkpoint")
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 1
+    assert not path_of(run, tmp_path).exists()
+
+
+def test_a_terminated_command_leaves_no_partial_files(tmp_path):
+    command = [sys.executable, "-m", "ikpaper.cli", "train", "--model", "inn", "--dof", "4"]
+    process = subprocess.Popen(
+        [*command, "--profile", "quick"],
+        cwd=ROOT,
+        env={**os.environ, "IKPAPER_WEIGHTS": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(4)
+    process.terminate()
+    process.wait(timeout=60)
+    assert process.returncode != 0
+    left = [p.name for p in tmp_path.rglob("*") if p.is_file()]
+    assert all(name.endswith(".checkpoint") for name in left), left
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "gan", "dof": 4}, "unknown model 'gan'"),
+        ({"name": "cvae", "dof": 7}, "4, 6, 8, 10"),
+        ({"name": "cvae", "dof": 4, "profile": "huge"}, "smoke, quick, paper"),
+        ({"name": "cvae"}, "either dof or arm"),
+    ],
+)
+def test_unknown_names_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingRun.of(**options)
+
+
+def test_devices():
+    assert resolve_device("cpu").type == "cpu"
+    if not torch.cuda.is_available():
+        assert resolve_device("auto").type == "cpu"
+        with pytest.raises(ValueError, match="no CUDA device"):
+            resolve_device("cuda")
