@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +135,28 @@ class PlanarArm:
         positions = self.joint_positions(theta)
         lever = positions[..., -1:, :] - positions[..., :-1, :]
         return torch.stack([-lever[..., 1], lever[..., 0]], dim=-2)
+
+    def residual(
+        self, tcp: Sequence[float] | np.ndarray
+    ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+        """f(theta) - tcp and its Jacobian as plain numpy functions of one vector (dof,).
+
+        SciPy's solvers call them a few dozen times a solve, where tensors would cost more than
+        the arithmetic.
+        """
+        target, lengths = np.asarray(tcp, dtype=float), np.asarray(self.lengths)
+
+        def value(theta: np.ndarray) -> np.ndarray:
+            phi = np.cumsum(theta)
+            return np.array([lengths @ np.cos(phi), lengths @ np.sin(phi)]) - target
+
+        def jacobian(theta: np.ndarray) -> np.ndarray:
+            phi = np.cumsum(theta)
+            turned = lengths * np.stack([-np.sin(phi), np.cos(phi)])
+            # Joint j moves all links from j on.
+            return np.cumsum(turned[:, ::-1], axis=1)[:, ::-1]
+
+        return value, jacobian
 
     def check_targets(self, tcp: TensorLike) -> Tensor:
         """Targets as a tensor (..., 2), checked to be points the arm can reach.

@@ -279,23 +279,15 @@ class ExactPosterior(PosteriorSampler):
         Searched from curled-up configurations and a few fixed random ones, which is enough for
         a proposal: a mode that is missed costs samples, never correctness.
         """
-        sigma, target, arm = self.prior.sigma.numpy(), tcp.numpy(), self.arm
-        lengths = np.asarray(arm.lengths)
-
-        def forward(theta: np.ndarray) -> np.ndarray:
-            phi = np.cumsum(theta)
-            return np.array([lengths @ np.cos(phi), lengths @ np.sin(phi)])
-
-        def jacobian(theta: np.ndarray) -> np.ndarray:
-            return arm.jacobian(torch.from_numpy(theta)).numpy()
-
-        heading = math.atan2(target[1], target[0])
+        sigma, arm = self.prior.sigma.numpy(), self.arm
+        residual, jacobian = arm.residual(tcp.numpy())
+        heading = math.atan2(float(tcp[1]), float(tcp[0]))
         rng = np.random.default_rng(0)
         starts = [*rng.normal(0, 0.8, (6, arm.dof))]
         starts += [np.full(arm.dof, curl / arm.dof) for curl in (-4.0, -2.0, 2.0, 4.0)]
         found: list[tuple[float, np.ndarray]] = []
         for start in starts:
-            reached = forward(start)
+            reached = residual(start) + tcp.numpy()
             start[0] += heading - math.atan2(reached[1], reached[0])
             result = minimize(
                 lambda theta: 0.5 * np.sum((theta / sigma) ** 2),
@@ -303,14 +295,14 @@ class ExactPosterior(PosteriorSampler):
                 jac=lambda theta: theta / sigma**2,
                 constraints={
                     "type": "eq",
-                    "fun": lambda theta: forward(theta) - target,
+                    "fun": residual,
                     "jac": jacobian,
                 },
                 method="SLSQP",
                 options={"maxiter": 200},
             )
             mode = result.x
-            if np.linalg.norm(forward(mode) - target) > 1e-3 or np.abs(mode).max() > np.pi:
+            if np.linalg.norm(residual(mode)) > 1e-3 or np.abs(mode).max() > np.pi:
                 continue
             if all(np.abs(mode - other).max() > 0.05 for _, other in found):
                 found.append((float(result.fun), mode))

@@ -46,25 +46,13 @@ class NumericalSolver(PosteriorSampler):
         return torch.stack(rows).reshape(len(targets), n, self.arm.dof)
 
     def _solve(self, tcp: Tensor, generator: Generator | None) -> Tensor:
-        target, lengths = tcp.numpy(), np.asarray(self.arm.lengths)
-
-        # Plain numpy: SciPy calls these a few dozen times a solve with a single vector.
-        def residual(theta: np.ndarray) -> np.ndarray:
-            phi = np.cumsum(theta)
-            return np.array([lengths @ np.cos(phi), lengths @ np.sin(phi)]) - target
-
-        def jacobian(theta: np.ndarray) -> np.ndarray:
-            phi = np.cumsum(theta)
-            # Joint j moves all links from j on.
-            tail = np.cumsum((lengths * np.stack([-np.sin(phi), np.cos(phi)]))[:, ::-1], axis=1)
-            return tail[:, ::-1]
-
+        residual, jacobian = self.arm.residual(tcp.numpy())
         for _ in range(self.attempts):
             start = self.prior.draw(1, generator)[0].numpy()
             found = least_squares(residual, start, jacobian, xtol=1e-12, ftol=1e-15, gtol=1e-15)
             if np.linalg.norm(found.fun) <= self.tolerance:
                 return wrap(torch.from_numpy(found.x))
         raise RuntimeError(
-            f"NumericalSolver: no solution within {self.tolerance} of tcp {target.tolist()} from "
+            f"NumericalSolver: no solution within {self.tolerance} of tcp {tcp.tolist()} from "
             f"{self.attempts} starts"
         )

@@ -109,7 +109,7 @@ out.figure(results.scores_over(scores, "dof", quantities, "DoF"))
 # result files with the data's 0.2 rad, as ours. Re-simulation errors
 # are all halved here, as the authors computed them.
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 reported = paper.reported()
 
 
@@ -182,7 +182,7 @@ out.table(pd.DataFrame(rows), "reported-and-ours")
 #
 # ## Against the exact posterior
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 rows = []
 for dof in arms:
     for name in ("cvae", "inn", "rejection", "exact", "prior"):
@@ -210,7 +210,7 @@ out.table(summary, "summary")
 # ```
 
 
-# %%
+# %% tags=["remove-cell"]
 def wins(quantity):
     better = sum(
         score(quantity, dof, "cvae")["value"] < score(quantity, dof, "inn")["value"] for dof in arms

@@ -63,7 +63,7 @@ out.number("sigma", f"{numbers.sigma:g}")
 # configuration does: 0.5 for every link but the last, which has 1.0. The
 # targets that the slides use are reachable only so.
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 rows = [
     {
         "arm": f"{arm.dof} DoF",

@@ -48,7 +48,7 @@ for name in ("cvae", "inn"):
     run = TrainingRun.of(name, dof, profile=numbers)
     models[name], records[name] = train(run)
 
-# %%
+# %% tags=["remove-cell"]
 out.number("profile", numbers.name)
 out.number("dof", str(dof))
 out.number("links", " + ".join(f"{length:g}" for length in arm.lengths))
@@ -115,7 +115,7 @@ out.number("m", str(numbers.posterior_samples))
 out.number("exact_targets", str(numbers.exact_targets))
 out.number("exact_m", str(numbers.exact_samples))
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 COLUMNS = {
     "e_posterior": "e_posterior",
     "mmd2_exact": "MMD² to exact, unbiased",
@@ -203,7 +203,7 @@ out.figure(results.hulls(arm, tcp, three))
 marginals = {name: samples[name] for name in ("exact", "cvae", "inn")}
 out.figure(results.joint_marginals(marginals))
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 table = pd.DataFrame(
     {
         "sampler": single["sampler"].map(LABELS),

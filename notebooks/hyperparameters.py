@@ -83,7 +83,7 @@ def outcome(model, table):
 # Learning rate and weight decay are drawn on a logarithmic scale, the rest
 # are integers.
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 out.table(ranges(paper.INN_RANGES), "ranges-inn")
 
 # %% [markdown]
@@ -93,7 +93,7 @@ out.table(ranges(paper.INN_RANGES), "ranges-inn")
 # :name: tab-ranges-inn
 # ```
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 
 # %% [markdown]
@@ -114,7 +114,7 @@ out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 # last, each coupling block has four separate subnets, and nothing is
 # padded.
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 out.table(outcome("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
 
 # %% [markdown]
@@ -124,7 +124,7 @@ out.table(outcome("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
 # :name: tab-cvae
 # ```
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 out.table(outcome("inn", paper.INN_TABLE), "hyperparameters-inn")
 
 # %% [markdown]

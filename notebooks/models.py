@@ -164,7 +164,7 @@ out.figure(diagrams.coupling_block())
 # ({numref}`tab-inn-loss`). Every step makes one forward and two inverse
 # passes, and one update from the sum of all four.
 
-# %% tags=["remove-output"]
+# %% tags=["remove-cell"]
 rows = [
     ("L_y", "squared error of the predicted TCP", f"{inn.weight_y:g}"),
     (

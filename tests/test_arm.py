@@ -39,6 +39,14 @@ def test_jacobian_agrees_with_autograd(arm, generator):
     torch.testing.assert_close(arm.jacobian(theta), expected)
 
 
+def test_numpy_residual_and_jacobian_are_those_of_the_tensors(arm, generator):
+    theta = torch.randn(6, generator=generator, dtype=torch.float64)
+    value, jacobian = arm.residual([1.0, 2.0])
+    expected = arm.forward(theta) - torch.tensor([1.0, 2.0])
+    np.testing.assert_allclose(value(theta.numpy()), expected)
+    np.testing.assert_allclose(jacobian(theta.numpy()), arm.jacobian(theta))
+
+
 @pytest.mark.parametrize("theta", [[0.0] * 6, np.zeros(6), torch.zeros(6), np.zeros((2, 3, 6))])
 def test_forward_takes_lists_arrays_tensors_and_batches(arm, theta):
     assert arm.forward(theta).shape == (*np.shape(theta)[:-1], 2)
