@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pickle
 import time
@@ -261,25 +260,23 @@ class _Loop:
         run, start = self.run, time.monotonic()
         permutation = torch.randperm(len(self.theta), generator=self.order).to(self.device)
         batches = permutation.split(run.profile.batch)
-        totals: dict[str, Tensor] = {}
+        rows: list[Tensor] = []
+        names: list[str] = []
         done = 0
         for batch in batches:
             terms = self._step(self.theta[batch], self.tcp[batch])
-            for term, value in terms.items():
-                totals[term] = totals[term] + value.detach() if term in totals else value.detach()
+            names = list(terms)
+            rows.append(torch.stack([value.detach() for value in terms.values()]))
             done += len(batch)
             rate = done / (time.monotonic() - start)
             progress.advance(
                 cost / len(batches),
                 f"{run.label}: epoch {self.epoch + 1}/{run.epochs}, {rate:,.0f} samples/s",
             )
-        means = {term: float(total) / len(batches) for term, total in totals.items()}
-        for term, mean in means.items():
-            if not math.isfinite(mean):
-                raise FloatingPointError(
-                    f"{run.label}: {term} is {mean} in epoch {self.epoch + 1}; the checkpoint of "
-                    "the epoch before is kept"
-                )
+        # Read once an epoch: a look at every step would make a GPU wait.
+        table = torch.stack(rows).double().cpu()
+        self._check_finite(names, table)
+        means = dict(zip(names, table.mean(dim=0).tolist(), strict=True))
         self.scheduler.step(sum(means.values()))
         self.epoch += 1
         self.seconds += time.monotonic() - start
@@ -291,6 +288,16 @@ class _Loop:
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
                 "samples_per_second": round(rate, 1),
             }
+        )
+
+    def _check_finite(self, names: list[str], table: Tensor) -> None:
+        """Raise if a term (column) of a batch (row) is not finite, naming the first."""
+        if torch.isfinite(table).all():
+            return
+        batch, column = (~torch.isfinite(table)).nonzero()[0].tolist()
+        raise FloatingPointError(
+            f"{self.run.label}: {names[column]} is {float(table[batch, column])} in epoch "
+            f"{self.epoch + 1}, batch {batch + 1}; the checkpoint of the epoch before is kept"
         )
 
     def _step(self, theta: Tensor, tcp: Tensor) -> dict[str, Tensor]:

@@ -191,7 +191,7 @@ out.number("tcp", f"({tcp[0]:.2f}, {tcp[1]:.2f})")
 out.number("reach_share", f"{100 * torch.tensor(tcp).norm() / arm.reach:.1f}")
 out.number("n", str(n))
 
-# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the counterpart of the slides' Figure 6."}, "image": {"alt": "Four panels of many translucent arms fanning out from the base and meeting at the target: rejection sampling, exact posterior, cVAE and INN, each with one arm drawn solid."}}
+# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the counterpart of the slides' Figure 6. The section is that of the true posterior; arms of a network may leave it."}, "image": {"alt": "Four panels of many translucent arms fanning out from the base and meeting at the target: rejection sampling, exact posterior, cVAE and INN, each with one arm drawn solid."}}
 four = {name: samples[name] for name in ("rejection", "exact", "cvae", "inn")}
 out.figure(results.posterior_arms(arm, tcp, four))
 
@@ -199,7 +199,7 @@ out.figure(results.posterior_arms(arm, tcp, four))
 three = {name: samples[name] for name in ("rejection", "cvae", "inn")}
 out.figure(results.hulls(arm, tcp, three))
 
-# %% mystnb={"figure": {"name": "fig-marginals-dof", "caption": "Density of each joint angle at the target: exact posterior filled, networks as lines."}, "image": {"alt": "One panel for each joint with a filled histogram of the exact posterior and the outlines of cVAE and INN over it."}}
+# %% mystnb={"figure": {"name": "fig-marginals-dof", "caption": "Density of each joint angle at the target: exact posterior filled, networks as lines. The range is the exact posterior's; what a network draws outside is missing from its line."}, "image": {"alt": "One panel for each joint with a filled histogram of the exact posterior and the outlines of cVAE and INN over it."}}
 marginals = {name: samples[name] for name in ("exact", "cvae", "inn")}
 out.figure(results.joint_marginals(marginals))
 

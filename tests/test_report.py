@@ -5,7 +5,14 @@ import pytest
 from ikpaper import report
 from ikpaper.report import Page, build_pages, publishable, write_readme_table
 
-HEADER = "# ---\n# jupyter:\n#   kernelspec:\n#     name: python3\n# ---\n"
+HEADER = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+"""
 GOOD = (
     HEADER
     + """
@@ -24,7 +31,7 @@ book = ""
 import sys
 from pathlib import Path
 print("seen")
-print("not seen", file=sys.stderr)
+print("un" + "seen", file=sys.stderr)
 folder = Path(book) / "results"
 folder.mkdir(exist_ok=True)
 (folder / f"one-{dof}.csv").write_text(f"{profile}\\n")
@@ -60,7 +67,7 @@ def test_pages_are_made_once_and_again_when_something_changed(project, capsys):
     assert "# The first" in "".join(page["cells"][0]["source"])
     assert "sec-one-04" in text
     assert "fig-x-04" in text
-    assert "not seen" not in text
+    assert "unseen" not in text
     assert str(project) not in text
     assert (project / "book" / "results" / "one-4.csv").read_text() == "smoke\n"
 

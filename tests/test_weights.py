@@ -48,7 +48,7 @@ def test_weights_of_another_architecture_are_refused(saved):
 
 
 @pytest.mark.parametrize(
-    ("arm", "options"), zip(ARMS, ["--dof 4", r"--lengths 0\.4 0\.7 0\.2 0\.9"], strict=True)
+    ("arm", "options"), [(ARMS[0], "--dof 4"), (ARMS[1], r"--lengths 0\.4 0\.7 0\.2 0\.9")]
 )
 def test_missing_weights_name_the_command_that_makes_them(arm, options, tmp_path):
     command = f"ikpaper train --model inn {options} --profile paper --seed 42"

@@ -117,13 +117,16 @@ def posterior_arms(
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
-        samples: Joint angles (n, dof) by sampler name.
+        samples: Joint angles (n, dof) by sampler name; ground truth sets the section shown.
         shown: Arms drawn at most.
     """
     rows = (len(samples) + 1) // 2
-    drawn = [arm.joint_positions(theta[:shown]).reshape(-1, 2) for theta in samples.values()]
+    truth = [samples[name] for name in ("rejection", "exact") if name in samples]
+    drawn = [arm.joint_positions(theta[:shown]).reshape(-1, 2) for theta in truth]
     low = torch.stack([part.amin(0) for part in drawn]).amin(0)
     high = torch.stack([part.amax(0) for part in drawn]).amax(0)
+    margin = 0.2 * (high - low)[1]
+    low, high = low - margin, high + margin
     aspect = float((high - low)[1] / (high - low)[0])
     figure = new_figure(WIDTH, rows * (0.42 * WIDTH * min(1.1, aspect) + 0.55))
     axes = figure.subplots(rows, 2, sharex=True, sharey=True).ravel()
@@ -139,6 +142,7 @@ def posterior_arms(
         )
         ax.plot(*tcp, "+", color=COLORS["accent"], markersize=12, markeredgewidth=2, zorder=10)
         ax.set(title=LABELS[name], aspect="equal")
+        ax.set(xlim=(float(low[0]), float(high[0])), ylim=(float(low[1]), float(high[1])))
     for ax in axes[len(samples) :]:
         ax.set_visible(False)
     for ax in axes[-2:]:
@@ -153,7 +157,7 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     """Density of every joint angle, one panel a joint, one line a sampler.
 
     Args:
-        samples: Joint angles (n, dof) by sampler name.
+        samples: Joint angles (n, dof) by sampler name; `exact` sets the range that is shown.
     """
     values = {name: theta.double().cpu().numpy() for name, theta in samples.items()}
     dof = next(iter(values.values())).shape[1]
@@ -161,14 +165,15 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     rows = -(-dof // columns)
     figure = new_figure(WIDTH, 1.5 * rows + 0.5)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    spread = max(np.abs(np.quantile(theta, [0.003, 0.997])).max() for theta in values.values())
+    spread = 1.6 * np.abs(np.quantile(values["exact"], [0.003, 0.997])).max()
     bins = np.linspace(-spread, spread, 41)
     for joint, ax in enumerate(axes.ravel()):
         if joint >= dof:
             ax.set_visible(False)
             continue
         for name, theta in values.items():
-            density, _ = np.histogram(theta[:, joint], bins, density=True)
+            counts, _ = np.histogram(theta[:, joint], bins)
+            density = counts / (len(theta) * np.diff(bins))
             filled = name == "exact"
             ax.stairs(
                 density,
