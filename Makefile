@@ -2,6 +2,9 @@
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
+INDEX := book/_build/html/index.html
+# What the HTML is made of; the library, since the reference comes from its docstrings.
+PAGES := $(shell find book ikpaper -name _build -prune -o -name __pycache__ -prune -o -type f -print)
 
 .PHONY: help book pages html test lint format notebooks lock clean
 .DELETE_ON_ERROR:
@@ -27,11 +30,13 @@ pages: .venv/ready
 	@$(BIN)/ikpaper train --all --profile $(PROFILE)
 	@$(BIN)/ikpaper report --profile $(PROFILE)
 
+html: $(INDEX)
+	@echo "The book is in $(CURDIR)/$(INDEX)"
+
 # Built from clean: Sphinx would keep numbers of pages that changed.
-html: .venv/ready
+$(INDEX): .venv/ready $(PAGES)
 	@rm -rf book/_build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build -q -W -n --keep-going book/
-	@echo "The book is in $(CURDIR)/book/_build/html/index.html"
 
 book: pages
 	@$(MAKE) --no-print-directory html
