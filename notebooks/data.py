@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -91,13 +93,14 @@ out.figure(kinematics.data_sets(sets))
 # ## Where the TCPs lie
 #
 # The arms are nearly straight: with angles this small, most TCPs lie close
-# to full reach ({numref}`fig-tcp`). That has consequences. Near full reach
+# to full reach ({numref}`fig-tcp`): a thin arc, thinner for fewer joints.
+# That has consequences. Near full reach
 # the set of solutions is small and shrinks to a single one at the edge, so
 # a tolerance that is harmless inside the workspace is coarse there
 # ({numref}`fig-eps`). And targets further inside are rare in the data: the
 # networks see few of them, the less the fewer joints the arm has.
 
-# %% mystnb={"figure": {"name": "fig-tcp", "caption": "Density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Right, four bell curves around zero, wider with more joints."}}
+# %% mystnb={"figure": {"name": "fig-tcp", "caption": "Above: density of the TCPs, lengths divided by the reach of each arm; the colours are logarithmic, cells without a sample white. Below: density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Above, four maps with an arc-shaped band that is dark along its outer edge and grows wider with more joints. Below left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Below right, four bell curves around zero, wider with more joints."}}
 out.figure(kinematics.tcp_distribution(sets))
 
 # %% [markdown]
@@ -105,10 +108,10 @@ out.figure(kinematics.tcp_distribution(sets))
 #
 # With $\sigma = 1.0$ rad, as on a backup slide, the arms curl up
 # ({numref}`fig-degenerate`). Links cross, joint angles beyond $\pm\pi$
-# occur, which a real arm cannot reach and which name the same configuration
-# twice, and the TCPs fill the workspace. The paper shows this set and does
-# not train on it; neither does this report.
+# occur, which many real joints cannot reach and which name the same
+# configuration twice, and the TCPs fill the workspace. The slides show this
+# set and report no score on it; no network of this report is trained on it.
 
-# %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
+# %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad: 150 arms, one of them solid, and the TCPs of 3000 samples."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
 curled = ikpaper.make_dataset(arms[1], 3000, sigma=1.0, seed=numbers.seed)
-out.figure(kinematics.data_sets([curled], arms=150))
+out.figure(kinematics.data_sets([curled], arms=150, alpha=0.22))

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -101,13 +103,27 @@ out.figure(kinematics.ill_posedness(cases))
 # %% [markdown]
 # ## Analytical solutions
 #
-# For two joints the law of cosines solves {eq}`eq-forward` in closed form,
-# and for some spatial arms, such as those with a spherical wrist,
-# geometry does the same {cite}`siciliano2010`. For redundant arms there
-# is no closed form of *the* solution because there is no one solution. The
-# closed form is still of use as a part: fix all joints but two, and the two
-# that are left close the arm onto the target. The exact sampler of this
-# report is built on it ({ref}`sec-ground-truth`).
+# For two joints the law of cosines solves {eq}`eq-forward` in closed form.
+# With $r^2 = x_\text{TCP}^2 + y_\text{TCP}^2$,
+#
+# ```{math}
+# :label: eq-two-links
+# \begin{aligned}
+# \theta_2 &= \pm \arccos \frac{r^2 - l_1^2 - l_2^2}{2\, l_1 l_2} \\
+# \theta_1 &= \operatorname{atan2}(y_\text{TCP}, x_\text{TCP})
+#   - \operatorname{atan2}(l_2 \sin\theta_2,\ l_1 + l_2 \cos\theta_2)
+# \end{aligned}
+# ```
+#
+# The sign is the choice between elbow up and elbow down; the arc cosine has
+# no value for a target outside the reach or in the hole, and the two signs
+# agree where the arm is straight. For some spatial arms, such as those with
+# a spherical wrist, geometry gives closed forms as well
+# {cite}`siciliano2010`. For redundant arms there is no closed form of *the*
+# solution because there is no one solution. The closed form is still of use
+# as a part: fix all joints but two, and the two that are left close the arm
+# onto the target. The exact sampler of this report is built on it
+# ({ref}`sec-ground-truth`).
 #
 # ## Numerical solutions
 #
@@ -122,25 +138,43 @@ out.figure(kinematics.ill_posedness(cases))
 #
 # with a damping $\lambda$ that keeps it stable where $J$ loses rank, is the
 # damped least-squares method {cite}`wampler1986`. Every run costs several
-# evaluations of $f$ and $J$ and gives one solution, near its start. Which
-# one, among infinitely many, is left to the start.
+# evaluations of $f$ and $J$ and gives one solution, often one near its
+# start. Which one, among infinitely many, is left to the start.
+#
+# ### Redundancy and the null space
+#
+# With more joints than coordinates of the target, $J$ has a null space of
+# dimension $N - 2$ wherever its rank is full. A joint velocity that gives the
+# TCP the velocity $\dot y$ is determined only up to a motion within it,
+#
+# ```{math}
+# :label: eq-null-space
+# \dot\theta = J^{+} \dot y + \big(I - J^{+} J\big)\, \dot\theta_0 ,
+# ```
+#
+# with $J^{+}$ the pseudo-inverse and $\dot\theta_0$ free
+# {cite}`siciliano2010`. The second term moves the arm and leaves the TCP
+# where it is. Controllers use it for a second aim, such as keeping away from
+# joint limits or obstacles: they choose $\dot\theta_0$ and follow one path
+# through the solutions. {eq}`eq-newton` without damping is the first term
+# alone. Neither lists the solutions or says how common each is.
 #
 # {numref}`fig-solution-curve` shows this for an arm with three joints,
-# whose solutions for a target are curves in joint space. The numerical
-# solver (SciPy's least squares from random starts
-# {cite}`virtanen2020`) finds points on them; the exact posterior says how
-# likely each stretch is.
+# whose solutions for a target form a curve in joint space: the null space is
+# its tangent. The numerical solver (SciPy's least squares from random starts
+# {cite}`virtanen2020`) finds points on the curve, wherever its starts lead;
+# some lie on stretches that the posterior calls unlikely.
 
-# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "All solutions of an arm with three joints for one target, seen in the workspace (left) and in joint space (right, projected onto two of three angles). Dense stretches of the curve are likely under the prior."}, "image": {"alt": "Left, a fan of three-link arms meeting at a target, some drawn bold. Right, a closed curve of green points in the plane of the first two joint angles, with pink dots on it where the numerical solver ended."}}
+# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "An arm with three joints and one target. Left: exact posterior samples (green) and the configurations that the numerical solver found (pink). Right: all solutions, a closed curve in joint space projected onto two of three angles, coloured by the density of the posterior along the curve."}, "image": {"alt": "Left, a fan of translucent three-link arms meeting at a target, and some drawn in pink. Right, a closed curve in the plane of the first two joint angles, dark green on one side and pale elsewhere, with pink dots on it where the numerical solver ended."}}
 small = ikpaper.PlanarArm([1.0, 1.0, 1.0])
 tcp = (1.7, 0.9)
 exact = ikpaper.ExactPosterior(small, sigma=0.8)
-samples = exact.sample(tcp, 3000, generator=generator)
+samples = exact.sample(tcp, 200, generator=generator)
 solver = ikpaper.NumericalSolver(small, sigma=0.8)
 solved = solver.sample(tcp, 12, generator=generator)
 out.number("distinct", str(metrics.distinct_solutions(solved)))
 out.number("solved", str(len(solved)))
-out.figure(kinematics.solution_curve(small, tcp, samples, solved))
+out.figure(kinematics.solution_curve(small, tcp, exact.prior, samples, solved))
 
 # %% [markdown]
 # Of {glue:text}`solved` runs, {glue:text}`distinct` end in different
@@ -156,8 +190,17 @@ out.figure(kinematics.solution_curve(small, tcp, samples, solved))
 # p(\theta \mid y) \;\propto\; p(\theta)\; \delta\big(f(\theta) - y\big) .
 # ```
 #
-# It says which configurations reach the target and how likely each is. A
-# planner can draw from it, and choose among the draws by whatever else
+# It says which configurations reach the target and how likely each is. For
+# a redundant arm it lives on the manifold of solutions and has a density
+# there ({ref}`sec-ground-truth`).
+#
+# A single answer is not a substitute. A regression from targets to joint
+# angles, trained on squared error, returns the mean of the solutions, and
+# the mean of solutions is in general none: between elbow up and elbow down
+# lies the straight arm, which overshoots the target. A numerical solver
+# returns solutions, but with frequencies set by its starts and its steps.
+# Samples of {eq}`eq-posterior` keep every solution, each as often as it
+# occurs. A planner can draw from it, and choose among the draws by whatever else
 # matters: obstacles, joint limits, energy. The question of the paper
 # {cite}`schwaiger2021` is whether a neural network can learn
 # {eq}`eq-posterior` for all targets at once from samples of the forward map

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -19,8 +21,8 @@
 # conditional variational autoencoder and an invertible neural network. Both
 # turn noise $z$ and a target $y$ into joint angles $\theta$. They differ
 # in how they learn to. This page gives their architectures and losses.
-# What the slides leave open, the authors' public configuration settles; the
-# text says so where that is the case.
+# What the slides leave open, the authors' public configuration settles:
+# {numref}`tab-sources` has both side by side.
 
 # %% tags=["parameters"]
 profile = "quick"  # has no effect on this page
@@ -32,6 +34,7 @@ import pandas as pd
 import ikpaper
 from ikpaper.outputs import Outputs, significant
 from ikpaper.plots import diagrams
+from ikpaper.profiles import get_profile
 from ikpaper.training import PLATEAU_FACTOR, PLATEAU_PATIENCE
 
 out = Outputs(book)
@@ -50,6 +53,71 @@ out.number("ramp", f"{inn.ramp:g}")
 out.number("grad_clamp", f"{inn.grad_clamp:g}")
 out.number("plateau_factor", f"{PLATEAU_FACTOR:g}")
 out.number("plateau_patience", str(PLATEAU_PATIENCE))
+paper = get_profile("paper")
+
+# %% tags=["remove-cell"]
+rows = [
+    (
+        "layers, neurons, learning rate, weight decay",
+        "Tables III and IV",
+        "the same",
+    ),
+    (
+        "size of z",
+        "not given",
+        "DoF − 2 for both networks, nothing padded",
+    ),
+    (
+        "coupling block",
+        "formulas in both directions",
+        f"four separate subnets; log scales clamped to ±{inn.clamp:g}; "
+        "LeakyReLU also after the subnets' last layer",
+    ),
+    (
+        "between coupling blocks",
+        "not given",
+        "fixed random permutation, none after the last block",
+    ),
+    (
+        "terms of the losses",
+        "formulas",
+        "the same, squared errors as sums over the batch",
+    ),
+    (
+        "weights, ramp, noise",
+        "not given",
+        "as listed on this page",
+    ),
+    (
+        "differences of angles",
+        "not given",
+        "wrapped to (−π, π]",
+    ),
+    (
+        "kernel of the MMD",
+        "not given",
+        "rational in the unsquared distance, V-statistic",
+    ),
+    (
+        "optimisation",
+        "not given",
+        f"Adam, batches of {paper.batch}, {paper.epochs_for('inn')} epochs, "
+        "learning rate reduced on plateaus",
+    ),
+]
+columns = ["what", "the slides", "the authors' public configuration"]
+out.table(pd.DataFrame(rows, columns=columns), "sources")
+
+# %% [markdown]
+# ```{csv-table} What the slides say about the models, and what the authors' public configuration adds.
+# :file: tables/sources.csv
+# :header-rows: 1
+# :name: tab-sources
+# ```
+#
+# That these readings are right is confirmed in part by the slides: with them,
+# all eight printed numbers of trainable parameters come out exactly
+# ({ref}`sec-hyperparameters`).
 
 # %% [markdown]
 # ## Conditional variational autoencoder
@@ -129,7 +197,7 @@ out.figure(diagrams.inn())
 # so that $s_1, t_1, s_2, t_2$ can be any networks. The log-determinant of
 # the Jacobian is the sum of all entries of $s_1$ and $s_2$.
 
-# %% mystnb={"figure": {"name": "fig-coupling", "caption": "An affine coupling block, forwards. Each subnet sees one half and acts on the other."}, "image": {"alt": "Flow diagram: u is split into u1 and u2; subnets s2 and t2 of u2 scale and shift u1 into v1; subnets s1 and t1 of v1 scale and shift u2 into v2; v1 and v2 make v."}}
+# %% mystnb={"figure": {"name": "fig-coupling", "caption": "An affine coupling block. Above, forwards: each subnet sees one half and acts on the other. Below, the inverse: the same subnets, passed in the same direction, undo shift and scale in reverse order."}, "image": {"alt": "Two flow diagrams. Above, u is split into u1 and u2; subnets s2 and t2 of u2 scale and shift u1 into v1; subnets s1 and t1 of v1 scale and shift u2 into v2. Below, the arrows run from v to u: t1 of v1 is subtracted from v2 and the result multiplied by exp of minus s1, which gives u2; s2 and t2 of u2 do the same to v1, which gives u1."}}
 out.figure(diagrams.coupling_block())
 
 # %% [markdown]
@@ -137,10 +205,10 @@ out.figure(diagrams.coupling_block())
 # separate subnets each. What the slides do not say: log scales are clamped
 # softly to ±{glue:text}`clamp` by an arctangent, and in every subnet a
 # LeakyReLU with slope {glue:text}`slope` follows each linear layer,
-# **the last one included**. The last activation looks like an oversight and
-# matters. It makes nearly all scales at least 1 in the forward direction, so
-# that the inverse contracts; without it the inverse pass overflows within a
-# few steps of training.
+# **the last one included**. The last activation decides whether the network
+# can be trained with this loss. It makes nearly all scales at least 1 in the
+# forward direction, so that the inverse contracts; without it the inverse
+# pass overflows early in training.
 #
 # ### Losses
 #
@@ -160,7 +228,12 @@ out.figure(diagrams.coupling_block())
 # \end{aligned}
 # ```
 #
-# Their weights and details are the authors' settings
+# $L_y$ is supervised. $L_{p(z)}$, called `L_z` in the library, and $L_{p(x)}$
+# compare distributions by the maximum mean discrepancy {cite}`gretton2008`.
+# $L_x$ passes $\theta$ forwards, puts the true TCP in the place of the
+# predicted one, and passes the pair back.
+#
+# Weights and details are the authors' settings
 # ({numref}`tab-inn-loss`). Every step makes one forward and two inverse
 # passes, and one update from the sum of all four.
 

@@ -89,9 +89,9 @@ def cvae() -> Figure:
     _box(ax, (2.9, 5.0), (2.0, 1.2), "encoder", encoder)
     _arrow(ax, (3.9, 5.3), (4.6, 5.3))
     _arrow(ax, (3.9, 4.7), (4.6, 4.7))
-    _label(ax, (4.9, 5.3), r"$\mu$", fontsize=12)
-    _label(ax, (5.15, 4.7), r"$\log\sigma^2$", fontsize=12)
-    _arrow(ax, (5.7, 5.0), (6.2, 5.0))
+    _label(ax, (4.7, 5.32), r"$\mu$", fontsize=12, ha="left")
+    _label(ax, (4.7, 4.7), r"$\log\sigma^2$", fontsize=12, ha="left")
+    _arrow(ax, (5.62, 5.0), (6.2, 5.0))
     _box(ax, (7.05, 5.0), (1.7, 0.8), r"$z = \mu + \sigma\epsilon$", INK, filled=False)
     _arrow(ax, (7.9, 5.0), (8.6, 5.0))
     _box(ax, (9.6, 5.0), (2.0, 1.2), "decoder", decoder)
@@ -155,42 +155,43 @@ def inn() -> Figure:
 
 @style()
 def coupling_block() -> Figure:
-    """The affine coupling block, forwards."""
-    figure, ax = _canvas(WIDTH, 3.6, 12.0, 6.0)
-    upper, lower = 4.9, 1.1
-    net = COLORS["cvae"]
-    _box(ax, (0.9, 3.0), (0.7, 4.6), r"$u$", INK, filled=False)
-    _box(ax, (11.1, 3.0), (0.7, 4.6), r"$v$", INK, filled=False)
-    _line(ax, (1.25, upper), (3.3, upper))
-    _line(ax, (1.25, lower), (7.4, lower))
-    _label(ax, (1.75, upper + 0.32), r"$u_1$", fontsize=12)
-    _label(ax, (1.75, lower - 0.36), r"$u_2$", fontsize=12)
-    # upper half: v1 = u1 exp(s2(u2)) + t2(u2)
-    _box(ax, (3.3, 3.0), (0.95, 0.8), r"$s_2$", net)
-    _box(ax, (4.6, 3.0), (0.95, 0.8), r"$t_2$", net)
-    for x in (3.3, 4.6):
-        _arrow(ax, (x, lower), (x, 2.6))
-        ax.plot(x, lower, "o", color=INK, markersize=4)
-    _arrow(ax, (3.3, 3.4), (3.3, upper - 0.21))
-    _arrow(ax, (4.6, 3.4), (4.6, upper - 0.21))
-    _label(ax, (3.0, 4.1), "exp", fontsize=9.5, ha="right")
-    _operator(ax, (3.3, upper), r"$\odot$")
-    _operator(ax, (4.6, upper), r"$+$")
-    _line(ax, (3.51, upper), (4.39, upper))
-    _arrow(ax, (4.81, upper), (10.75, upper))
-    _label(ax, (10.2, upper + 0.32), r"$v_1$", fontsize=12)
-    # lower half: v2 = u2 exp(s1(v1)) + t1(v1)
-    _box(ax, (7.4, 3.0), (0.95, 0.8), r"$s_1$", net)
-    _box(ax, (8.7, 3.0), (0.95, 0.8), r"$t_1$", net)
-    for x in (7.4, 8.7):
-        _arrow(ax, (x, upper), (x, 3.4))
-        ax.plot(x, upper, "o", color=INK, markersize=4)
-    _arrow(ax, (7.4, 2.6), (7.4, lower + 0.21))
-    _arrow(ax, (8.7, 2.6), (8.7, lower + 0.21))
-    _label(ax, (7.1, 1.9), "exp", fontsize=9.5, ha="right")
-    _operator(ax, (7.4, lower), r"$\odot$")
-    _operator(ax, (8.7, lower), r"$+$")
-    _line(ax, (7.61, lower), (8.49, lower))
-    _arrow(ax, (8.91, lower), (10.75, lower))
-    _label(ax, (10.2, lower - 0.36), r"$v_2$", fontsize=12)
+    """The affine coupling block: forwards above, its inverse below."""
+    figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0)
+    _coupling(ax, 8.35, inverse=False)
+    _coupling(ax, 2.65, inverse=True)
+    ax.axhline(5.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
     return figure
+
+
+def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
+    """One pass through the block; both have u on the left, so that only arrows change."""
+    upper, lower = middle + 1.6, middle - 1.6
+    net = COLORS["exact"] if inverse else COLORS["cvae"]
+    title = "inverse, read from right to left" if inverse else "forward, read from left to right"
+    _label(ax, (0.55, upper + 0.78), title, ha="left", color=MUTED, style="italic")
+    for x, name in ((0.9, "u"), (11.1, "v")):
+        _box(ax, (x, middle), (0.7, 4.1), f"${name}$", INK, filled=False)
+    # Lines of the two halves: ends at the boxes, and the operators on the way.
+    for y, where in ((upper, (3.3, 4.6)), (lower, (7.4, 8.7))):
+        stops = [1.25, *(x + side for x in where for side in (-0.21, 0.21)), 10.75]
+        for left, right in zip(stops[::2], stops[1::2], strict=True):
+            if inverse:
+                _arrow(ax, (right, y), (left, y))
+            else:
+                _arrow(ax, (left, y), (right, y))
+        _operator(ax, (where[0], y), r"$\odot$")
+        _operator(ax, (where[1], y), "$-$" if inverse else "$+$")
+    sign = "-" if inverse else ""
+    # s2 and t2 read the lower half and act on the upper; s1 and t1 the other way round.
+    for half, xs, read, act in ((2, (3.3, 4.6), lower, upper), (1, (7.4, 8.7), upper, lower)):
+        towards = 1 if act > read else -1
+        for x, name in zip(xs, ("s", "t"), strict=True):
+            _box(ax, (x, middle), (0.95, 0.8), f"${name}_{half}$", net)
+            ax.plot(x, read, "o", color=INK, markersize=4)
+            _arrow(ax, (x, read), (x, middle - 0.4 * towards))
+            _arrow(ax, (x, middle + 0.4 * towards), (x, act - 0.21 * towards))
+        power = rf"$\exp({sign}s_{half})$"
+        _label(ax, (xs[0] - 0.15, middle + 0.95 * towards), power, fontsize=9.5, ha="right")
+    for x, name in ((1.75, "u"), (10.2, "v")):
+        _label(ax, (x, upper + 0.32), f"${name}_1$", fontsize=12)
+        _label(ax, (x, lower - 0.34), f"${name}_2$", fontsize=12)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc, Circle
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, as_tensor, wrap
 from ikpaper.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ikpaper.arm import TensorLike
     from ikpaper.dataset import Dataset
+    from ikpaper.posterior import Prior
 
 __all__ = [
     "arm_drawing",
@@ -99,13 +101,13 @@ def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
         low, high = np.degrees(sorted((before, after)))
         ax.add_patch(Arc(start, 0.8, 0.8, theta1=low, theta2=high, color=INK, linewidth=1.1))
         middle = (before + after) / 2
-        label = start + 0.53 * np.array([np.cos(middle), np.sin(middle)])
+        label = start + 0.58 * np.array([np.cos(middle), np.sin(middle)])
         ax.annotate(rf"$\theta_{j + 1}$", label, ha="center", va="center", fontsize=12)
         # On the side of the link that the arc of its angle leaves free.
         normal = np.sign(after - before) * np.array([-np.sin(after), np.cos(after)])
         ax.annotate(
             rf"$l_{j + 1}$",
-            (start + end) / 2 + 0.13 * normal,
+            (start + end) / 2 + 0.16 * normal,
             ha="center",
             va="center",
             fontsize=12,
@@ -158,14 +160,41 @@ def ill_posedness(
     return figure
 
 
+def _curve(arm: PlanarArm, tcp: Sequence[float], steps: int = 8000) -> list[Tensor]:
+    """All solutions of a 3-link arm: connected stretches, each of shape (n, 3).
+
+    The heading of the last link says where it starts; two joints reach that point elbow up or
+    elbow down.
+    """
+    first, second, last = arm.lengths
+    heading = torch.linspace(0, 2 * torch.pi, steps + 1, dtype=torch.float64)
+    x, y = tcp[0] - last * heading.cos(), tcp[1] - last * heading.sin()
+    cosine = (x.square() + y.square() - first**2 - second**2) / (2 * first * second)
+    near = torch.nn.functional.pad((cosine.abs() <= 1).double(), (1, 1))
+    # One step beyond the last solution, where both elbows meet, so that the curve closes.
+    kept = torch.nn.functional.max_pool1d(near[None, None], 3, 1)[0, 0] > 0
+    stretches = []
+    for sign in (1, -1):
+        elbow = sign * cosine.clamp(-1, 1).acos()
+        base = torch.atan2(y, x) - torch.atan2(second * elbow.sin(), first + second * elbow.cos())
+        theta = wrap(torch.stack([base, elbow, heading - base - elbow], dim=1))
+        whole = kept[1:] & kept[:-1] & (theta.diff(dim=0).abs().amax(1) < 1)
+        ends = [-1, *(~whole).nonzero()[:, 0].tolist(), steps]
+        stretches += [theta[a + 1 : b + 1] for a, b in pairwise(ends) if b - a > 1]
+    return stretches
+
+
 @style()
-def solution_curve(arm: PlanarArm, tcp: Sequence[float], samples: Tensor, solved: Tensor) -> Figure:
-    """The posterior of a 3-link arm in joint space, and what a solver finds of it.
+def solution_curve(
+    arm: PlanarArm, tcp: Sequence[float], prior: Prior, samples: Tensor, solved: Tensor
+) -> Figure:
+    """All solutions of a 3-link arm in joint space, and what a solver finds of them.
 
     Args:
         arm: An arm with 3 joints.
         tcp: Target, shape (2,).
-        samples: Exact samples, shape (n, 3).
+        prior: Prior over its joint angles.
+        samples: Exact samples, shape (n, 3); at most 200 are drawn.
         solved: Solutions of the numerical solver, shape (m, 3).
     """
     figure = new_figure(WIDTH, 3.2)
@@ -174,43 +203,52 @@ def solution_curve(arm: PlanarArm, tcp: Sequence[float], samples: Tensor, solved
     draw_arms(left, arm, solved, color=COLORS["numerical"], alpha=1.0, linewidth=1.2)
     _target(left, tcp)
     left.set(xlabel="x [length]", ylabel="y [length]", aspect="equal", title="workspace")
-    drawn, found = samples.numpy(), solved.numpy()
-    right.scatter(
-        drawn[:, 0],
-        drawn[:, 1],
-        s=5,
-        color=COLORS["exact"],
-        alpha=0.12,
-        linewidth=0,
+    found = solved.numpy()
+    curve = _curve(arm, tcp)
+    log_density = []
+    for theta in curve:
+        jacobian = arm.jacobian(theta)
+        spread = (jacobian @ jacobian.mT).det().clamp_min(1e-12).log()
+        log_density.append(prior.log_density(theta).sum(1) - 0.5 * spread)
+    top = torch.cat(log_density).max()
+    shades = LinearSegmentedColormap.from_list("density", ["#d5dce2", COLORS["exact"], "#00382a"])
+    lines = LineCollection(
+        [pair for theta in curve for pair in torch.stack([theta[:-1], theta[1:]], 1)[..., :2]],
+        cmap=shades,
+        linewidths=4,
+        capstyle="round",
         rasterized=True,
-        label="exact samples",
     )
+    lines.set_array(torch.cat([(part[:-1] - top).exp() for part in log_density]).numpy())
+    right.add_collection(lines, autolim=True)
+    right.autoscale_view()
+    figure.colorbar(lines, ax=right, label="posterior density / its maximum", shrink=0.9)
     right.plot(
         found[:, 0],
         found[:, 1],
         "o",
         color=COLORS["numerical"],
-        markersize=5,
+        markersize=6,
         markeredgecolor="white",
-        markeredgewidth=0.6,
+        markeredgewidth=0.8,
         label="numerical solutions",
     )
     right.set(xlabel=r"$\theta_1$ [rad]", ylabel=r"$\theta_2$ [rad]", title="joint space")
-    legend = right.legend(loc="best", markerscale=1.3)
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1)
+    right.legend(loc="upper right")
     return figure
 
 
 @style()
-def data_sets(sets: Sequence[Dataset], arms: int = 300, points: int = 3000) -> Figure:
+def data_sets(
+    sets: Sequence[Dataset], arms: int = 300, points: int = 3000, alpha: float = 0.07
+) -> Figure:
     """Arms of data sets, translucent, with the cloud of their TCPs; one panel a set.
 
     Args:
         sets: Data sets.
         arms: Arms drawn a panel.
         points: TCPs drawn a panel.
+        alpha: Opacity of each arm.
     """
     columns = 2 if len(sets) > 1 else 1
     rows = -(-len(sets) // columns)
@@ -222,7 +260,7 @@ def data_sets(sets: Sequence[Dataset], arms: int = 300, points: int = 3000) -> F
             *tcp.T, s=2.5, color=COLORS["inn"], alpha=0.3, linewidth=0, rasterized=True, zorder=1
         )
         draw_arms(
-            ax, data.arm, data.theta[:arms], color=COLORS["cvae"], alpha=0.07, linewidth=0.8,
+            ax, data.arm, data.theta[:arms], color=COLORS["cvae"], alpha=alpha, linewidth=0.8,
             highlight=0,
         )  # fmt: skip
         ax.set(title=f"{data.arm.dof} DoF", aspect="equal")
@@ -232,13 +270,30 @@ def data_sets(sets: Sequence[Dataset], arms: int = 300, points: int = 3000) -> F
 
 @style()
 def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
-    """Where the TCPs lie: density of the radius over the reach, and of the heading.
+    """Where the TCPs lie: their density in the plane, over the radius and over the heading.
 
     Args:
-        sets: Data sets.
+        sets: Data sets; lengths are divided by the reach of each arm, to share the axes.
     """
-    figure = new_figure(WIDTH, 2.9)
-    left, right = figure.subplots(1, 2)
+    figure = new_figure(WIDTH, 5.3)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
+    maps = upper.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]
+    edges = (np.linspace(0.35, 1.01, 67), np.linspace(-0.9, 0.9, 121))
+    planes = [
+        np.histogramdd((data.tcp / data.arm.reach).numpy(), bins=edges, density=True)[0]
+        for data in sets
+    ]
+    seen = np.concatenate([plane[plane > 0] for plane in planes])
+    norm = LogNorm(seen.min(), seen.max())
+    shades = LinearSegmentedColormap.from_list("tcp", ["#fbe6d8", COLORS["inn"], "#4a1f00"])
+    for ax, data, plane in zip(maps, sets, planes, strict=True):
+        # Cells without a sample stay white.
+        masked = np.ma.masked_equal(plane.T, 0)
+        mesh = ax.pcolormesh(*edges, masked, norm=norm, cmap=shades, rasterized=True)
+        ax.set(title=f"{data.arm.dof} DoF", aspect="equal", xlabel="x / reach")
+    maps[0].set_ylabel("y / reach")
+    upper.colorbar(mesh, ax=list(maps), label="density", shrink=0.9)
+    left, right = lower.subplots(1, 2)
     colors = (COLORS["cvae"], COLORS["inn"], COLORS["exact"], COLORS["numerical"])
     for data, color in zip(sets, colors, strict=False):
         radius = data.tcp.norm(dim=1).numpy() / data.arm.reach
@@ -247,9 +302,9 @@ def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
             (left, radius, 0.6, 1.0),
             (right, heading, -1.6, 1.6),
         ):
-            density, edges = np.histogram(values, np.linspace(low, high, 81), density=True)
-            ax.stairs(density, edges, color=color, linewidth=1.3, label=f"{data.arm.dof} DoF")
+            density, bins = np.histogram(values, np.linspace(low, high, 81), density=True)
+            ax.stairs(density, bins, color=color, linewidth=1.3, label=f"{data.arm.dof} DoF")
     left.set(xlabel="radius of the TCP / reach", ylabel="density", yscale="log")
-    right.set(xlabel="heading of the TCP [rad]")
+    right.set(xlabel="heading of the TCP [rad]", ylabel="density [1/rad]")
     left.legend()
     return figure
