@@ -13,7 +13,7 @@ import torch
 from ikpaper.arm import PlanarArm
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PROFILES, get_profile
-from ikpaper.training import TrainingRun, train_all
+from ikpaper.training import PRECISIONS, TrainingRun, train_all
 
 __all__ = ["main"]
 
@@ -44,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     _model_arguments(train, required=False)
     train.add_argument("--all", action="store_true", help="every model for every arm of the paper")
     train.add_argument("--fresh", action="store_true", help="train again from the start")
+    train.add_argument(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="of the products between hidden layers (default: the faster one here)",
+    )
     train.set_defaults(command=_train)
 
     evaluate = verbs.add_parser("evaluate", help="score a trained model against ground truth")
@@ -84,9 +90,13 @@ def _arm(arguments: argparse.Namespace) -> PlanarArm:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    settings: dict[str, Any] = {"profile": arguments.profile, "seed": arguments.seed}
+    settings: dict[str, Any] = {
+        "profile": arguments.profile,
+        "seed": arguments.seed,
+        "precision": arguments.precision,
+    }
     if arguments.all:
-        runs = all_runs(arguments.profile, arguments.seed)
+        runs = all_runs(**settings)
     elif arguments.model is None or (arguments.dof is None and not arguments.lengths):
         raise ValueError("expected --all, or --model with --dof or --lengths")
     else:
@@ -94,10 +104,10 @@ def _train(arguments: argparse.Namespace) -> None:
     train_all(runs, device=arguments.device, fresh=arguments.fresh)
 
 
-def all_runs(profile: str, seed: int | None = None) -> list[TrainingRun]:
+def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
     """Every model that the profile trains, for every arm of the paper; quick ones first."""
     return [
-        TrainingRun.of(name, dof, profile=profile, seed=seed)
+        TrainingRun.of(name, dof, profile=profile, **settings)
         for name in get_profile(profile).epochs
         for dof in PlanarArm.PAPER_DOF
     ]

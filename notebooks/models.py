@@ -46,8 +46,8 @@ out.number("clamp", f"{inn.clamp:g}")
 out.number("slope", f"{inn.negative_slope:g}")
 out.number("weight_y", f"{inn.weight_y:g}")
 out.number("weight_x", f"{inn.weight_x:g}")
-out.number("weight_mmd", f"{inn.weight_mmd:g}")
-out.number("weight_mmd_10", f"{inn10.weight_mmd:g}")
+out.number("weight_mmd", f"{inn.weight_z:g}")
+out.number("weight_mmd_10", f"{inn10.weight_z:g}")
 out.number("noise", f"{inn.noise:g}")
 out.number("ramp", f"{inn.ramp:g}")
 out.number("grad_clamp", f"{inn.grad_clamp:g}")
@@ -244,7 +244,7 @@ rows = [
         "L_z",
         "MMD between predicted (z, TCP) and (noise, true TCP); no gradient through "
         "the predicted TCP",
-        f"{inn.weight_mmd:g} ({inn10.weight_mmd:g} for 10 DoF)",
+        f"{inn.weight_z:g} ({inn10.weight_z:g} for 10 DoF)",
     ),
     (
         "L_x",

@@ -169,8 +169,12 @@ def test_ramp_ends_at_full_weight(inn):
 
 
 def test_mmd_terms_weigh_less_for_10_dof():
-    assert models.build("inn", dof=8, neurons=8).config.weight_mmd == 1000
-    assert models.build("inn", dof=10, neurons=8).config.weight_mmd == 100
+    weights = {
+        dof: (config.weight_z, config.weight_p)
+        for dof in (8, 10)
+        for config in [models.build("inn", dof=dof, neurons=8).config]
+    }
+    assert weights == {8: (1000, 1000), 10: (100, 100)}
 
 
 def test_last_activation_makes_scales_expand(inn, batch):

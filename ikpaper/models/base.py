@@ -27,6 +27,7 @@ class ModelConfig:
         weight_decay: Adam's L2 penalty.
         adam_eps: Adam's epsilon.
         grad_clamp: Bound on each element of the gradient, if any.
+        warmup: Steps over which the learning rate rises from 0 to its value.
     """
 
     lengths: tuple[float, ...]
@@ -35,10 +36,12 @@ class ModelConfig:
     weight_decay: float
     adam_eps: float = 1e-8
     grad_clamp: float | None = None
+    warmup: int = 0
 
     def __post_init__(self) -> None:
         check_count("neurons", self.neurons)
         check_positive("learning_rate", self.learning_rate)
+        check_count("warmup", self.warmup, 0)
         if len(self.lengths) < 3:
             raise ValueError(
                 f"dof: expected at least 3 (z has dof - 2 entries), got {len(self.lengths)}"
@@ -61,6 +64,8 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     Attributes:
         name: Name in the catalogue.
         config_type: The model's config dataclass.
+        precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
+            None means the parameters' own. It is no property of the weights and is not saved.
     """
 
     name: ClassVar[str]
@@ -70,6 +75,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         super().__init__()
         self.config = config
         self.arm = PlanarArm(config.lengths)
+        self.precision: torch.dtype | None = None
 
     @classmethod
     @abstractmethod

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, wrap
 from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
+from ikpaper.models.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_TABLE
 from ikpaper.sampler import check_count
 
@@ -61,12 +62,18 @@ class CVAE(NetworkSampler):
 
     def encode(self, theta: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | theta, tcp), each of shape (batch, dof - 2)."""
-        hidden = self.encoder(torch.cat([theta, tcp], dim=1))
-        return self.mean(hidden), self.log_variance(hidden)
+        heads = (
+            torch.cat([self.mean.weight, self.log_variance.weight]),
+            torch.cat([self.mean.bias, self.log_variance.bias]),
+        )
+        network = StackedNetworks([[*linear_layers(self.encoder), heads]], precision=self.precision)
+        mean, log_variance = network(torch.cat([theta, tcp], dim=1))[0].chunk(2, dim=1)
+        return mean, log_variance
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for latents and targets."""
-        return self.decoder(torch.cat([z, tcp], dim=1))
+        network = StackedNetworks([linear_layers(self.decoder)], precision=self.precision)
+        return network(torch.cat([z, tcp], dim=1))[0]
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
