@@ -6,13 +6,14 @@ INDEX := book/_build/html/index.html
 # What the HTML is made of; the library, since the reference comes from its docstrings.
 PAGES := $(shell find book ikpaper -name _build -prune -o -name __pycache__ -prune -o -type f -print)
 
-.PHONY: help book pages html test lint format notebooks lock clean
+.PHONY: help book pages html test bench lint format notebooks lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book       train, run the notebooks, build the HTML (PROFILE=$(PROFILE))"
 	@echo "make test       run the tests"
 	@echo "make html       build the HTML from the pages as they are"
+	@echo "make bench      measure speed against the plain way (ten minutes; best on an idle machine)"
 	@echo "make lint       style and types"
 	@echo "make notebooks  bring notebooks/*.ipynb in step with notebooks/*.py"
 	@echo "make lock       pin anew what pyproject.toml asks for"
@@ -43,6 +44,9 @@ book: pages
 
 test: .venv/ready
 	@$(BIN)/python -m pytest -q
+
+bench: .venv/ready
+	@$(BIN)/python -m benchmarks
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

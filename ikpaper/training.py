@@ -22,7 +22,15 @@ from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import environment, load_record, restore, save, weights_path
 
-__all__ = ["PRECISIONS", "TrainingRun", "resolve_device", "resolve_precision", "train", "train_all"]
+__all__ = [
+    "PRECISIONS",
+    "TrainingLoop",
+    "TrainingRun",
+    "resolve_device",
+    "resolve_precision",
+    "train",
+    "train_all",
+]
 
 #: `ReduceLROnPlateau` on the training loss of an epoch, as the authors configure it.
 PLATEAU_FACTOR = 0.05
@@ -185,7 +193,7 @@ def train(
         return restore(model_type(run.name), path, record).to(resolve_device(device)), record
     if fresh:
         checkpoint.unlink(missing_ok=True)
-    loop = _Loop(run, key, resolve_device(device))
+    loop = TrainingLoop(run, key, resolve_device(device))
     progress.skip(cost * loop.resume(checkpoint) / run.epochs)
     while loop.epoch < run.epochs:
         loop.run_epoch(progress, cost / run.epochs)
@@ -237,7 +245,7 @@ def train_all(
     return records
 
 
-class _Loop:
+class TrainingLoop:
     """The state of one training run, between epochs."""
 
     def __init__(self, run: TrainingRun, key: str, device: torch.device) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import ikpaper
+from ikpaper import training
 from ikpaper.profiles import PROFILES
-from ikpaper.training import TrainingRun, resolve_device, train
+from ikpaper.training import TrainingRun, resolve_device, resolve_precision, train
 from ikpaper.weights import load_record, weights_path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -62,14 +63,14 @@ from ikpaper import training
 from ikpaper.training import TrainingRun, train
 
 epochs = iter(range(100))
-original = training._Loop.run_epoch
+original = training.TrainingLoop.run_epoch
 
 def run_epoch(self, *arguments):
     original(self, *arguments)
     if next(epochs) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
-training._Loop.run_epoch = run_epoch
+training.TrainingLoop.run_epoch = run_epoch
 train(TrainingRun.of(sys.argv[1], 4, profile=PROFILE), directory=sys.argv[2])
 """
 
@@ -154,6 +155,51 @@ def test_a_terminated_command_leaves_no_partial_files(tmp_path):
 def test_unknown_names_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         TrainingRun.of(**options)
+
+
+def test_auto_precision_is_settled_once_and_recorded(tmp_path):
+    _, record = train(TrainingRun.of("cvae", 4, profile="smoke"), directory=tmp_path)
+    assert record["precision"] in ("float32", "bfloat16")
+    run = TrainingRun.of("cvae", 4, profile="smoke", precision="bfloat16")
+    assert resolve_precision("bfloat16", torch.device("cpu")) == "bfloat16"
+    model, record = train(run, directory=tmp_path)
+    assert record["precision"] == "bfloat16"
+    # A setting of the training, not of the model that comes out.
+    assert model.precision is None
+    with pytest.raises(ValueError, match="float32, bfloat16, got 'half'"):
+        TrainingRun.of("cvae", 4, precision="half")
+
+
+def test_the_learning_rate_warms_up(tmp_path, monkeypatch):
+    rates = []
+    original = torch.optim.Adam.step
+
+    def step(self, *arguments, **options):
+        rates.append(self.param_groups[0]["lr"])
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    smoke = PROFILES["smoke"]
+    profile = type(smoke)(**{**vars(smoke), "epochs": {"inn": 2}, "samples": 10_000, "batch": 100})
+    run = TrainingRun.of("inn", 4, profile=profile)
+    config = run.build().config
+    train(run, directory=tmp_path)
+    wanted = [config.learning_rate * min(1.0, (i + 1) / config.warmup) for i in range(140)]
+    assert rates == pytest.approx(wanted)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["cvae", "inn"])
+def test_captured_steps_are_the_steps(name, tmp_path, monkeypatch):
+    smoke = PROFILES["smoke"]
+    profile = type(smoke)(**{**vars(smoke), "samples": 4000})
+    run = TrainingRun.of(name, 4, profile=profile, precision="float32")
+    _, record = train(run, device="cuda", directory=tmp_path / "captured")
+    monkeypatch.setattr(training._Captured, "WARM_UP", 10**9)
+    _, other = train(run, device="cuda", directory=tmp_path / "eager")
+    for ours, theirs in zip(record["history"], other["history"], strict=True):
+        assert ours["terms"] == pytest.approx(theirs["terms"], rel=1e-2)
+    assert record["device"].startswith("cuda")
 
 
 def test_devices():

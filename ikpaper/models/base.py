@@ -114,7 +114,8 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         dtype = next(p.dtype for p in self.parameters() if p.is_floating_point())
         z = randn((len(tcp) * n, self.config.latent), generator, self.device, dtype)
         targets = tcp.to(self.device, dtype).repeat_interleave(n, dim=0)
-        rows = 1 << 16
+        # On the CPU a slice whose hidden layers stay in the cache is twice as fast as all at once.
+        rows = 1 << (12 if self.device.type == "cpu" else 18)
         parts = [
             self.decode(z[i : i + rows], targets[i : i + rows]) for i in range(0, len(z), rows)
         ]
