@@ -6,7 +6,7 @@ INDEX := book/_build/html/index.html
 # What the HTML is made of; the library, since the reference comes from its docstrings.
 PAGES := $(shell find book ikpaper -name _build -prune -o -name __pycache__ -prune -o -type f -print)
 
-.PHONY: help book pages html test bench lint format notebooks lock clean
+.PHONY: help book pages html test bench ablations lint format notebooks lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test       run the tests"
 	@echo "make html       build the HTML from the pages as they are"
 	@echo "make bench      measure speed against the plain way (ten minutes; best on an idle machine)"
+	@echo "make ablations  train and score what differs in one choice (hours; it resumes)"
 	@echo "make lint       style and types"
 	@echo "make notebooks  bring notebooks/*.ipynb in step with notebooks/*.py"
 	@echo "make lock       pin anew what pyproject.toml asks for"
@@ -47,6 +48,9 @@ test: .venv/ready
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks
+
+ablations: .venv/ready
+	@$(BIN)/ikpaper ablate
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

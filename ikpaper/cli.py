@@ -1,4 +1,4 @@
-"""Command line: `ikpaper train | evaluate | sample | report`."""
+"""Command line: `ikpaper train | evaluate | ablate | sample | report`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,15 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = verbs.add_parser("evaluate", help="score a trained model against ground truth")
     _model_arguments(evaluate)
+    evaluate.add_argument(
+        "--save", action="store_true", help="put the rows also into book/results/seeds.csv"
+    )
     evaluate.set_defaults(command=_evaluate)
+
+    ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
+    ablate.add_argument("--profile", default="ablation", choices=list(PROFILES))
+    ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
+    ablate.set_defaults(command=_ablate)
 
     sample = verbs.add_parser("sample", help="joint angles for one target, as CSV")
     _model_arguments(sample, models=[*CATALOGUE, "exact"])
@@ -114,13 +122,31 @@ def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ikpaper.evaluation import Benchmark
+    from ikpaper.evaluation import Benchmark, save_seed
+    from ikpaper.files import project_root
+    from ikpaper.posterior import Prior
     from ikpaper.weights import load
 
     arm, profile = _arm(arguments), get_profile(arguments.profile)
     seed = profile.seed if arguments.seed is None else arguments.seed
     model = load(arguments.model, arm=arm, profile=profile, seed=seed)
-    print(Benchmark(arm, profile).score(arguments.model, model).to_string(index=False))
+    bench = Benchmark(arm, profile)
+    samplers = {arguments.model: model, "prior": Prior(arm, profile.sigma)}
+    scores = bench.score_all(samplers)
+    print(scores.to_string(index=False))
+    if arguments.save:
+        own = scores[scores["sampler"] == arguments.model].assign(seed=seed)
+        save_seed(own, project_root() / "book" / "results" / "seeds.csv")
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    from ikpaper.ablation import VARIANTS, run_ablations
+
+    studies = list(dict.fromkeys(variant.study for variant in VARIANTS))
+    if unknown := sorted(set(arguments.only) - set(studies)):
+        raise ValueError(f"unknown study {', '.join(unknown)}; known: {', '.join(studies)}")
+    chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
+    run_ablations(chosen, profile=arguments.profile)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

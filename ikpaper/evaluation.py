@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,9 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
+from ikpaper.files import write_text
 from ikpaper.metrics import (
+    c2st,
     distinct_solutions,
     hull_area,
     hull_perimeter,
@@ -22,20 +26,29 @@ from ikpaper.metrics import (
     mmd2_floor,
     resimulation_error,
 )
+from ikpaper.models import NetworkSampler
 from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler, check_count
 
 __all__ = [
+    "PUBLISHED_SIGMA",
     "Benchmark",
     "acceptance_rate",
     "bootstrap_interval",
     "evaluate",
     "rejection_bias",
     "sampling_rate",
+    "save_seed",
     "single_target",
     "statistic_floor",
 ]
+
+#: Prior of the ground truth behind the published plot of e_posterior, in radians. The data has
+#: `Profile.sigma`.
+PUBLISHED_SIGMA = 0.5
+
+RESIMULATION = "E||f(theta) - tcp||^2"
 
 
 def evaluate(
@@ -83,15 +96,27 @@ def evaluate(
 
 
 def bootstrap_interval(
-    values: np.ndarray | pd.Series, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: Sequence[float] | np.ndarray | pd.Series,
+    *,
+    over: Sequence[float] | np.ndarray | pd.Series | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` over targets."""
+    """Percentile bootstrap interval of the mean of `values` over targets.
+
+    With `over`, values of the same targets, the interval of the ratio of the two means.
+    """
     data = np.asarray(values, dtype=float)
     check_count("number of values", len(data))
+    divisor = np.ones_like(data) if over is None else np.asarray(over, dtype=float)
     rng = np.random.default_rng(seed)
-    means = data[rng.integers(len(data), size=(resamples, len(data)))].mean(axis=1)
+    found = np.empty(resamples)
+    for i in range(resamples):
+        chosen = rng.integers(len(data), size=len(data))
+        found[i] = data[chosen].mean() / divisor[chosen].mean()
     tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    low, high = np.quantile(found, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -105,6 +130,20 @@ def sampling_rate(
         sampler.sample(tcp, n, generator=generator)
         best = min(best, time.perf_counter() - start)
     return n * len(torch.atleast_2d(tcp)) / best
+
+
+def save_seed(scores: pd.DataFrame, table: Path) -> None:
+    """Put the scores of one training run, with a column `seed`, into a table of such runs.
+
+    Rows of the same profile, DoF, sampler and seed are replaced; the table stays sorted.
+    """
+    names = ["profile", "dof", "sampler", "seed"]
+    known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(scores.columns))
+    runs = set(scores[names].itertuples(index=False, name=None))
+    kept = known[[run not in runs for run in known[names].itertuples(index=False, name=None)]]
+    merged = scores if kept.empty else pd.concat([kept, scores], ignore_index=True)
+    merged = merged.sort_values(names, kind="stable")
+    write_text(table, merged.to_csv(index=False))
 
 
 def single_target(
@@ -244,6 +283,16 @@ def statistic_floor(
 
 
 @dataclass(frozen=True)
+class _Score:
+    """One quantity of a sampler at each target."""
+
+    quantity: str
+    protocol: str
+    values: np.ndarray | pd.Series
+    samples: int
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """Targets of an arm with ground truth by both means: the yardstick for any sampler.
 
@@ -287,6 +336,13 @@ class Benchmark:
         )
 
     @cached_property
+    def wide_samples(self) -> Tensor:
+        """Ground truth of the published plot, of another prior, shape (N, M, dof)."""
+        return RejectionPosterior(self.arm, PUBLISHED_SIGMA, self.profile.eps).sample(
+            self.targets, self.profile.posterior_samples, generator=self._generator(7)
+        )
+
+    @cached_property
     def exact_samples(self) -> Tensor:
         """Exact ground truth, shape (exact targets, exact samples, dof)."""
         return self.exact().sample(
@@ -297,58 +353,113 @@ class Benchmark:
         """All scores of a sampler: one tidy row a quantity, with its interval over targets.
 
         Columns: profile, dof, sampler, quantity, protocol, value, low, high, targets, samples.
+        The quantities:
+
+        - `e_posterior`: the paper's, V-statistic against rejection sampling.
+        - `e_posterior_wide`: the same against a ground truth of the prior that the published
+          plot used, `PUBLISHED_SIGMA`.
+        - `e_resim`: E||f(theta) - tcp||^2 of the samples of `e_posterior`.
+        - `e_resim_test`: the same of one sample for every test target, as the paper has it; for
+          samplers that are cheap enough, networks and the prior.
+        - `mmd2_exact`: unbiased MMD^2 to the exact posterior.
+        - `c2st`: accuracy of a classifier between the sampler and the exact posterior, over the
+          first `Profile.c2st_targets` targets.
         """
-        profile = self.profile
-        paper = evaluate(
-            sampler,
-            self.targets,
-            self.rejection_samples,
-            arm=self.arm,
-            generator=self._generator(3),
-        )
-        exact = evaluate(
-            sampler,
-            self.exact_targets,
-            self.exact_samples,
-            arm=self.arm,
-            unbiased=True,
-            generator=self._generator(4),
-        )
-        by_rejection = f"V-statistic, rejection sampling, eps = {profile.eps:g}"
-        columns = [
-            ("e_posterior", by_rejection, paper["mmd2"], profile.posterior_samples),
-            (
-                "e_resim",
-                "E||f(theta) - tcp||^2",
-                paper["resimulation_error"],
-                profile.posterior_samples,
-            ),
-            ("mmd2_exact", "unbiased, exact posterior", exact["mmd2"], profile.exact_samples),
-        ]
-        rows = []
-        for quantity, protocol, values, samples in columns:
-            low, high = bootstrap_interval(values)
-            rows.append(
-                {
-                    "profile": profile.name,
-                    "dof": self.arm.dof,
-                    "sampler": name,
-                    "quantity": quantity,
-                    "protocol": protocol,
-                    "value": float(values.mean()),
-                    "low": low,
-                    "high": high,
-                    "targets": len(values),
-                    "samples": samples,
-                }
-            )
-        return pd.DataFrame(rows)
+        return self.score_all({name: sampler})
 
     def score_all(self, samplers: Mapping[str, Sampler]) -> pd.DataFrame:
-        """Scores of several samplers in one table."""
-        return pd.concat(
-            [self.score(name, sampler) for name, sampler in samplers.items()], ignore_index=True
+        """Scores of several samplers in one table.
+
+        With the prior among them, named `prior`, there is one quantity more: `mmd2_ratio`,
+        `mmd2_exact` divided by the prior's, with a bootstrap interval over targets in pairs.
+        """
+        measured = {name: self._measure(sampler) for name, sampler in samplers.items()}
+        rows = [
+            self._row(name, score, float(score.values.mean()), bootstrap_interval(score.values))
+            for name, scores in measured.items()
+            for score in scores
+        ]
+        mismatch = {
+            name: score
+            for name, scores in measured.items()
+            for score in scores
+            if score.quantity == "mmd2_exact"
+        }
+        if prior := mismatch.get("prior"):
+            rows += [
+                self._row(
+                    name,
+                    replace(score, quantity="mmd2_ratio", protocol="divided by the prior's"),
+                    float(score.values.mean() / prior.values.mean()),
+                    bootstrap_interval(score.values, over=prior.values),
+                )
+                for name, score in mismatch.items()
+            ]
+        return pd.DataFrame(rows)
+
+    def _measure(self, sampler: Sampler) -> list[_Score]:
+        """Scores of a sampler, target by target."""
+        profile = self.profile
+        # Scored against both ground truths with the same samples: only the judge differs.
+        paper = self._scores(sampler, self.targets, self.rejection_samples, 3)
+        wide = self._scores(sampler, self.targets, self.wide_samples, 3)
+        exact = self._scores(sampler, self.exact_targets, self.exact_samples, 4, unbiased=True)
+        judge = f"V-statistic, rejection sampling, eps = {profile.eps:g}, sigma = "
+        count = profile.posterior_samples
+        scores = [
+            _Score("e_posterior", f"{judge}{profile.sigma:g}", paper["mmd2"], count),
+            _Score("e_posterior_wide", f"{judge}{PUBLISHED_SIGMA:g}", wide["mmd2"], count),
+            _Score("e_resim", RESIMULATION, paper["resimulation_error"], count),
+            _Score("mmd2_exact", "unbiased, exact posterior", exact["mmd2"], profile.exact_samples),
+        ]
+        if isinstance(sampler, (NetworkSampler, Prior)):
+            _, tcp = profile_dataset(self.arm, profile).test
+            theta = sampler.sample(tcp, 1, generator=self._generator(5)).double().cpu()
+            errors = resimulation_error(self.arm, theta, tcp).numpy()
+            scores.append(_Score("e_resim_test", RESIMULATION, errors, 1))
+        if profile.c2st_targets:
+            scores.append(
+                _Score(
+                    "c2st",
+                    "accuracy, exact posterior",
+                    self._accuracies(sampler),
+                    profile.exact_samples,
+                )
+            )
+        return scores
+
+    def _scores(
+        self, sampler: Sampler, tcp: Tensor, reference: Tensor, stream: int, unbiased: bool = False
+    ) -> pd.DataFrame:
+        return evaluate(
+            sampler,
+            tcp,
+            reference,
+            arm=self.arm,
+            unbiased=unbiased,
+            generator=self._generator(stream),
         )
+
+    def _accuracies(self, sampler: Sampler) -> np.ndarray:
+        targets = self.exact_targets[: self.profile.c2st_targets]
+        theta = sampler.sample(targets, self.profile.exact_samples, generator=self._generator(6))
+        return np.array([c2st(a, b) for a, b in zip(theta, self.exact_samples, strict=False)])
+
+    def _row(
+        self, name: str, score: _Score, value: float, interval: tuple[float, float]
+    ) -> dict[str, Any]:
+        return {
+            "profile": self.profile.name,
+            "dof": self.arm.dof,
+            "sampler": name,
+            "quantity": score.quantity,
+            "protocol": score.protocol,
+            "value": value,
+            "low": interval[0],
+            "high": interval[1],
+            "targets": len(score.values),
+            "samples": score.samples,
+        }
 
     def _generator(self, stream: int) -> Generator:
         return torch.Generator().manual_seed(1000 * self.seed + stream)

@@ -21,6 +21,7 @@ class Profile:
         posterior_samples: Samples M a target for e_posterior.
         exact_targets: Number of test targets for the comparison with the exact posterior.
         exact_samples: Samples a target for the comparison with the exact posterior.
+        c2st_targets: Number of those for the classifier two-sample test, which is slow.
         figure_samples: Samples in the figures of one target (hull, arms).
         batch: Batch size.
         train_fraction: Share of the data set used for training.
@@ -36,6 +37,7 @@ class Profile:
     posterior_samples: int
     exact_targets: int
     exact_samples: int
+    c2st_targets: int = 0
     figure_samples: int = 1000
     batch: int = 1000
     train_fraction: float = 0.7
@@ -74,6 +76,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 posterior_samples=50,
                 exact_targets=3,
                 exact_samples=100,
+                c2st_targets=1,
                 figure_samples=100,
                 batch=200,
             ),
@@ -87,6 +90,15 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 exact_samples=1_000,
             ),
             _profile(
+                "ablation",
+                samples=250_000,
+                epochs={"cvae": 40, "inn": 6},
+                targets=100,
+                posterior_samples=100,
+                exact_targets=60,
+                exact_samples=1_000,
+            ),
+            _profile(
                 "paper",
                 samples=1_000_000,
                 epochs={"cvae": 60, "inn": 60},
@@ -94,6 +106,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 posterior_samples=100,
                 exact_targets=200,
                 exact_samples=1_000,
+                c2st_targets=3,
             ),
         )
     }

@@ -20,7 +20,7 @@ from ikpaper.files import atomic, digest
 from ikpaper.models import NetworkSampler, build, model_type
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
-from ikpaper.weights import environment, load_record, restore, save, weights_path
+from ikpaper.weights import environment, load, load_record, restore, save, weights_path
 
 __all__ = [
     "PRECISIONS",
@@ -30,6 +30,7 @@ __all__ = [
     "resolve_precision",
     "train",
     "train_all",
+    "trained",
 ]
 
 #: `ReduceLROnPlateau` on the training loss of an epoch, as the authors configure it.
@@ -57,6 +58,7 @@ class TrainingRun:
         seed: Seed of initial weights, batches and noise.
         precision: Of the products between hidden layers: `float32`, `bfloat16`, or `auto` for
             the faster one on the device at hand. All else is float32.
+        changes: Hyperparameters that differ from the model's defaults, as pairs.
     """
 
     name: str
@@ -64,6 +66,7 @@ class TrainingRun:
     profile: Profile
     seed: int
     precision: str = "auto"
+    changes: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def of(
@@ -75,8 +78,9 @@ class TrainingRun:
         profile: str | Profile = "quick",
         seed: int | None = None,
         precision: str = "auto",
+        **changes: Any,
     ) -> TrainingRun:
-        """A run by names; the seed defaults to the profile's."""
+        """A run by names; the seed defaults to the profile's, `changes` are hyperparameters."""
         model_type(name)
         profile = get_profile(profile)
         profile.epochs_for(name)
@@ -87,7 +91,8 @@ class TrainingRun:
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}"
             )
         arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
-        return cls(name, arm, profile, profile.seed if seed is None else seed, precision)
+        seed = profile.seed if seed is None else seed
+        return cls(name, arm, profile, seed, precision, tuple(sorted(changes.items())))
 
     @property
     def label(self) -> str:
@@ -101,7 +106,7 @@ class TrainingRun:
 
     def build(self) -> NetworkSampler:
         """The untrained model."""
-        return build(self.name, arm=self.arm, seed=self.seed)
+        return build(self.name, arm=self.arm, seed=self.seed, **dict(self.changes))
 
     def key(self) -> str:
         """Content key: changes with settings, data and the code that trains."""
@@ -219,6 +224,29 @@ def train(
     model.precision = None
     record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
+    return model, record
+
+
+def trained(
+    run: TrainingRun,
+    *,
+    train_here: bool,
+    directory: str | os.PathLike[str] | None = None,
+) -> tuple[NetworkSampler, dict[str, Any]]:
+    """The model of a run with its record: trained here, or the weights that are there already.
+
+    Weights that are there are taken as they are, whatever code trained them; `train` would train
+    again if the code has changed since.
+
+    Raises:
+        FileNotFoundError: If nothing is to be trained and there are no weights.
+    """
+    if train_here:
+        return train(run, directory=directory)
+    settings: dict[str, Any] = {"profile": run.profile, "seed": run.seed, "directory": directory}
+    model = load(run.name, arm=run.arm, **settings)
+    record = load_record(weights_path(run.name, run.arm, **settings))
+    assert record is not None
     return model, record
 
 
@@ -417,13 +445,12 @@ class _Captured:
         if self.calls < self.WARM_UP:
             self.calls += 1
             return self._beside(theta, tcp)
-        if self.graph is None:
-            self._capture(theta, tcp)
+        graph = self.graph = self.graph or self._capture(theta, tcp)
         if theta.shape != self.theta.shape:
             return self._beside(theta, tcp)
         self.theta.copy_(theta)
         self.tcp.copy_(tcp)
-        self.graph.replay()
+        graph.replay()
         return self.values.clone()
 
     def _beside(self, theta: Tensor, tcp: Tensor) -> Tensor:
@@ -435,10 +462,10 @@ class _Captured:
         torch.cuda.current_stream().wait_stream(stream)
         return values
 
-    def _capture(self, theta: Tensor, tcp: Tensor) -> None:
+    def _capture(self, theta: Tensor, tcp: Tensor) -> torch.cuda.CUDAGraph:
         self.theta, self.tcp = theta.clone(), tcp.clone()
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
         with torch.cuda.graph(graph):
             self.values = self.step(self.theta, self.tcp)
-        self.graph = graph
+        return graph

@@ -37,7 +37,10 @@ def test_all_are_the_eight_models():
     [
         (["train", "--model", "gan", "--dof", "6"], "unknown model 'gan'; known: cvae, inn"),
         (["train", "--model", "inn", "--dof", "5"], "4, 6, 8, 10"),
-        (["train", "--model", "inn", "--dof", "6", "--profile", "big"], "smoke, quick, paper"),
+        (
+            ["train", "--model", "inn", "--dof", "6", "--profile", "big"],
+            "smoke, quick, ablation, paper",
+        ),
         (["train"], "expected --all, or --model"),
         (["sample", "--model", "inn", "--dof", "6", "--tcp", "3", "1"], "make them with: ikpaper"),
         (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),

@@ -46,6 +46,35 @@ def test_bootstrap_of_one_value_is_that_value():
         bootstrap_interval([])
 
 
+def test_bootstrap_of_a_ratio_keeps_targets_in_pairs():
+    rng = np.random.default_rng(1)
+    scale = rng.lognormal(0.0, 1.0, 300)
+    low, high = bootstrap_interval(0.5 * scale, over=scale)
+    assert low == pytest.approx(0.5)
+    assert high == pytest.approx(0.5)
+    low, high = bootstrap_interval(0.5 * scale, over=rng.permutation(scale))
+    assert low < 0.5 < high
+
+
+def test_ratio_to_the_prior_and_verbatim_resimulation(arm):
+    bench = Benchmark(arm, PROFILES["smoke"])
+    scores = bench.score_all({"prior": ikpaper.Prior(arm), "exact": bench.exact()})
+    table = scores.set_index(["sampler", "quantity"])
+    assert table.loc[("prior", "mmd2_ratio"), ["value", "low", "high"]].tolist() == [1, 1, 1]
+    ratio = (
+        table.loc[("exact", "mmd2_exact"), "value"] / table.loc[("prior", "mmd2_exact"), "value"]
+    )
+    assert table.loc[("exact", "mmd2_ratio"), "value"] == pytest.approx(ratio)
+    verbatim = table.loc[("prior", "e_resim_test")]
+    smoke = PROFILES["smoke"]
+    assert verbatim["targets"] == smoke.samples - smoke.training_samples
+    assert verbatim["samples"] == 1
+    # Two estimates of the same expectation.
+    assert verbatim["value"] == pytest.approx(table.loc[("prior", "e_resim"), "value"], rel=0.7)
+    assert table.loc[("exact", "e_posterior_wide"), "value"] > 0.01
+    assert ("exact", "e_resim_test") not in table.index
+
+
 def test_benchmark_ranks_exact_before_rejection_before_prior(arm):
     bench = Benchmark(arm, PROFILES["smoke"])
     samplers = {
@@ -54,7 +83,8 @@ def test_benchmark_ranks_exact_before_rejection_before_prior(arm):
         "prior": ikpaper.Prior(arm),
     }
     scores = bench.score_all(samplers)
-    assert len(scores) == 9
+    # Five quantities and the ratio each, and one sample a test target for the prior.
+    assert len(scores) == 3 * 6 + 1
     value = scores.set_index(["sampler", "quantity"])["value"]
     assert value["exact", "e_resim"] < 1e-20 < value["rejection", "e_resim"] < 0.05**2
     assert value["prior", "mmd2_exact"] > value["rejection", "mmd2_exact"]

@@ -133,3 +133,20 @@ def test_effective_sample_size_is_kishs():
     weights = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
     expected = float(weights.sum() ** 2 / weights.square().sum())
     assert metrics.effective_sample_size(weights.log() - 700) == pytest.approx(expected)
+
+
+def test_c2st_tells_distributions_apart(generator):
+    a = torch.randn(300, 2, generator=generator)
+    same = torch.randn(300, 2, generator=generator)
+    apart = 4.0 + torch.randn(300, 2, generator=generator)
+    assert metrics.c2st(a, same) == pytest.approx(0.5, abs=0.08)
+    assert metrics.c2st(a, apart) > 0.98
+    # Half of the samples of the other set lie where there are none of the first.
+    half = torch.cat([same[:150], apart[:150]])
+    assert metrics.c2st(a, half) == pytest.approx(0.75, abs=0.08)
+    assert metrics.c2st(a, same) == metrics.c2st(a, same)
+
+
+def test_c2st_refuses_sets_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"got \(3, 2\) and \(30, 2\)"):
+        metrics.c2st(torch.zeros(3, 2), torch.zeros(30, 2))
