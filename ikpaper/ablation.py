@@ -97,16 +97,20 @@ def run_ablations(
     variants: Sequence[Variant] = VARIANTS,
     *,
     profile: str | Profile = "ablation",
+    fresh: bool = False,
     table: Path | None = None,
     root: Path | None = None,
 ) -> pd.DataFrame:
     """Train and score every variant that the table lacks; the table is written after each.
 
-    A run that diverges is a result too: its `outcome` says where, its scores are missing.
+    A run that diverges is a result too: its `outcome` says where, its scores are missing. A row
+    is current as long as its settings are: hours of training are not repeated over a comment in
+    the code; for a change that matters, use `fresh`.
 
     Args:
         variants: What to train.
         profile: How much data and how many epochs, and how many targets to score.
+        fresh: Train and score also what the table has.
         table: File of results; by default `book/results/ablations.csv`.
         root: Folder of weights and checkpoints, which are not kept for readers; by default
             `.cache/ablations/`.
@@ -120,9 +124,9 @@ def run_ablations(
     found: dict[str, dict[str, Any]] = {}
     asked = {(variant.study, variant.label) for variant in variants}
     others = [row for row in known.values() if (row["study"], row["variant"]) not in asked]
-    keys = [digest(variant.study, variant.label, run.key()) for variant, run in jobs]
+    keys = [digest(variant.study, variant.label, run.settings_key()) for variant, run in jobs]
     for number, (key, (variant, run)) in enumerate(zip(keys, jobs, strict=True), 1):
-        if key in known:
+        if key in known and not fresh:
             progress.skip(run.cost())
             found[key] = known[key]
             continue

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
     ablate.add_argument("--profile", default="ablation", choices=list(PROFILES))
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
+    ablate.add_argument("--fresh", action="store_true", help="also what the table has")
     ablate.set_defaults(command=_ablate)
 
     sample = verbs.add_parser("sample", help="joint angles for one target, as CSV")
@@ -146,7 +147,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
     if unknown := sorted(set(arguments.only) - set(studies)):
         raise ValueError(f"unknown study {', '.join(unknown)}; known: {', '.join(studies)}")
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
-    run_ablations(chosen, profile=arguments.profile)
+    run_ablations(chosen, profile=arguments.profile, fresh=arguments.fresh)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["PROFILES", "Profile", "get_profile"]
+__all__ = ["PROFILES", "PUBLISHED", "Profile", "get_profile"]
+
+#: The profile whose weights are part of the project.
+PUBLISHED = "paper"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from ikpaper.arm import PlanarArm
 from ikpaper.files import atomic, digest, project_root, write_json, write_text
 from ikpaper.models import CATALOGUE
-from ikpaper.profiles import get_profile
+from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import load_record, weights_path
 
@@ -204,6 +204,9 @@ def _run(page: Page, profile: str, key: str, root: Path) -> str:
     source = root / "notebooks" / f"{page.notebook}.py"
     executed = staging / f"{page.name}.ipynb"
     parameters = {**page.parameters, "profile": profile, "book": str(staging)}
+    if page.dof:
+        # What is published is evaluated as it is; the other profiles train what is missing.
+        parameters["train"] = profile != PUBLISHED
     try:
         papermill.execute_notebook(
             jupytext.read(source),

@@ -108,6 +108,16 @@ class TrainingRun:
         """The untrained model."""
         return build(self.name, arm=self.arm, seed=self.seed, **dict(self.changes))
 
+    def settings_key(self) -> str:
+        """Content key of settings and data alone."""
+        profile = self.profile
+        numbers = (profile.samples, profile.batch, profile.train_fraction, profile.sigma)
+        config = dataclasses.asdict(self.build().config)
+        seeds = (profile.seed, self.seed)
+        return digest(
+            self.name, self.arm.lengths, config, self.epochs, numbers, seeds, self.precision
+        )
+
     def key(self) -> str:
         """Content key: changes with settings, data and the code that trains."""
         package = Path(__file__).parent
@@ -118,12 +128,7 @@ class TrainingRun:
                 (package / source).glob("*.py") if source == "models" else [package / source]
             )
         ]
-        profile = self.profile
-        numbers = (profile.samples, profile.batch, profile.train_fraction, profile.sigma)
-        config = dataclasses.asdict(self.build().config)
-        seeds = (profile.seed, self.seed)
-        data = (self.name, self.arm.lengths, config, self.epochs, numbers, seeds, self.precision)
-        return digest(data, files=files)
+        return digest(self.settings_key(), files=files)
 
     def cost(self) -> float:
         """Expected effort relative to other runs, for the time left."""
