@@ -181,6 +181,47 @@ class Bench:
             )
         ]
 
+    def breakdown(self, name: str, dof: int) -> list[dict[str, Any]]:
+        """Where a training step of ours spends its time, and how fast its products are."""
+        count = STEPS[name] * 1000
+        loop = training_loop(name, dof, count, 1000, "bfloat16", self.device)
+        epoch(loop)
+        start = time.perf_counter()
+        epoch(loop)
+        self._synchronise()
+        step = (time.perf_counter() - start) / STEPS[name]
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        if self.device.type == "cuda":
+            activities.append(torch.profiler.ProfilerActivity.CUDA)
+        with torch.profiler.profile(activities=activities) as profile:
+            epoch(loop)
+        on_gpu = self.device.type == "cuda"
+        times: dict[str, float] = {}
+        for event in profile.key_averages():
+            kind = next((kind for kind, names in KINDS.items() if event.key in names), "other")
+            spent = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            times[kind] = times.get(kind, 0.0) + spent
+        # Forward, and backward for weights and inputs; the INN makes three passes.
+        passes = 3 if name == "inn" else 1
+        work = 6 * passes * 1000 * loop.model.num_parameters / 1e9
+        return [
+            {
+                "model": name,
+                "dof": dof,
+                "device": self.device.type,
+                "step_ms": 1000 * step,
+                "gflops": work / step,
+                "peak_gflops": self._peak(),
+                **{kind: times.get(kind, 0.0) / sum(times.values()) for kind in (*KINDS, "other")},
+            }
+        ]
+
+    def _peak(self, size: int = 1024) -> float:
+        """GFLOP/s of the largest products in bfloat16 that the networks could hope for."""
+        a = torch.ones(2, size, size, dtype=torch.bfloat16, device=self.device)
+        (seconds,) = self.best(lambda: [torch.bmm(a, a) for _ in range(10)])
+        return 10 * 2 * 2 * size**3 / 1e9 / seconds
+
     def memory(self, name: str, dof: int) -> list[dict[str, Any]]:
         """Memory that a few training steps add to a fresh process."""
         ours, slow = (
@@ -190,6 +231,12 @@ class Bench:
 
 
 PRECISIONS = ("float32", "bfloat16")
+#: Operations of torch by what they do in a training step.
+KINDS = {
+    "products": ("aten::bmm", "aten::baddbmm", "aten::mm", "aten::addmm"),
+    "activations": ("aten::leaky_relu_", "aten::leaky_relu_backward"),
+    "copies": ("aten::copy_", "aten::cat", "aten::stack"),
+}
 
 
 def targets(arm: ikpaper.PlanarArm, count: int) -> Tensor:
@@ -261,7 +308,7 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto; for both sides")
     parser.add_argument("--only", default="", help="only benchmarks whose label contains this")
     parser.add_argument("--rounds", type=int, default=3, help="measurements, the best counts")
-    parser.add_argument("--output", type=Path, default=Path("book/results/bench.csv"))
+    parser.add_argument("--output", type=Path, default=Path("book/results"), help="folder")
     arguments = parser.parse_args()
     bench = Bench(resolve_device(arguments.device), arguments.rounds)
     jobs = [job for job in bench.jobs() if arguments.only in job[0]]
@@ -272,7 +319,14 @@ def main() -> int:
         progress.advance(1, f"{label}, {rows[-1]['dof']} DoF: {rows[-1]['ratio']:.2f} times")
     table = pd.DataFrame(rows)
     if not arguments.only:
-        write_text(arguments.output, table.to_csv(index=False))
+        parts = [
+            pd.DataFrame(bench.breakdown(name, dof))
+            for name in ("inn", "cvae")
+            for dof in ikpaper.PlanarArm.PAPER_DOF
+        ]
+        breakdown = pd.concat(parts, ignore_index=True)
+        write_text(arguments.output / "bench.csv", table.to_csv(index=False))
+        write_text(arguments.output / "bench-breakdown.csv", breakdown.to_csv(index=False))
     for column in ("ours", "plain", "ratio"):
         table[column] = table[column].map(lambda value: significant(value, 3))
     print(table.to_string(index=False))

@@ -37,6 +37,7 @@ __all__ = [
     "acceptance_rate",
     "bootstrap_interval",
     "evaluate",
+    "judged_by_priors",
     "rejection_bias",
     "sampling_rate",
     "save_seed",
@@ -247,6 +248,43 @@ def rejection_bias(
                     "acceptance": rate,
                 }
             )
+    return pd.DataFrame(rows)
+
+
+def judged_by_priors(
+    arm: PlanarArm,
+    widths: Sequence[float],
+    judges: Sequence[float],
+    *,
+    targets: int,
+    eps: float,
+    profile: Profile,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """e_posterior of exact samplers of priors of several widths, by judges of several priors.
+
+    Args:
+        arm: The arm.
+        widths: Standard deviations of the samplers' priors, in radians.
+        judges: Standard deviations of the priors of the ground truth by rejection sampling.
+        targets: Number of test targets.
+        eps: Tolerance of the ground truth.
+        profile: Where the test targets and the number of samples come from.
+        generator: Source of randomness.
+
+    Returns:
+        One row a width and judge: `sigma`, `judge`, `value`, `low`, `high`.
+    """
+    tcp = Benchmark(arm, profile).targets[:targets]
+    n = profile.posterior_samples
+    rows = []
+    for judge in judges:
+        truth = RejectionPosterior(arm, judge, eps).sample(tcp, n, generator=generator)
+        for sigma in widths:
+            table = evaluate(ExactPosterior(arm, sigma), tcp, truth, arm=arm, generator=generator)
+            low, high = bootstrap_interval(table["mmd2"])
+            value = table["mmd2"].mean()
+            rows.append({"sigma": sigma, "judge": judge, "value": value, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 

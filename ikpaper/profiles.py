@@ -86,7 +86,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "quick",
                 samples=60_000,
-                epochs={"cvae": 20, "inn": 5},
+                epochs={"cvae": 24, "inn": 8},
                 targets=200,
                 posterior_samples=100,
                 exact_targets=60,

@@ -79,6 +79,15 @@ PAGES = (
         dof=PlanarArm.PAPER_DOF,
         effort=15.0,
     ),
+    Page(
+        "published",
+        reads=(
+            *(f"{t}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for t in ("scores", "figures")),
+            "ablations",
+        ),
+        effort=30.0,
+    ),
+    Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
 )
 
 

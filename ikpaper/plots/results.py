@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "bias_near_reach",
     "eps_bias",
     "home",
     "hulls",
     "joint_marginals",
+    "judges_over_priors",
     "kernel_shapes",
     "posterior_arms",
     "proposal_closure",
     "scores_over",
+    "speedups",
     "training_curves",
+    "two_judges",
     "v_statistic_floor",
 ]
 
@@ -424,4 +428,144 @@ def home(
     ax.set(xlabel="DoF", ylabel=r"unbiased MMD$^2$ to the exact posterior")
     ax.yaxis.label.set_fontsize(8.5)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+@style()
+def two_judges(
+    scores: pd.DataFrame, reported: Mapping[str, pd.DataFrame], judges: Mapping[str, float]
+) -> Figure:
+    """Posterior mismatch over the DoF against ground truth of two priors, ours and reported.
+
+    Args:
+        scores: Tidy scores with columns dof, sampler, quantity, value, low, high.
+        reported: Reported values by quantity, with columns dof, model, value.
+        judges: The judge's standard deviation in radians by quantity, one panel each.
+    """
+    figure = new_figure(WIDTH, 3.3)
+    axes = figure.subplots(1, len(judges), sharey=True)
+    offsets = {"cvae": -0.25, "inn": 0.25}
+    for ax, (quantity, sigma) in zip(axes, judges.items(), strict=True):
+        for name, marker in (("cvae", "o"), ("inn", "s"), ("exact", "D"), ("rejection", "v")):
+            rows = scores[(scores["sampler"] == name) & (scores["quantity"] == quantity)]
+            errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
+            shift = offsets.get(name, 0.0)
+            ax.errorbar(
+                rows["dof"] + shift,
+                rows["value"],
+                np.maximum(errors, 0),
+                fmt=marker,
+                color=COLORS[name],
+                label=LABELS[name],
+                markersize=5,
+                capsize=2,
+            )
+            theirs = reported[quantity]
+            theirs = theirs[theirs["model"] == name]
+            if not theirs.empty:
+                ax.plot(
+                    theirs["dof"] + 1.8 * shift,
+                    theirs["value"],
+                    marker,
+                    color=COLORS[name],
+                    markerfacecolor="none",
+                    markersize=6,
+                    label=f"{LABELS[name]}, reported",
+                )
+        ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()), ylim=(0, None))
+        ax.set_title(f"ground truth with {sigma:g} rad")
+    axes[0].set_ylabel(r"$e_\mathrm{posterior}$")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@style()
+def judges_over_priors(judged: pd.DataFrame) -> Figure:
+    """Score of the exact sampler over the width of its prior, by judges of two priors.
+
+    Args:
+        judged: Columns sigma (of the sampler), judge (its standard deviation), value, low, high.
+    """
+    figure = new_figure(0.72 * WIDTH, 3.1)
+    ax = figure.subplots()
+    colors = (COLORS["exact"], COLORS["inn"])
+    for color, (judge, rows) in zip(colors, judged.groupby("judge", sort=False), strict=False):
+        ax.plot(rows["sigma"], rows["value"], "o-", color=color, markersize=4)
+        ax.fill_between(rows["sigma"], rows["low"], rows["high"], color=color, alpha=0.2)
+        ax.axvline(judge, color=color, linewidth=0.8, linestyle=(0, (4, 3)))
+        ax.plot([], [], "o-", color=color, markersize=4, label=f"judge with {judge:g} rad")
+    ax.set(
+        xlabel="standard deviation of the sampler's prior [rad]", ylabel=r"$e_\mathrm{posterior}$"
+    )
+    ax.set_ylim(bottom=0)
+    ax.legend()
+    return figure
+
+
+@style()
+def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
+    """Distance of rejection sampling from the exact posterior over the distance from full reach.
+
+    Args:
+        bias: Columns gap (share of the reach that the target lies inside), eps, mmd2, low, high.
+        marked: A gap to mark.
+    """
+    figure = new_figure(0.72 * WIDTH, 3.1)
+    ax = figure.subplots()
+    colors = (COLORS["inn"], COLORS["accent"], COLORS["exact"])
+    for color, (eps, rows) in zip(colors, bias.groupby("eps", sort=False), strict=False):
+        rows = rows.sort_values("gap")
+        ax.plot(
+            rows["gap"], rows["mmd2"], "o-", color=color, markersize=4,
+            label=rf"$\varepsilon$ = {eps:g}",
+        )  # fmt: skip
+        ax.fill_between(rows["gap"], rows["low"], rows["high"], color=color, alpha=0.2)
+    ax.axhline(0, color=MUTED, linewidth=0.8)
+    ax.axvline(marked, color=MUTED, linewidth=0.9, linestyle=":")
+    ax.set_yscale("symlog", linthresh=2e-4)
+    ax.set_ylim(bottom=min(-2e-4, 1.2 * float(bias["low"].min())))
+    ax.set(
+        xscale="log",
+        xlabel=r"distance from full reach, $1 - \|y\|$ / reach",
+        ylabel=r"unbiased MMD$^2$",
+    )
+    ax.legend()
+    return figure
+
+
+@style()
+def speedups(bench: pd.DataFrame) -> Figure:
+    """Ratio of our throughput to the plain way's over the DoF, for training and sampling.
+
+    Args:
+        bench: Rows of `make bench`: what, model, dof, size, ratio.
+    """
+    figure = new_figure(WIDTH, 3.1)
+    axes = figure.subplots(1, 2)
+    for ax, what in zip(axes, ("training", "sampling"), strict=True):
+        for name, marker in (("inn", "s"), ("cvae", "o")):
+            for precision, line in (("float32", (0, (4, 2))), ("bfloat16", "-")):
+                rows = bench[
+                    (bench["what"] == f"{what}, {precision}")
+                    & (bench["model"] == name)
+                    & (bench["size"] == 1000)
+                ].sort_values("dof")
+                ax.plot(
+                    rows["dof"],
+                    rows["ratio"],
+                    marker=marker,
+                    linestyle=line,
+                    color=COLORS[name],
+                    label=f"{LABELS[name]}, {precision}",
+                    markersize=4,
+                )
+        ax.axhline(1, color=MUTED, linewidth=0.8)
+        ticks = sorted(bench.loc[bench["what"].str.startswith(f"{what}, "), "dof"].unique())
+        ax.set(title=what, xlabel="DoF", xscale="log", xticks=ticks, ylim=(0, None))
+        ax.set_xticklabels([str(tick) for tick in ticks])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    axes[0].set_ylabel("times as fast as the plain way")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
