@@ -46,10 +46,9 @@ out.number("clamp", f"{inn.clamp:g}")
 out.number("slope", f"{inn.negative_slope:g}")
 out.number("weight_y", f"{inn.weight_y:g}")
 out.number("weight_x", f"{inn.weight_x:g}")
-out.number("weight_mmd", f"{inn.weight_z:g}")
-out.number("weight_mmd_10", f"{inn10.weight_z:g}")
 out.number("noise", f"{inn.noise:g}")
 out.number("ramp", f"{inn.ramp:g}")
+out.number("warmup", str(inn.warmup))
 out.number("grad_clamp", f"{inn.grad_clamp:g}")
 out.number("plateau_factor", f"{PLATEAU_FACTOR:g}")
 out.number("plateau_patience", str(PLATEAU_PATIENCE))
@@ -281,7 +280,10 @@ out.table(pd.DataFrame(rows, columns=["term", "what", "weight"]), "inn-loss")
 # {numref}`tab-cvae` and {numref}`tab-inn`; the learning rate is multiplied
 # by {glue:text}`plateau_factor` when the training loss of an epoch has not
 # fallen for {glue:text}`plateau_patience` epochs. For the INN each element of
-# the gradient is clamped to ±{glue:text}`grad_clamp`.
+# the gradient is clamped to ±{glue:text}`grad_clamp`, and the learning rate
+# rises from zero over the first {glue:text}`warmup` steps. The authors'
+# program has no such warm-up; {ref}`sec-left-out` shows what happens
+# without it.
 #
 # One loop trains every model of the library; a model is a file with its
 # config, its loss as a dictionary of named terms, and its sampler.
