@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ import torch
 from benchmarks import plain
 from ikpaper import models
 
+ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"inn": {"neurons": 30, "coupling_layers": 3}, "cvae": {"neurons": 30}}
 
 
@@ -59,15 +61,28 @@ def test_sampling_is_that_of_the_plain_way(name, arm):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_a_benchmark_measures_both_sides(tmp_path):
+def test_a_benchmark_measures_both_sides_and_keeps_other_rows(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--only", "mmd", "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("MMD")]
-    assert len(lines) == 3
+    command += ["--output", str(tmp_path)]
+    other = {"what": "another", "model": "inn", "dof": 4, "size": 1, "device": "cpu", "ratio": 2.0}
+    pd.DataFrame([other]).to_csv(tmp_path / "bench.csv", index=False)
+    for _ in range(2):
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    table = pd.read_csv(tmp_path / "bench.csv")
+    assert table["what"].tolist() == ["another", *["MMD, value and gradient"] * 3]
+    measured = table[1:]
+    assert (measured["plain"] / measured["ours"]).tolist() == pytest.approx(measured["ratio"])
+
+
+def test_an_unknown_benchmark_is_refused():
+    command = [sys.executable, "-m", "benchmarks", "--only", "everything"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "training inn" in done.stderr
 
 
 def test_the_published_table_holds_what_it_claims():
-    table = pd.read_csv("book/results/bench.csv")
+    table = pd.read_csv(ROOT / "book" / "results" / "bench.csv")
     better = table["plain"] / table["ours"]
     higher = table["unit"] == "samples/s"
     better[higher] = (table["ours"] / table["plain"])[higher]

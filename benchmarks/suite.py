@@ -1,0 +1,363 @@
+"""`make bench`: ours against the plain way, in one run, into book/results/bench.csv."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+
+import ikpaper
+from benchmarks import plain
+from ikpaper import models
+from ikpaper.files import write_text
+from ikpaper.models.mmd import mmd2_loss
+from ikpaper.outputs import significant
+from ikpaper.profiles import Profile
+from ikpaper.progress import Progress
+from ikpaper.training import TrainingLoop, TrainingRun, resolve_device
+
+#: DoF over which growth is shown; beyond the paper's arms the network is that of 10 DoF.
+GROWTH = (16, 32)
+BATCHES = (250, 4000)
+#: Training steps of 1000 samples that one measurement times.
+STEPS = {"inn": 8, "cvae": 40}
+#: At this tolerance, rejection sampling is about as close to the truth as 1000 samples can tell.
+EPS = 0.005
+#: Targets and samples a target for sampling throughput.
+TARGETS, SAMPLES = 50, 1000
+
+
+@dataclass
+class Bench:
+    """The benchmarks with their settings.
+
+    Attributes:
+        device: Where ours and the plain way run.
+        rounds: Measurements of either side, taken in turns; the best counts.
+    """
+
+    device: torch.device
+    rounds: int
+
+    def jobs(self) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+        """What there is to measure: a label, and a function that returns rows."""
+        for name in ("inn", "cvae"):
+            for dof in (*ikpaper.PlanarArm.PAPER_DOF, *GROWTH):
+                yield f"training {name}", lambda n=name, d=dof: self.training(n, d)
+            for batch in BATCHES:
+                yield f"training {name}", lambda n=name, b=batch: self.training(n, 8, b)
+        for name in ("inn", "cvae"):
+            for dof in ikpaper.PlanarArm.PAPER_DOF:
+                yield f"sampling {name}", lambda n=name, d=dof: self.sampling(n, d)
+        for count in (100, 1000, 4000):
+            yield "mmd", lambda c=count: self.mmd(c)
+        for dof in (*ikpaper.PlanarArm.PAPER_DOF, *GROWTH):
+            yield "ground truth", lambda d=dof: self.ground_truth(d)
+        for name in ("inn", "cvae"):
+            for dof in ikpaper.PlanarArm.PAPER_DOF:
+                yield f"memory {name}", lambda n=name, d=dof: self.memory(n, d)
+                yield f"breakdown {name}", lambda n=name, d=dof: self.breakdown(n, d)
+
+    def best(self, *sides: Callable[[], Any]) -> list[float]:
+        """Seconds of each side: the fastest of several rounds in turns, after one to warm up."""
+        times: list[list[float]] = [[] for _ in sides]
+        for _ in range(self.rounds + 1):
+            for side, measured in zip(sides, times, strict=True):
+                self._synchronise()
+                start = time.perf_counter()
+                side()
+                self._synchronise()
+                measured.append(time.perf_counter() - start)
+        return [min(measured[1:]) for measured in times]
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def row(
+        self, what: str, model: str, dof: int, size: int, ours: float, plain: float, unit: str
+    ) -> dict[str, Any]:
+        """A row of the table; `ratio` is above 1 where ours is better."""
+        better = plain / ours if unit in ("s", "MiB") else ours / plain
+        return {
+            "what": what,
+            "model": model,
+            "dof": dof,
+            "size": size,
+            "device": self.device.type,
+            "threads": torch.get_num_threads(),
+            "ours": ours,
+            "plain": plain,
+            "unit": unit,
+            "ratio": better,
+        }
+
+    def training(self, name: str, dof: int, batch: int = 1000) -> list[dict[str, Any]]:
+        """Training throughput, one row for each precision of ours."""
+        count = max(2, STEPS[name] * 1000 // batch) * batch
+        loops = {p: training_loop(name, dof, count, batch, p, self.device) for p in PRECISIONS}
+        yardstick = plain_trainer(name, dof, count, batch, self.device)
+        sides = [lambda loop=loop: epoch(loop) for loop in loops.values()]
+        *ours, slow = self.best(*sides, yardstick.epoch)
+        return [
+            self.row(
+                f"training, {precision}", name, dof, batch, count / fast, count / slow, "samples/s"
+            )
+            for precision, fast in zip(loops, ours, strict=True)
+        ]
+
+    def sampling(self, name: str, dof: int) -> list[dict[str, Any]]:
+        """Sampling throughput over many targets, one row for each precision of ours."""
+        model = models.build(name, dof=dof).to(self.device)
+        tcp = targets(model.arm, TARGETS)
+        ours, yardstick = (Generator(self.device).manual_seed(0) for _ in range(2))
+
+        def draw(precision: str) -> None:
+            model.precision = getattr(torch, precision)
+            model.sample(tcp, SAMPLES, generator=ours)
+
+        sides = [lambda precision=p: draw(precision) for p in PRECISIONS]
+        *fast, slow = self.best(*sides, lambda: plain.sample(model, tcp, SAMPLES, yardstick))
+        count = TARGETS * SAMPLES
+        return [
+            self.row(
+                f"sampling, {precision}",
+                name,
+                dof,
+                SAMPLES,
+                count / seconds,
+                count / slow,
+                "samples/s",
+            )
+            for precision, seconds in zip(PRECISIONS, fast, strict=True)
+        ]
+
+    def mmd(self, count: int, dof: int = 8) -> list[dict[str, Any]]:
+        """The training loss of two sample sets, forward and backward."""
+        generator = Generator().manual_seed(0)
+        a, b = (torch.randn(count, dof, generator=generator).to(self.device) for _ in range(2))
+        a.requires_grad_()
+        repeats = max(2, 20_000 // count)
+
+        def run(loss: Callable[[Tensor, Tensor, float], Tensor]) -> None:
+            for _ in range(repeats):
+                torch.autograd.grad(loss(a, b, 1.2), a)
+
+        ours, slow = self.best(lambda: run(mmd2_loss), lambda: run(plain.mmd2))
+        return [
+            self.row("MMD, value and gradient", "", dof, count, ours / repeats, slow / repeats, "s")
+        ]
+
+    def ground_truth(self, dof: int) -> list[dict[str, Any]]:
+        """Exact sampling against rejection sampling that is about as accurate; CPU."""
+        count = 100 if dof <= max(ikpaper.PlanarArm.PAPER_DOF) else 20
+        arm = ikpaper.PlanarArm.like_paper(dof)
+        tcp = targets(arm, 1)[0]
+        generator = Generator().manual_seed(0)
+        exact = ikpaper.ExactPosterior(arm)
+        rejection = ikpaper.RejectionPosterior(arm, eps=EPS)
+        ours, slow = self.best(
+            lambda: exact.sample(tcp, count, generator=generator),
+            lambda: rejection.sample(tcp, count, generator=generator),
+        )
+        return [
+            self.row(
+                f"exact against rejection sampling, eps = {EPS:g}",
+                "",
+                dof,
+                count,
+                count / ours,
+                count / slow,
+                "samples/s",
+            )
+        ]
+
+    def breakdown(self, name: str, dof: int) -> list[dict[str, Any]]:
+        """Where a training step of ours spends its time, and how fast its products are."""
+        count = STEPS[name] * 1000
+        loop = training_loop(name, dof, count, 1000, "bfloat16", self.device)
+        epoch(loop)
+        start = time.perf_counter()
+        epoch(loop)
+        self._synchronise()
+        step = (time.perf_counter() - start) / STEPS[name]
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        if self.device.type == "cuda":
+            activities.append(torch.profiler.ProfilerActivity.CUDA)
+        with torch.profiler.profile(activities=activities) as profile:
+            epoch(loop)
+        on_gpu = self.device.type == "cuda"
+        times: dict[str, float] = {}
+        for event in profile.key_averages():
+            kind = next((kind for kind, names in KINDS.items() if event.key in names), "other")
+            spent = event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            times[kind] = times.get(kind, 0.0) + spent
+        # Forward, and backward for weights and inputs; the INN makes three passes.
+        passes = 3 if name == "inn" else 1
+        work = 6 * passes * 1000 * loop.model.num_parameters / 1e9
+        return [
+            {
+                "what": "a training step",
+                "model": name,
+                "dof": dof,
+                "size": 1000,
+                "device": self.device.type,
+                "step_ms": 1000 * step,
+                "gflops": work / step,
+                "peak_gflops": self._peak(),
+                **{kind: times.get(kind, 0.0) / sum(times.values()) for kind in (*KINDS, "other")},
+            }
+        ]
+
+    def _peak(self, size: int = 1024) -> float:
+        """GFLOP/s of the largest products in bfloat16 that the networks could hope for."""
+        a = torch.ones(2, size, size, dtype=torch.bfloat16, device=self.device)
+        (seconds,) = self.best(lambda: [torch.bmm(a, a) for _ in range(10)])
+        return 10 * 2 * 2 * size**3 / 1e9 / seconds
+
+    def memory(self, name: str, dof: int) -> list[dict[str, Any]]:
+        """Memory that a few training steps add to a fresh process."""
+        ours, slow = (
+            peak_memory(side, name, dof, str(self.device)) for side in ("bfloat16", "plain")
+        )
+        return [self.row("training memory, bfloat16", name, dof, 1000, ours, slow, "MiB")]
+
+
+PRECISIONS = ("float32", "bfloat16")
+#: Operations of torch by what they do in a training step.
+KINDS = {
+    "products": ("aten::bmm", "aten::baddbmm", "aten::mm", "aten::addmm"),
+    "activations": ("aten::leaky_relu_", "aten::leaky_relu_backward"),
+    "copies": ("aten::copy_", "aten::cat", "aten::stack"),
+}
+
+
+def targets(arm: ikpaper.PlanarArm, count: int) -> Tensor:
+    """Targets of the prior, shape (count, 2)."""
+    theta = ikpaper.Prior(arm).draw(count, Generator().manual_seed(1))
+    return arm.forward(theta)
+
+
+def training_loop(
+    name: str, dof: int, count: int, batch: int, precision: str, device: torch.device
+) -> TrainingLoop:
+    """The library's loop with epochs of `count` samples."""
+    profile = Profile(
+        name="bench",
+        samples=round(count / 0.7),
+        epochs={name: 1000},
+        targets=1,
+        posterior_samples=1,
+        exact_targets=1,
+        exact_samples=1,
+        batch=batch,
+    )
+    arm = ikpaper.PlanarArm.like_paper(dof)
+    run = TrainingRun.of(name, arm=arm, profile=profile, precision=precision)
+    return TrainingLoop(run, "", device)
+
+
+def epoch(loop: TrainingLoop) -> None:
+    """One epoch without a word."""
+    loop.run_epoch(Progress(1.0, stream=io.StringIO()), 0.0)
+
+
+def plain_trainer(
+    name: str, dof: int, count: int, batch: int, device: torch.device
+) -> plain.Trainer:
+    """The plain loop with the same data."""
+    loop = training_loop(name, dof, count, batch, "float32", device)
+    return plain.Trainer(loop.model, loop.theta, loop.tcp, batch)
+
+
+def peak_memory(side: str, name: str, dof: int, device: str) -> float:
+    """MiB that three training steps take, measured in a process of their own."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak_memory, (side, name, dof, device))
+
+
+def _peak_memory(side: str, name: str, dof: int, device: str) -> float:
+    where, count = torch.device(device), 3000
+    if side == "plain":
+        run = plain_trainer(name, dof, count, 1000, where).epoch
+    else:
+        loop = training_loop(name, dof, count, 1000, side, where)
+        run = lambda: epoch(loop)  # noqa: E731
+    if where.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    before = _peak_resident()
+    run()
+    return _peak_resident() - before
+
+
+def _peak_resident() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux counts in `ru_maxrss` also what the parent had when it started this process.
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def merged(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
+    """The table in `path` with these rows new or in the place of old ones."""
+    names = ["what", "model", "dof", "size", "device"]
+    new = pd.DataFrame(rows)
+    if not path.exists():
+        return new
+    known = pd.read_csv(path, keep_default_na=False)
+    table = pd.concat([known, new], ignore_index=True)
+    return table.drop_duplicates(names, keep="last").reset_index(drop=True)
+
+
+def main() -> int:
+    """Run the benchmarks that are asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto; for both sides")
+    parser.add_argument("--only", default="", help="only benchmarks whose label contains this")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements, the best counts")
+    parser.add_argument("--output", type=Path, default=Path("book/results"), help="folder")
+    arguments = parser.parse_args()
+    bench = Bench(resolve_device(arguments.device), arguments.rounds)
+    jobs = [job for job in bench.jobs() if arguments.only in job[0]]
+    if not jobs:
+        labels = ", ".join(dict.fromkeys(label for label, _ in bench.jobs()))
+        parser.error(f"--only: nothing is called {arguments.only!r}; there are: {labels}")
+    progress = Progress(len(jobs), every=0.0)
+    rows: list[dict[str, Any]] = []
+    for label, measure in jobs:
+        found = measure()
+        rows += found
+        name = "bench-breakdown" if label.startswith("breakdown") else "bench"
+        path = arguments.output / f"{name}.csv"
+        write_text(path, merged(found, path).to_csv(index=False))
+        last = found[-1]
+        progress.advance(1, f"{label}, {last['dof']} DoF: " + result(last))
+    for kind in (False, True):
+        table = pd.DataFrame([row for row in rows if ("step_ms" in row) == kind])
+        if len(table):
+            print(table.map(lambda v: significant(v, 3) if isinstance(v, float) else v).to_string())
+    return 0
+
+
+def result(row: dict[str, Any]) -> str:
+    """What a row says, for the progress line."""
+    if "ratio" in row:
+        return f"{row['ratio']:.2f} times"
+    return f"{row['products']:.0%} of {row['step_ms']:.0f} ms in products"
