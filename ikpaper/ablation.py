@@ -31,7 +31,6 @@ COLUMNS = (
     "loss",
     "mmd2_exact",
     "e_resim",
-    "seconds",
     "key",
 )
 
