@@ -23,8 +23,8 @@ class CouplingChain:
     the step. Gradients reach the parameters of the blocks.
 
     Args:
-        blocks: `RNVPCouplingBlock`s, whose subnets are linear layers with LeakyReLUs of one
-            slope, and `PermuteRandom`s.
+        blocks: Blocks of the types `RNVPCouplingBlock`, whose subnets are linear layers with
+            LeakyReLUs of one slope, and `PermuteRandom`.
         precision: Dtype of the subnets' hidden layers. The coupling itself keeps the dtype of
             its input, so the map inverts exactly for every precision of its subnets.
     """
