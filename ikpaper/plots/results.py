@@ -530,6 +530,9 @@ def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
         xlabel=r"distance from full reach, $1 - \|y\|$ / reach",
         ylabel=r"unbiased MMD$^2$",
     )
+    gaps = sorted(bias["gap"].unique())
+    ax.set_xticks(gaps, [f"{gap:g}" for gap in gaps])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend()
     return figure
 
