@@ -81,7 +81,21 @@ def evaluate(
             f"reference: expected shape (N, M, dof) for {len(tcp)} targets, "
             f"got {tuple(reference.shape)}"
         )
-    theta = sampler.sample(tcp, reference.shape[1], generator=generator).double().cpu()
+    theta = sampler.sample(tcp, reference.shape[1], generator=generator)
+    return _score_samples(theta, tcp, reference, arm=arm, unbiased=unbiased, kernel=kernel)
+
+
+def _score_samples(
+    theta: Tensor,
+    tcp: Tensor,
+    reference: Tensor,
+    *,
+    arm: PlanarArm,
+    unbiased: bool = False,
+    kernel: str = "paper",
+) -> pd.DataFrame:
+    """What `evaluate` returns, for samples (N, M, dof) that are drawn already."""
+    theta = theta.double().cpu()
     scores = [
         float(mmd2(drawn, truth, unbiased, kernel=kernel))
         for drawn, truth in zip(theta, reference, strict=True)
@@ -439,9 +453,21 @@ class Benchmark:
         """Scores of a sampler, target by target."""
         profile = self.profile
         # Scored against both ground truths with the same samples: only the judge differs.
-        paper = self._scores(sampler, self.targets, self.rejection_samples, 3)
-        wide = self._scores(sampler, self.targets, self.wide_samples, 3)
-        exact = self._scores(sampler, self.exact_targets, self.exact_samples, 4, unbiased=True)
+        drawn = sampler.sample(
+            self.targets, profile.posterior_samples, generator=self._generator(3)
+        )
+        paper, wide = (
+            _score_samples(drawn, self.targets, truth, arm=self.arm)
+            for truth in (self.rejection_samples, self.wide_samples)
+        )
+        exact = evaluate(
+            sampler,
+            self.exact_targets,
+            self.exact_samples,
+            arm=self.arm,
+            unbiased=True,
+            generator=self._generator(4),
+        )
         judge = f"V-statistic, rejection sampling, eps = {profile.eps:g}, sigma = "
         count = profile.posterior_samples
         scores = [
@@ -465,18 +491,6 @@ class Benchmark:
                 )
             )
         return scores
-
-    def _scores(
-        self, sampler: Sampler, tcp: Tensor, reference: Tensor, stream: int, unbiased: bool = False
-    ) -> pd.DataFrame:
-        return evaluate(
-            sampler,
-            tcp,
-            reference,
-            arm=self.arm,
-            unbiased=unbiased,
-            generator=self._generator(stream),
-        )
 
     def _accuracies(self, sampler: Sampler) -> np.ndarray:
         targets = self.exact_targets[: self.profile.c2st_targets]

@@ -341,7 +341,7 @@ out.table(used, "ablation-profile")
 #   throw the log scales of all blocks in one direction; the forward pass
 #   then expands without bound, and the run counts as diverged. This report
 #   raises the learning rate over the first 100 steps, which the authors'
-#   program does not. It calms most starts, not all.
+#   program does not.
 # - **Last activation.** A LeakyReLU follows also the last layer of every
 #   subnet. It makes almost all scales at least one forwards, so that the
 #   inverse pass contracts.

@@ -142,8 +142,5 @@ out.table(table, "speed-breakdown")
 #
 # A step cannot be faster than its products. {numref}`tab-speed-breakdown`
 # sets their rate beside the rate of a product large enough to fill the
-# cores. The rest is the price of small matrices: a hidden layer of 100 to
-# 180 neurons is a product of some tenths of a millisecond, between which the
-# activations are written, read and copied, and the cores wait for each
-# other. Two runs side by side with one thread each use two cores better
-# than one run with two threads.
+# cores. The rest is the price of small matrices: between two products the
+# activations are written, read and copied.
