@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ikpaper.arm import PlanarArm
 from ikpaper.files import atomic, project_root, write_text
 
 if TYPE_CHECKING:
@@ -73,6 +74,24 @@ class Outputs:
             if path.exists():
                 return pd.read_csv(path)
         raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: ikpaper report")
+
+    def read_arms(self, name: str, profile: str) -> pd.DataFrame:
+        """The result files `<name>-04` to `<name>-10` of the paper's arms as one table.
+
+        Raises:
+            FileNotFoundError: As for `read`.
+            ValueError: If a file is of another profile.
+        """
+        import pandas as pd
+
+        frames = [self.read(f"{name}-{dof:02d}") for dof in PlanarArm.PAPER_DOF]
+        found = pd.concat(frames, ignore_index=True)
+        if others := set(found["profile"]) - {profile}:
+            raise ValueError(
+                f"{name}: results of profile {', '.join(sorted(others))}, expected {profile}; "
+                f"run: ikpaper report --profile {profile}"
+            )
+        return found
 
     def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """A table of formatted cells, saved as `tables/<name>.csv` for a csv-table directive."""

@@ -20,7 +20,14 @@ from ikpaper.files import atomic, digest
 from ikpaper.models import NetworkSampler, build, model_type
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
-from ikpaper.weights import environment, load, load_record, restore, save, weights_path
+from ikpaper.weights import (
+    environment,
+    load_record,
+    load_with_record,
+    restore,
+    save,
+    weights_path,
+)
 
 __all__ = [
     "PRECISIONS",
@@ -56,8 +63,9 @@ class TrainingRun:
         arm: The arm.
         profile: How much data and how many epochs.
         seed: Seed of initial weights, batches and noise.
-        precision: Of the products between hidden layers: `float32`, `bfloat16`, or `auto` for
-            the faster one on the device at hand. All else is float32.
+        precision: Of the products between hidden layers: `float32`, `bfloat16`, or `auto`, which
+            is bfloat16 where the device is faster at it and the model bears it. All else is
+            float32.
         changes: Hyperparameters that differ from the model's defaults, as pairs.
     """
 
@@ -148,10 +156,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """`float32` or `bfloat16`; `auto` is the faster one for the networks' products on `device`."""
+def resolve_precision(precision: str, model: NetworkSampler) -> str:
+    """`float32` or `bfloat16`; `auto` is the faster one on the model's device, if it bears both."""
     if precision != "auto":
         return precision
+    if not model.reducible:
+        return "float32"
+    device = model.device
     seconds = {name: _product_seconds(name, device) for name in ("float32", "bfloat16")}
     fast = seconds["float32"] > _WORTHWHILE * seconds["bfloat16"]
     return "bfloat16" if fast else "float32"
@@ -248,11 +259,7 @@ def trained(
     """
     if train_here:
         return train(run, directory=directory)
-    settings: dict[str, Any] = {"profile": run.profile, "seed": run.seed, "directory": directory}
-    model = load(run.name, arm=run.arm, **settings)
-    record = load_record(weights_path(run.name, run.arm, **settings))
-    assert record is not None
-    return model, record
+    return load_with_record(run.name, run.arm, run.profile, run.seed, directory)
 
 
 def train_all(
@@ -284,7 +291,7 @@ class TrainingLoop:
     def __init__(self, run: TrainingRun, key: str, device: torch.device) -> None:
         self.run, self.key, self.device = run, key, device
         self.model = run.build().to(device).train()
-        self._set_precision(resolve_precision(run.precision, device))
+        self._set_precision(resolve_precision(run.precision, self.model))
         config = self.model.config
         on_gpu = device.type == "cuda"
         self.optimizer = torch.optim.Adam(

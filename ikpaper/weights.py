@@ -21,7 +21,15 @@ from ikpaper.files import atomic, digest, project_root, write_json
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.profiles import Profile, get_profile
 
-__all__ = ["environment", "load", "load_record", "save", "weights_path"]
+__all__ = [
+    "environment",
+    "load",
+    "load_record",
+    "load_with_record",
+    "restore",
+    "save",
+    "weights_path",
+]
 
 
 def weights_path(
@@ -107,11 +115,22 @@ def load(
         FileNotFoundError: If there are no such weights; the message names the command that
             makes them.
     """
-    kind = model_type(name)
+    model_type(name)
     if (dof is None) == (arm is None):
         raise ValueError(f"load: expected either dof or arm, got dof={dof!r} and arm={arm!r}")
     arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
-    profile = get_profile(profile)
+    return load_with_record(name, arm, get_profile(profile), seed, directory)[0].to(device)
+
+
+def load_with_record(
+    name: str,
+    arm: PlanarArm,
+    profile: Profile,
+    seed: int,
+    directory: str | os.PathLike[str] | None = None,
+) -> tuple[NetworkSampler, dict[str, Any]]:
+    """As `load`, with the record of the training."""
+    kind = model_type(name)
     path = weights_path(name, arm, profile, seed, directory)
     record = load_record(path)
     if record is None:
@@ -124,7 +143,7 @@ def load(
             f"no weights of {name!r} for {arm} in {path}; make them with: ikpaper train "
             f"--model {name} {of_arm} --profile {profile.name} --seed {seed}"
         )
-    return restore(kind, path, record).to(device)
+    return restore(kind, path, record), record
 
 
 def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> NetworkSampler:

@@ -42,21 +42,8 @@ from ikpaper.training import TrainingRun, trained
 out = Outputs(book)
 numbers = get_profile(profile)
 arms = ikpaper.PlanarArm.PAPER_DOF
-
-
-def gather(table):
-    frames = [out.read(f"{table}-{dof:02d}") for dof in arms]
-    found = pd.concat(frames, ignore_index=True)
-    others = set(found["profile"]) - {numbers.name}
-    if others:
-        raise ValueError(
-            f"{table}: results of profile {', '.join(others)}, expected "
-            f"{numbers.name}; run: ikpaper report --profile {numbers.name}"
-        )
-    return found
-
-
-scores, singles = gather("scores"), gather("figures")
+scores = out.read_arms("scores", numbers.name)
+singles = out.read_arms("figures", numbers.name)
 networks = scores[scores["sampler"].isin(["cvae", "inn"])]
 out.number("profile", numbers.name)
 out.number("targets", f"{numbers.targets:,}")

@@ -43,8 +43,8 @@ numbers = get_profile(profile)
 smoke = numbers.name == "smoke"
 arms = ikpaper.PlanarArm.PAPER_DOF
 generator = torch.Generator().manual_seed(11)
-scores = pd.concat([out.read(f"scores-{dof:02d}") for dof in arms], ignore_index=True)
-singles = pd.concat([out.read(f"figures-{dof:02d}") for dof in arms], ignore_index=True)
+scores = out.read_arms("scores", numbers.name)
+singles = out.read_arms("figures", numbers.name)
 reported = paper.reported()
 out.number("profile", numbers.name)
 out.number("sigma", f"{numbers.sigma:g}")

@@ -74,3 +74,13 @@ def test_progress_extrapolates_from_what_was_worked(capsys):
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65, "1:05"), (3661, "1:01:01")])
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_results_of_all_arms_are_of_one_profile(tmp_path):
+    out = Outputs(tmp_path)
+    for dof in (4, 6, 8, 10):
+        out.result(pd.DataFrame({"dof": [dof], "profile": ["smoke"]}), f"scores-{dof:02d}")
+    assert out.read_arms("scores", "smoke")["dof"].tolist() == [4, 6, 8, 10]
+    out.result(pd.DataFrame({"dof": [6], "profile": ["quick"]}), "scores-06")
+    with pytest.raises(ValueError, match="of profile quick, expected smoke; run: ikpaper report"):
+        out.read_arms("scores", "smoke")

@@ -158,10 +158,12 @@ def test_unknown_names_are_refused(options, message):
 
 
 def test_auto_precision_is_settled_once_and_recorded(tmp_path):
-    _, record = train(TrainingRun.of("cvae", 4, profile="smoke"), directory=tmp_path)
+    _, record = train(TrainingRun.of("inn", 4, profile="smoke"), directory=tmp_path)
     assert record["precision"] in ("float32", "bfloat16")
+    _, record = train(TrainingRun.of("cvae", 4, profile="smoke"), directory=tmp_path)
+    assert record["precision"] == "float32"
     run = TrainingRun.of("cvae", 4, profile="smoke", precision="bfloat16")
-    assert resolve_precision("bfloat16", torch.device("cpu")) == "bfloat16"
+    assert resolve_precision("bfloat16", run.build()) == "bfloat16"
     model, record = train(run, directory=tmp_path)
     assert record["precision"] == "bfloat16"
     # A setting of the training, not of the model that comes out.

@@ -64,12 +64,15 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     Attributes:
         name: Name in the catalogue.
         config_type: The model's config dataclass.
+        reducible: Whether its results stay the same when the products between hidden layers are
+            trained in bfloat16.
         precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
             None means the parameters' own. It is no property of the weights and is not saved.
     """
 
     name: ClassVar[str]
     config_type: ClassVar[type[ModelConfig]]
+    reducible: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -78,6 +78,7 @@ class INN(NetworkSampler):
 
     name = "inn"
     config_type = INNConfig
+    reducible = True
     config: INNConfig
 
     def __init__(self, config: INNConfig) -> None:
