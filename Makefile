@@ -29,7 +29,7 @@ help:
 	@touch $@
 
 pages: .venv/ready
-	@$(BIN)/ikpaper train --all --profile $(PROFILE)
+	@$(BIN)/ikpaper train --all --profile $(PROFILE) --retries 3
 	@$(BIN)/ikpaper report --profile $(PROFILE)
 
 html: $(INDEX)

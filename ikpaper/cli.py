@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     train = verbs.add_parser("train", help="train models; what is trained already is kept")
     _model_arguments(train, required=False)
     train.add_argument("--all", action="store_true", help="every model for every arm of the paper")
+    train.add_argument(
+        "--retries",
+        type=int,
+        default=0,
+        help="how often to repeat an epoch that diverges, with other noise (default 0: stop)",
+    )
     train.add_argument("--fresh", action="store_true", help="train again from the start")
     train.add_argument(
         "--precision",
@@ -110,7 +116,7 @@ def _train(arguments: argparse.Namespace) -> None:
         raise ValueError("expected --all, or --model with --dof or --lengths")
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
-    train_all(runs, device=arguments.device, fresh=arguments.fresh)
+    train_all(runs, device=arguments.device, fresh=arguments.fresh, retries=arguments.retries)
 
 
 def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:

@@ -47,6 +47,10 @@ class Progress:
         if time.monotonic() - self._last >= self._every:
             self.show(note)
 
+    def repeat(self, units: float) -> None:
+        """Count work that was done in vain and has to be done again."""
+        self.total += units
+
     def show(self, note: str) -> None:
         """Show `note` with the time left, now."""
         self._last = time.monotonic()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Generator, Tensor
@@ -49,6 +49,12 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 #: bfloat16 is chosen where it is faster than float32 by at least this factor.
 _WORTHWHILE = 1.3
+
+#: Batches between two looks at the loss: a look at every one would make a GPU wait.
+_LOOK = 50
+
+#: An epoch whose loss is so many times that of the epoch before has diverged.
+_RISE = 10.0
 
 #: Modules whose source decides what a training run computes.
 _SOURCES = ("arm.py", "dataset.py", "paper.py", "training.py", "models")
@@ -187,11 +193,13 @@ def train(
     directory: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    retries: int = 0,
 ) -> tuple[NetworkSampler, dict[str, Any]]:
     """The trained model of a run with its record; trained only if it is not there yet.
 
     Weights whose content key is current are loaded. A run that was interrupted continues at its
-    last epoch. The record holds settings, versions and the loss terms of every epoch.
+    last epoch. The record holds settings, versions, the loss terms of every epoch and every
+    divergence that was overcome.
 
     Args:
         run: What to train.
@@ -199,10 +207,12 @@ def train(
         directory: Folder of all weights; see `weights.weights_path`.
         progress: Where to report; by default a progress of its own.
         fresh: Train even if current weights exist, and from the start.
+        retries: How often to repeat an epoch that diverges, from the checkpoint before it, with
+            other noise and another order of batches.
 
     Raises:
-        FloatingPointError: If a loss term is not finite; the message names epoch and term, and
-            the checkpoint of the epoch before stays.
+        FloatingPointError: If the loss diverges; the message names epoch and term, and the
+            checkpoint of the epoch before stays.
     """
     path = weights_path(run.name, run.arm, run.profile, run.seed, directory)
     checkpoint = path.with_suffix(".checkpoint")
@@ -216,8 +226,24 @@ def train(
         checkpoint.unlink(missing_ok=True)
     loop = TrainingLoop(run, key, resolve_device(device))
     progress.skip(cost * loop.resume(checkpoint) / run.epochs)
+    attempt = 0
     while loop.epoch < run.epochs:
-        loop.run_epoch(progress, cost / run.epochs)
+        before = progress.done
+        try:
+            loop.run_epoch(progress, cost / run.epochs)
+        except FloatingPointError as error:
+            if attempt == retries:
+                raise
+            attempt += 1
+            progress.say(f"{error}; continuing there with other noise")
+            progress.repeat(progress.done - before)
+            divergences = [*loop.divergences, str(error).partition(": ")[2].partition(";")[0]]
+            loop = TrainingLoop(run, key, loop.device)
+            loop.resume(checkpoint)
+            loop.vary(attempt)
+            loop.divergences = divergences
+            continue
+        attempt = 0
         with atomic(checkpoint) as partial:
             torch.save(loop.state(), partial)
     record = {
@@ -233,6 +259,7 @@ def train(
         "device": str(loop.device),
         "precision": loop.precision,
         "seconds": round(loop.seconds, 2),
+        "divergences": loop.divergences,
         "environment": environment(),
         "history": loop.history,
     }
@@ -268,13 +295,21 @@ def train_all(
     device: str | torch.device = "cpu",
     directory: str | os.PathLike[str] | None = None,
     fresh: bool = False,
+    retries: int = 0,
 ) -> list[dict[str, Any]]:
     """Train several models one after the other under one progress; returns their records."""
     progress = Progress(sum(run.cost() for run in runs))
     records = []
     for number, run in enumerate(runs, 1):
         start = time.monotonic()
-        _, record = train(run, device=device, directory=directory, progress=progress, fresh=fresh)
+        _, record = train(
+            run,
+            device=device,
+            directory=directory,
+            progress=progress,
+            fresh=fresh,
+            retries=retries,
+        )
         took = time.monotonic() - start
         loss = sum(record["history"][-1]["terms"].values())
         progress.say(
@@ -316,6 +351,17 @@ class TrainingLoop:
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, Any]] = []
+        self.divergences: list[str] = []
+
+    def vary(self, attempt: int) -> None:
+        """Draw other noise and another order of batches from here on.
+
+        What is drawn depends on nothing but the run, the epoch and the attempt, so that a run
+        that is interrupted and continued meets the same divergences and ends the same.
+        """
+        seed = int(digest(self.run.seed, self.epoch, attempt)[:15], 16)
+        self.order.manual_seed(seed)
+        self.noise.manual_seed(seed)
 
     def _set_precision(self, precision: str) -> None:
         self.precision = precision
@@ -336,7 +382,7 @@ class TrainingLoop:
         self.order.set_state(state["order"].cpu())
         self.noise.set_state(state["noise"].cpu())
         self.epoch, self.seconds = state["epoch"], state["seconds"]
-        self.history = state["history"]
+        self.history, self.divergences = state["history"], state["divergences"]
         return self.epoch
 
     def state(self) -> dict[str, Any]:
@@ -352,10 +398,15 @@ class TrainingLoop:
             "epoch": self.epoch,
             "seconds": self.seconds,
             "history": self.history,
+            "divergences": self.divergences,
         }
 
     def run_epoch(self, progress: Progress, cost: float) -> None:
-        """One pass over the training samples."""
+        """One pass over the training samples.
+
+        Raises:
+            FloatingPointError: If a term is not finite, or the loss many times the last epoch's.
+        """
         run, start = self.run, time.monotonic()
         order = torch.randperm(len(self.theta), generator=self.order).to(self.device)
         batches = list(
@@ -372,6 +423,8 @@ class TrainingLoop:
         for i, batch in enumerate(batches):
             self._warm_up(self.epoch * len(batches) + i)
             rows.append(step(*batch))
+            if (i + 1) % _LOOK == 0:
+                self._check_finite(torch.stack(rows[-_LOOK:]), i + 1 - _LOOK)
             done += len(batch[0])
             rate = done / (time.monotonic() - start)
             progress.advance(
@@ -379,10 +432,10 @@ class TrainingLoop:
                 f"{run.label}: epoch {self.epoch + 1}/{run.epochs}, {rate:,.0f} samples/s"
                 + self._losses(),
             )
-        # Read once an epoch: a look at every step would make a GPU wait.
         table = torch.stack(rows).double().cpu()
         self._check_finite(table)
         means = dict(zip(self.names, table.mean(dim=0).tolist(), strict=True))
+        self._check_rise(means)
         self.scheduler.step(sum(means.values()))
         self.epoch += 1
         self.seconds += time.monotonic() - start
@@ -415,14 +468,31 @@ class TrainingLoop:
             else:
                 group["lr"] = rate
 
-    def _check_finite(self, table: Tensor) -> None:
+    def _check_finite(self, table: Tensor, first: int = 0) -> None:
         """Raise if a term (column) of a batch (row) is not finite, naming the first."""
         if torch.isfinite(table).all():
             return
         batch, column = (~torch.isfinite(table)).nonzero()[0].tolist()
+        self._diverged(
+            f"{self.names[column]} is {float(table[batch, column])} in epoch {self.epoch + 1}, "
+            f"batch {first + batch + 1}"
+        )
+
+    def _check_rise(self, means: dict[str, float]) -> None:
+        """Raise if the loss is many times that of the epoch before."""
+        if not self.history:
+            return
+        before, now = sum(self.history[-1]["terms"].values()), sum(means.values())
+        if now > _RISE * before:
+            largest = max(means, key=lambda name: means[name])
+            self._diverged(
+                f"the loss rose from {before:.3g} to {now:.3g} in epoch {self.epoch + 1}, most of "
+                f"it {largest}"
+            )
+
+    def _diverged(self, what: str) -> NoReturn:
         raise FloatingPointError(
-            f"{self.run.label}: {self.names[column]} is {float(table[batch, column])} in epoch "
-            f"{self.epoch + 1}, batch {batch + 1}; the checkpoint of the epoch before is kept"
+            f"{self.run.label}: {what}; the checkpoint of the epoch before is kept"
         )
 
     def _step(self, theta: Tensor, tcp: Tensor) -> Tensor:

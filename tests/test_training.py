@@ -17,6 +17,11 @@ from ikpaper.weights import load_record, weights_path
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def equal_weights(first, second):
+    theirs = second.state_dict()
+    return all(torch.equal(value, theirs[key]) for key, value in first.state_dict().items())
+
+
 def path_of(run, directory):
     return weights_path(run.name, run.arm, run.profile, run.seed, directory)
 
@@ -33,8 +38,7 @@ def test_a_run_is_recorded_loaded_and_not_repeated(name, tmp_path):
     again, same = train(run, directory=tmp_path)
     assert path_of(run, tmp_path).stat().st_mtime_ns == stamp
     assert same["seconds"] == record["seconds"]
-    for key, value in model.state_dict().items():
-        assert torch.equal(again.state_dict()[key], value), key
+    assert equal_weights(model, again)
 
 
 def test_training_lowers_the_loss(tmp_path):
@@ -97,8 +101,7 @@ def test_a_killed_run_continues_to_the_same_weights(name, tmp_path):
     assert not path_of(run, directory).exists()
     resumed, record = train(run, directory=directory)
     assert [row["epoch"] for row in record["history"]] == list(range(1, run.epochs + 1))
-    for key, value in whole.state_dict().items():
-        assert torch.equal(resumed.state_dict()[key], value), key
+    assert equal_weights(whole, resumed)
 
 
 def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
@@ -125,6 +128,47 @@ def test_divergence_names_epoch_and_term_and_keeps_the_checkpoint(tmp_path, monk
     checkpoint = path_of(run, tmp_path).with_suffix(".checkpoint")
     assert torch.load(checkpoint, weights_only=True)["epoch"] == 1
     assert not path_of(run, tmp_path).exists()
+
+
+def test_a_retry_repeats_the_epoch_with_other_noise(tmp_path, monkeypatch):
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    kind = type(run.build())
+    original = kind.loss
+    # The state of the generator at the start of epoch 2, for which alone the loss fails.
+    fatal = []
+
+    def loss(self, theta, tcp, progress, generator=None):
+        state = generator.get_state().tolist()
+        terms = original(self, theta, tcp, progress, generator)
+        if progress > 0 and not fatal:
+            fatal.append(state)
+        return {**terms, "kl": terms["kl"] * float("inf")} if state in fatal else terms
+
+    monkeypatch.setattr(kind, "loss", loss)
+    model, record = train(run, directory=tmp_path / "a", retries=1)
+    assert record["divergences"] == ["kl is inf in epoch 2, batch 1"]
+    assert [row["epoch"] for row in record["history"]] == [1, 2]
+    # As an interrupted run would meet it again: the same end.
+    again, _ = train(run, directory=tmp_path / "b", retries=1)
+    assert equal_weights(model, again)
+    monkeypatch.setattr(kind, "loss", original)
+    calm, record = train(run, directory=tmp_path / "c", retries=1)
+    assert record["divergences"] == []
+    assert not equal_weights(model, calm)
+
+
+def test_a_loss_that_rises_manyfold_has_diverged(tmp_path, monkeypatch):
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    kind = type(run.build())
+    original = kind.loss
+
+    def loss(self, theta, tcp, progress, generator=None):
+        terms = original(self, theta, tcp, progress, generator)
+        return {**terms, "kl": terms["kl"] + 1e6} if progress > 0 else terms
+
+    monkeypatch.setattr(kind, "loss", loss)
+    with pytest.raises(FloatingPointError, match=r"rose from .* to 1e\+06 in epoch 2, most.* kl"):
+        train(run, directory=tmp_path)
 
 
 def test_a_terminated_command_leaves_no_partial_files(tmp_path):
