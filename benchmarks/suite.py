@@ -68,6 +68,10 @@ class Bench:
             for dof in ikpaper.PlanarArm.PAPER_DOF:
                 yield f"memory {name}", lambda n=name, d=dof: self.memory(n, d)
                 yield f"breakdown {name}", lambda n=name, d=dof: self.breakdown(n, d)
+        if self.device.type == "cpu":
+            for name in ("inn", "cvae"):
+                for dof in ikpaper.PlanarArm.PAPER_DOF:
+                    yield f"trials {name}", lambda n=name, d=dof: self.trials(n, d)
 
     def best(self, *sides: Callable[[], Any]) -> list[float]:
         """Seconds of each side: the fastest of several rounds in turns, after one to warm up."""
@@ -233,6 +237,15 @@ class Bench:
         )
         return [self.row("training memory, bfloat16", name, dof, 1000, ours, slow, "MiB")]
 
+    def trials(self, name: str, dof: int) -> list[dict[str, Any]]:
+        """Runs side by side with a thread each, against one run with all threads."""
+        threads = torch.get_num_threads()
+        several, one = (
+            max(training_rates(name, dof, runs, threads // runs) for _ in range(2))
+            for runs in (threads, 1)
+        )
+        return [self.row("runs with a thread each", name, dof, 1000, several, one, "samples/s")]
+
 
 PRECISIONS = ("float32", "bfloat16")
 #: Operations of torch by what they do in a training step.
@@ -279,6 +292,30 @@ def plain_trainer(
     """The plain loop with the same data."""
     loop = training_loop(name, dof, count, batch, "float32", device)
     return plain.Trainer(loop.model, loop.theta, loop.tcp, batch)
+
+
+def training_rates(name: str, dof: int, runs: int, threads: int) -> float:
+    """Samples a second of several runs at the same time, all together, in processes of their own.
+
+    Precision is the default one.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        barrier = manager.Barrier(runs)
+        with context.Pool(runs) as pool:
+            jobs = [(name, dof, threads, barrier)] * runs
+            return sum(pool.starmap(_training_rate, jobs, chunksize=1))
+
+
+def _training_rate(name: str, dof: int, threads: int, barrier: Any) -> float:
+    torch.set_num_threads(threads)
+    count = STEPS[name] * 1000
+    loop = training_loop(name, dof, count, 1000, "auto", torch.device("cpu"))
+    epoch(loop)
+    barrier.wait()
+    start = time.perf_counter()
+    epoch(loop)
+    return count / (time.perf_counter() - start)
 
 
 def peak_memory(side: str, name: str, dof: int, device: str) -> float:

@@ -1,4 +1,4 @@
-"""Command line: `ikpaper train | evaluate | ablate | sample | report`."""
+"""Command line: `ikpaper train | evaluate | search | ablate | sample | report`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models import CATALOGUE
+from ikpaper.cluster import cluster_address, train_on_cluster
+from ikpaper.models import CATALOGUE, model_type
+from ikpaper.paper import SEARCH_TRIALS, Ranges
 from ikpaper.profiles import PROFILES, get_profile
 from ikpaper.training import PRECISIONS, TrainingRun, train_all
 
@@ -56,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=PRECISIONS,
         help="of the products between hidden layers (default: the faster one here)",
     )
+    _resource_arguments(train, "run on a cluster")
     train.set_defaults(command=_train)
 
     evaluate = verbs.add_parser("evaluate", help="score a trained model against ground truth")
@@ -64,6 +68,35 @@ def _parser() -> argparse.ArgumentParser:
         "--save", action="store_true", help="put the rows also into book/results/seeds.csv"
     )
     evaluate.set_defaults(command=_evaluate)
+
+    search = verbs.add_parser(
+        "search", help="search hyperparameters; what is finished already is kept"
+    )
+    _model_arguments(search, profile="search")
+    search.add_argument("--trials", type=int, default=SEARCH_TRIALS, help="trials in all (100)")
+    search.add_argument("--epochs", type=int, default=60, help="epochs of a trial (60)")
+    search.add_argument(
+        "--objective",
+        default="loss",
+        help="loss: training loss of the last epoch, as in the paper (default); held-out: scores "
+        "at test targets",
+    )
+    search.add_argument("--method", default="bayesian", help="bayesian (default) or random")
+    search.add_argument(
+        "--early-stopping", action="store_true", help="stop trials that lag behind (not the paper)"
+    )
+    search.add_argument(
+        "--range",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "LOW", "HIGH"),
+        help="another range of a hyperparameter",
+    )
+    search.add_argument("--parallel", type=int, help="trials at a time (default: one a CPU)")
+    _resource_arguments(search, "trial")
+    search.add_argument("--folder", type=Path, help="folder of the study")
+    search.set_defaults(command=_search)
 
     ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
     ablate.add_argument("--profile", default="ablation", choices=list(PROFILES))
@@ -85,8 +118,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _resource_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--address", help="Ray cluster to join, HOST:PORT or auto (default: RAY_ADDRESS, or none)"
+    )
+    parser.add_argument("--cpus", type=int, default=1, help=f"CPUs and threads of a {what} (1)")
+    parser.add_argument("--gpus", type=float, default=0.0, help=f"GPUs of a {what}, or a share (0)")
+
+
 def _model_arguments(
-    parser: argparse.ArgumentParser, *, required: bool = True, models: Sequence[str] = ()
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    models: Sequence[str] = (),
+    profile: str = "quick",
 ) -> None:
     names = list(models or CATALOGUE)
     parser.add_argument("--model", required=required, help=f"one of {', '.join(names)}")
@@ -95,7 +140,7 @@ def _model_arguments(
     which.add_argument(
         "--lengths", type=float, nargs="+", help="link lengths of an arm of your own"
     )
-    parser.add_argument("--profile", default="quick", help=f"one of {', '.join(PROFILES)}")
+    parser.add_argument("--profile", default=profile, help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--seed", type=int, help="seed (default: the profile's, 42)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
 
@@ -116,7 +161,12 @@ def _train(arguments: argparse.Namespace) -> None:
         raise ValueError("expected --all, or --model with --dof or --lengths")
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
-    train_all(runs, device=arguments.device, fresh=arguments.fresh, retries=arguments.retries)
+    options = {"fresh": arguments.fresh, "retries": arguments.retries}
+    address = cluster_address(arguments.address)
+    if address is None:
+        train_all(runs, device=arguments.device, **options)
+    else:
+        train_on_cluster(runs, address=address, cpus=arguments.cpus, gpus=arguments.gpus, **options)
 
 
 def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
@@ -144,6 +194,55 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.save:
         own = scores[scores["sampler"] == arguments.model].assign(seed=seed)
         save_seed(own, project_root() / "book" / "results" / "seeds.csv")
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    from ikpaper.search import Study, run_study
+
+    if arguments.cpus < 1 or arguments.gpus < 0:
+        raise ValueError(
+            f"expected at least 1 CPU and no negative GPUs a trial, got {arguments.cpus} and "
+            f"{arguments.gpus:g}"
+        )
+    profile = get_profile(arguments.profile)
+    study = Study(
+        arguments.model,
+        _arm(arguments),
+        objective=arguments.objective,
+        method=arguments.method,
+        profile=profile,
+        epochs=arguments.epochs,
+        seed=profile.seed if arguments.seed is None else arguments.seed,
+        early_stopping=arguments.early_stopping,
+        ranges=_ranges(arguments),
+    )
+    run_study(
+        study,
+        trials=arguments.trials,
+        folder=arguments.folder,
+        parallel=arguments.parallel,
+        cpus=arguments.cpus,
+        gpus=arguments.gpus,
+        address=arguments.address,
+    )
+
+
+def _ranges(arguments: argparse.Namespace) -> Ranges:
+    """The model's ranges of the search, with those that `--range` changes."""
+    ranges = dict(model_type(arguments.model).search_ranges)
+    for name, *bounds in arguments.range:
+        if name not in ranges:
+            raise ValueError(f"unknown hyperparameter {name!r}; known: {', '.join(ranges)}")
+        kind = type(ranges[name][0])
+        try:
+            low, high = (kind(bound) for bound in bounds)
+        except ValueError:
+            raise ValueError(
+                f"range of {name}: expected two numbers of type {kind.__name__}, got "
+                f"{' '.join(bounds)}"
+            ) from None
+        ranges[name] = (low, high)
+    return ranges
 
 
 def _ablate(arguments: argparse.Namespace) -> None:

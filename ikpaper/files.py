@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write beside the target, then rename."""
+"""Files that are either whole or absent, and folders that go away."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic", "digest", "project_root", "write_json", "write_text"]
+__all__ = ["atomic", "digest", "project_root", "scratch", "write_json", "write_text"]
+
+#: Characters that the path of the folder for temporary files may have.
+_SHORT = 16
 
 
 def project_root() -> Path:
@@ -44,6 +49,24 @@ def _sweep(target: Path) -> None:
         pid = leftover.name.split(".")[1]
         if pid.isdigit() and not _alive(int(pid)):
             leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for temporary files, removed at the end; first those of killed processes are."""
+    root = Path(tempfile.gettempdir())
+    # Ray keeps sockets in there, whose paths may have 107 characters.
+    if len(str(root)) > _SHORT and Path("/tmp").is_dir():
+        root = Path("/tmp")
+    for leftover in root.glob("ikpaper-*-*"):
+        pid = leftover.name.split("-")[1]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"ikpaper-{os.getpid()}-", dir=root)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:

@@ -15,6 +15,8 @@ __all__ = [
     "CVAE_TABLE",
     "INN_RANGES",
     "INN_TABLE",
+    "SEARCH_HOPELESS_AFTER",
+    "SEARCH_HOPELESS_LOSS",
     "SEARCH_SAMPLES",
     "SEARCH_TRIALS",
     "TARGETS",
@@ -55,6 +57,10 @@ CVAE_RANGES: Ranges = MappingProxyType(
 #: Trials of the search for each model and arm, and training samples of a trial.
 SEARCH_TRIALS = 100
 SEARCH_SAMPLES = 10_000
+
+#: A trial is stopped whose loss is above this bound, or not a number, after so many epochs.
+SEARCH_HOPELESS_LOSS = 10_000.0
+SEARCH_HOPELESS_AFTER = 10
 
 #: Table III: hyperparameters of the cVAE by DoF, with the printed number of parameters.
 CVAE_TABLE: Table = _table(

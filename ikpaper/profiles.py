@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 __all__ = ["PROFILES", "PUBLISHED", "Profile", "get_profile"]
 
@@ -63,7 +64,7 @@ class Profile:
         return self.epochs[model]
 
 
-def _profile(name: str, *, epochs: dict[str, int], **numbers: int) -> Profile:
+def _profile(name: str, *, epochs: dict[str, int], **numbers: Any) -> Profile:
     return Profile(name=name, epochs=MappingProxyType(epochs), **numbers)
 
 
@@ -100,6 +101,17 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 posterior_samples=100,
                 exact_targets=60,
                 exact_samples=1_000,
+            ),
+            # A trial of the search: the paper's 10,000 training samples, and as many to test on.
+            _profile(
+                "search",
+                samples=20_000,
+                train_fraction=0.5,
+                epochs={"cvae": 60, "inn": 60},
+                targets=100,
+                posterior_samples=100,
+                exact_targets=60,
+                exact_samples=500,
             ),
             _profile(
                 "paper",

@@ -63,6 +63,11 @@ def _arm_page(dof: int) -> Page:
     )
 
 
+#: Result files of the pages of all arms.
+_SCORES = tuple(
+    f"{table}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
+)
+
 #: Pages in the order in which they are run: a page may read results of those before it.
 PAGES = (
     Page("inverse-kinematics"),
@@ -73,18 +78,13 @@ PAGES = (
     *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
     Page(
         "comparison",
-        reads=tuple(
-            f"{table}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
-        ),
+        reads=(*_SCORES, "seeds", "ablations"),
         dof=PlanarArm.PAPER_DOF,
         effort=15.0,
     ),
     Page(
         "published",
-        reads=(
-            *(f"{t}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for t in ("scores", "figures")),
-            "ablations",
-        ),
+        reads=(*_SCORES, "ablations"),
         effort=30.0,
     ),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),

@@ -352,6 +352,8 @@ class TrainingLoop:
         self.seconds = 0.0
         self.history: list[dict[str, Any]] = []
         self.divergences: list[str] = []
+        #: A loss so many times that of the epoch before has diverged.
+        self.rise = _RISE
 
     def vary(self, attempt: int) -> None:
         """Draw other noise and another order of batches from here on.
@@ -483,7 +485,7 @@ class TrainingLoop:
         if not self.history:
             return
         before, now = sum(self.history[-1]["terms"].values()), sum(means.values())
-        if now > _RISE * before:
+        if now > self.rise * before:
             largest = max(means, key=lambda name: means[name])
             self._diverged(
                 f"the loss rose from {before:.3g} to {now:.3g} in epoch {self.epoch + 1}, most of "

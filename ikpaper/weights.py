@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
 from ikpaper.arm import PlanarArm
 from ikpaper.files import atomic, digest, project_root, write_json
@@ -28,6 +29,7 @@ __all__ = [
     "load_with_record",
     "restore",
     "save",
+    "store",
     "weights_path",
 ]
 
@@ -64,19 +66,23 @@ def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str,
     """
     model_type(model.name)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    with atomic(path) as partial:
-        save_file(state, partial)
-        sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
-    config = dataclasses.asdict(model.config)
+    data = serialize(state)
     complete = {
         **record,
         "model": model.name,
-        "config": config,
+        "config": dataclasses.asdict(model.config),
         "num_parameters": model.num_parameters,
-        "sha256": sha256,
+        "sha256": hashlib.sha256(data).hexdigest(),
     }
-    write_json(path.with_suffix(".json"), complete)
+    store(path, data, complete)
     return complete
+
+
+def store(path: Path, data: bytes, record: dict[str, Any]) -> None:
+    """Write safetensors, then the complete record that belongs to them."""
+    with atomic(path) as partial:
+        partial.write_bytes(data)
+    write_json(path.with_suffix(".json"), record)
 
 
 def load_record(path: Path) -> dict[str, Any] | None:

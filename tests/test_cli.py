@@ -39,7 +39,7 @@ def test_all_are_the_eight_models():
         (["train", "--model", "inn", "--dof", "5"], "4, 6, 8, 10"),
         (
             ["train", "--model", "inn", "--dof", "6", "--profile", "big"],
-            "smoke, quick, ablation, paper",
+            "smoke, quick, ablation, search, paper",
         ),
         (["train"], "expected --all, or --model"),
         (["sample", "--model", "inn", "--dof", "6", "--tcp", "3", "1"], "make them with: ikpaper"),

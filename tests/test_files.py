@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from ikpaper.files import atomic, digest, write_json, write_text
+from ikpaper.files import atomic, digest, scratch, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -34,6 +34,24 @@ def test_what_a_killed_process_left_is_swept_by_the_next_write(tmp_path):
     assert len(os.listdir(tmp_path)) == 1
     write_text(target, "whole")
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_scratch_goes_away_also_that_of_killed_processes():
+    code = (
+        "import os, signal; from ikpaper.files import scratch\n"
+        "with scratch() as folder:\n"
+        "    print(folder, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    leftover = done.stdout.strip()
+    assert os.path.isdir(leftover)
+    with scratch() as folder:
+        assert not os.path.exists(leftover)
+        (folder / "file").write_text("x")
+        with scratch() as other:
+            assert folder.is_dir()
+            assert other != folder
+    assert not folder.exists()
 
 
 def test_folders_are_made(tmp_path):

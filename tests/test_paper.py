@@ -56,7 +56,7 @@ def test_the_paper_profile_is_the_protocol():
 
 def test_unknown_profiles_and_models_list_the_known():
     with pytest.raises(
-        ValueError, match="unknown profile 'full'; known: smoke, quick, ablation, paper"
+        ValueError, match="unknown profile 'full'; known: smoke, quick, ablation, search, paper"
     ):
         get_profile("full")
     with pytest.raises(ValueError, match="trains cvae, inn"):

@@ -192,7 +192,7 @@ def test_a_terminated_command_leaves_no_partial_files(tmp_path):
     [
         ({"name": "gan", "dof": 4}, "unknown model 'gan'"),
         ({"name": "cvae", "dof": 7}, "4, 6, 8, 10"),
-        ({"name": "cvae", "dof": 4, "profile": "huge"}, "smoke, quick, ablation, paper"),
+        ({"name": "cvae", "dof": 4, "profile": "huge"}, "smoke, quick, ablation, search, paper"),
         ({"name": "cvae"}, "either dof or arm"),
     ],
 )

@@ -61,7 +61,7 @@ def test_unknown_names_are_refused(tmp_path):
         load("flow", dof=6, directory=tmp_path)
     with pytest.raises(ValueError, match="4, 6, 8, 10"):
         load("inn", dof=3, directory=tmp_path)
-    with pytest.raises(ValueError, match="smoke, quick, ablation, paper"):
+    with pytest.raises(ValueError, match="smoke, quick, ablation, search, paper"):
         load("inn", dof=6, profile="big", directory=tmp_path)
 
 

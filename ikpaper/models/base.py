@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.paper import Table
+from ikpaper.paper import Ranges, Table
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
 __all__ = ["ModelConfig", "NetworkSampler", "randn", "table_row"]
@@ -66,6 +66,8 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         config_type: The model's config dataclass.
         reducible: Whether its results stay the same when the products between hidden layers are
             trained in bfloat16.
+        search_ranges: Ranges of the hyperparameters that a search varies; integers in both
+            bounds make it one of integers, others are searched on a logarithmic scale.
         precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
             None means the parameters' own. It is no property of the weights and is not saved.
     """
@@ -73,6 +75,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     name: ClassVar[str]
     config_type: ClassVar[type[ModelConfig]]
     reducible: ClassVar[bool] = False
+    search_ranges: ClassVar[Ranges]
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from ikpaper.arm import PlanarArm, wrap
 from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
 from ikpaper.models.stacked import StackedNetworks, linear_layers
-from ikpaper.paper import CVAE_TABLE
+from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
 from ikpaper.sampler import check_count
 
 __all__ = ["CVAE", "CVAEConfig"]
@@ -44,6 +44,7 @@ class CVAE(NetworkSampler):
 
     name = "cvae"
     config_type = CVAEConfig
+    search_ranges = CVAE_RANGES
     config: CVAEConfig
 
     def __init__(self, config: CVAEConfig) -> None:

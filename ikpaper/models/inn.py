@@ -16,7 +16,7 @@ from ikpaper.arm import PlanarArm, wrap
 from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
 from ikpaper.models.coupling import CouplingChain
 from ikpaper.models.mmd import mmd2_loss
-from ikpaper.paper import INN_TABLE
+from ikpaper.paper import INN_RANGES, INN_TABLE
 from ikpaper.sampler import check_count
 
 __all__ = ["INN", "INNConfig"]
@@ -78,6 +78,7 @@ class INN(NetworkSampler):
 
     name = "inn"
     config_type = INNConfig
+    search_ranges = INN_RANGES
     reducible = True
     config: INNConfig
 

@@ -1,0 +1,253 @@
+"""Ray, started on this machine or joined: what spreads work over processes and machines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ikpaper.files import scratch
+from ikpaper.progress import Progress, duration
+from ikpaper.training import TrainingRun, train
+from ikpaper.weights import load_record, store, weights_path
+
+__all__ = ["cluster_address", "connected", "train_on_cluster"]
+
+#: How often a trial or a training run starts again after its process or its node died.
+RESTARTS = 3
+
+#: Seconds to wait for an answer at an address.
+_PATIENCE = 5.0
+
+
+def cluster_address(address: str | None = None) -> str | None:
+    """Address of the Ray cluster to join: `address`, or else the variable `RAY_ADDRESS`.
+
+    None, and the word `local`, stand for processes of this machine.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    return None if address == "local" else address
+
+
+@contextlib.contextmanager
+def connected(address: str | None = None) -> Iterator[int]:
+    """Ray for the time of a block: joined at an address, or started on this machine.
+
+    A Ray that this process is connected to already is used and left as it is. One that is
+    started here listens on the loopback interface alone, asks for a token, reports nothing to
+    its makers, and leaves no file behind. Nodes of a cluster need what `requirements.lock` has;
+    this package itself is sent to them.
+
+    Args:
+        address: See `cluster_address`.
+
+    Yields:
+        Number of CPUs.
+
+    Raises:
+        ValueError: If nobody answers at the address.
+        RuntimeError: If Ray is not installed, or is imported already without being connected.
+    """
+    address = cluster_address(address)
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        yield _cpus()
+        return
+    if address is not None:
+        _check_address(address)
+    with scratch() as folder, _environment(local=address is None):
+        ray = _import_ray()
+        try:
+            if address:
+                ray.init(
+                    address=address,
+                    runtime_env={"py_modules": [str(Path(__file__).parent)]},
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                )
+            else:
+                _check_loopback()
+                ray.init(
+                    address="local",
+                    num_cpus=len(os.sched_getaffinity(0)),
+                    object_store_memory=256 << 20,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    _temp_dir=str(folder),
+                )
+            yield _cpus()
+        except ConnectionError as error:
+            raise ValueError(
+                f"no Ray cluster answers at {address!r}; `ray start --head` starts one"
+            ) from error
+        finally:
+            ray.shutdown()
+
+
+def train_on_cluster(
+    runs: Sequence[TrainingRun],
+    *,
+    address: str | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    cpus: int = 1,
+    gpus: float = 0.0,
+    fresh: bool = False,
+    retries: int = 0,
+) -> list[dict[str, Any]]:
+    """Train several models as tasks of a Ray cluster; weights and records come back to here.
+
+    A run whose node dies starts again on another one, from its last checkpoint where both see
+    the folder of weights, else from the start.
+
+    Args:
+        runs: What to train.
+        address: See `cluster_address`.
+        directory: Folder of all weights; see `weights.weights_path`.
+        cpus: CPUs, and threads, of each run.
+        gpus: GPUs of each run, or a share of one; with more than 0 it trains there.
+        fresh: As in `train`.
+        retries: As in `train`.
+
+    Returns:
+        The records, in the order of `runs`.
+
+    Raises:
+        FloatingPointError: If a run diverges; the others are finished first.
+    """
+    records: list[dict[str, Any] | None] = [None] * len(runs)
+    paths = [weights_path(r.name, r.arm, r.profile, r.seed, directory) for r in runs]
+    progress = Progress(sum(run.cost() for run in runs))
+    missing = []
+    for i, (run, path) in enumerate(zip(runs, paths, strict=True)):
+        record = load_record(path)
+        if not fresh and record is not None and record["key"] == run.key():
+            progress.skip(run.cost())
+            records[i] = record
+        else:
+            missing.append(i)
+    if not missing:
+        progress.say(f"all {len(runs)} models are trained already")
+        return [record for record in records if record is not None]
+    # The longest first, so that none of them is started last.
+    missing.sort(key=lambda i: -runs[i].cost())
+    diverged = []
+    with connected(address):
+        import ray
+
+        options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
+        remote = ray.remote(**options)(_train_here)
+        tasks = {
+            remote.remote(runs[i], str(paths[i].parents[1]), cpus, gpus > 0, fresh, retries): i
+            for i in missing
+        }
+        progress.show(f"{len(tasks)} runs on {_cpus()} CPUs")
+        while tasks:
+            (task,), _ = ray.wait(list(tasks))
+            i = tasks.pop(task)
+            try:
+                data, record = ray.get(task)
+            except FloatingPointError as error:
+                diverged.append(str(error).splitlines()[-1])
+                progress.say(diverged[-1])
+                continue
+            if load_record(paths[i]) != record:
+                store(paths[i], data, record)
+            records[i] = record
+            progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
+            progress.advance(runs[i].cost(), f"{len(tasks)} runs left")
+    if diverged:
+        raise FloatingPointError(diverged[0])
+    return [record for record in records if record is not None]
+
+
+def _train_here(
+    run: TrainingRun, directory: str, cpus: int, on_gpu: bool, fresh: bool, retries: int
+) -> tuple[bytes, dict[str, Any]]:
+    """What a task does on its node: train, and return the weights as safetensors."""
+    torch.set_num_threads(cpus)
+    # A node that does not see the folder keeps its checkpoints in one of its own.
+    if not Path(directory).is_dir():
+        directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
+    device = "cuda" if on_gpu else "cpu"
+    _, record = train(run, device=device, directory=directory, fresh=fresh, retries=retries)
+    path = weights_path(run.name, run.arm, run.profile, run.seed, directory)
+    return path.read_bytes(), record
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise RuntimeError(
+            "this needs Ray, which is not installed; install with: pip install -r requirements.lock"
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def _environment(*, local: bool) -> Iterator[None]:
+    """Variables that Ray reads, its processes inherit, and this process does not keep."""
+    settings = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Tune's own table, loggers, signal handler and saved state; a study has its own.
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+        # The default will be this one.
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+    if local:
+        # The switch to the loopback interface, on every system in spite of its name.
+        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        settings["RAY_AUTH_MODE"] = "token"
+        # Or Ray writes one into the home folder.
+        settings["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_loopback() -> None:
+    """Refuse to listen on a network: Ray reads the switch when it is imported."""
+    from ray.util import get_node_ip_address
+
+    if get_node_ip_address() not in ("127.0.0.1", "::1"):
+        raise RuntimeError(
+            "Ray was imported before and would listen on the network; call ray.init() yourself "
+            "if that is wanted"
+        )
+
+
+def _check_address(address: str) -> None:
+    """Raise if nobody answers; Ray itself would try for a minute and print a trace."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        if address == "auto":
+            return
+        raise ValueError(f"address: expected HOST:PORT or auto, got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no Ray cluster answers at {address!r} ({error}); `ray start --head` starts one"
+        ) from error
+
+
+def _cpus() -> int:
+    return int(sys.modules["ray"].cluster_resources().get("CPU", 0))

@@ -1,0 +1,184 @@
+"""Figures of hyperparameter searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from ikpaper.paper import Ranges
+from ikpaper.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
+
+__all__ = ["PARAMETERS", "convergence", "parallel_coordinates", "partial_dependence"]
+
+#: How hyperparameters are called on axes and in tables.
+PARAMETERS: Mapping[str, str] = {
+    "learning_rate": "learning rate",
+    "subnet_layers": "subnet layers",
+    "coupling_layers": "coupling layers",
+    "hidden_layers": "hidden layers",
+    "neurons": "neurons per layer",
+    "weight_decay": "weight decay",
+}
+
+
+@style()
+def convergence(
+    studies: Mapping[str, pd.DataFrame],
+    random: pd.DataFrame | None = None,
+    *,
+    objective: str = "training loss",
+    orders: int = 400,
+) -> Figure:
+    """Best objective so far over the trials of studies, beside random search.
+
+    Args:
+        studies: Trials by label, in the order in which they ended.
+        random: Trials of random search. Their order means nothing: the curve is the median, the
+            band the central 90 %, over orders drawn anew.
+        objective: Name of the objective.
+        orders: Number of such orders.
+    """
+    figure = new_figure(WIDTH, 3.0)
+    ax = figure.subplots()
+    if random is not None:
+        values = random["objective"].fillna(np.inf).to_numpy()
+        rng = np.random.default_rng(0)
+        best = np.array([np.minimum.accumulate(rng.permutation(values)) for _ in range(orders)])
+        low, median, high = np.quantile(best, [0.05, 0.5, 0.95], axis=0, method="nearest")
+        trials = np.arange(1, len(values) + 1)
+        known = np.isfinite(high)
+        ax.fill_between(
+            trials[known], low[known], high[known], color=COLORS["prior"], alpha=0.25, linewidth=0
+        )
+        ax.plot(trials, median, color=COLORS["prior"], label="random search")
+    colors = (COLORS["inn"], COLORS["cvae"], COLORS["exact"], COLORS["accent"])
+    for (label, table), color in zip(studies.items(), colors, strict=False):
+        trials = np.arange(1, len(table) + 1)
+        ax.plot(trials, table["objective"], ".", color=color, alpha=0.35, markersize=4)
+        ax.step(trials, table["objective"].cummin().ffill(), where="post", color=color, label=label)
+    # Trials that went astray would flatten the rest.
+    values = pd.concat([table["objective"] for table in studies.values()])
+    ax.set_ylim(0.97 * values.min(), 1.2 * values.quantile(0.9))
+    ax.set(xlabel="trials that ended", ylabel=f"best {objective} so far", yscale="log")
+    ax.legend()
+    return figure
+
+
+@style()
+def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
+    """Each trial as a line across its hyperparameters, coloured by the objective.
+
+    Args:
+        table: Trials of a study.
+        ranges: Bounds by hyperparameter: each axis spans them.
+    """
+    good = table.dropna(subset="objective").sort_values("objective", ascending=False)
+    figure = new_figure(WIDTH, 3.2)
+    ax = figure.subplots()
+    columns = np.column_stack(
+        [_share(good[name].to_numpy(float), bounds) for name, bounds in ranges.items()]
+    )
+    best, poor = float(good["objective"].min()), float(good["objective"].quantile(0.9))
+    norm = LogNorm(best, poor)
+    colors = ScalarMappable(norm, "viridis")
+    for row, value in zip(columns, good["objective"], strict=True):
+        ax.plot(row, color=colors.to_rgba(value), alpha=0.6, linewidth=1)
+    ax.plot(columns[-1], color=COLORS["inn"], linewidth=2.2, label="best trial")
+    for i, (name, (low, high)) in enumerate(ranges.items()):
+        ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
+        ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
+        ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
+        ax.annotate(
+            PARAMETERS.get(name, name), (i, -0.13), ha="center", va="top", annotation_clip=False
+        )
+    ax.set(xlim=(-0.3, len(ranges) - 0.7), ylim=(-0.22, 1.12))
+    ax.axis("off")
+    bar = figure.colorbar(colors, ax=ax, label="objective", fraction=0.04, pad=0.01)
+    ticks = np.geomspace(best, poor, 5).tolist()
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.minorticks_off()
+    ax.legend(loc="upper right", bbox_to_anchor=(1.0, 1.12))
+    return figure
+
+
+@style()
+def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: int = 0) -> Figure:
+    """What the surrogate of scikit-optimize thinks of each hyperparameter and each pair.
+
+    A surrogate is fitted to all trials. On the diagonal, its mean objective over one
+    hyperparameter, the others averaged over the space; below it, over two.
+
+    Args:
+        table: Trials of a study.
+        space: Dimensions of scikit-optimize by hyperparameter; see `search.space`.
+        seed: Seed of the surrogate and of the points it is averaged over.
+    """
+    from skopt import Optimizer
+    from skopt.plots import partial_dependence_1D, partial_dependence_2D
+
+    good = table.dropna(subset="objective")
+    # The surrogate has to see differences among good trials beside losses a thousand times theirs.
+    values = np.log(good["objective"].to_numpy())
+    optimizer = Optimizer(list(space.values()), n_initial_points=1, random_state=seed)
+    names = list(space)
+    bounds = [(dimension.low, dimension.high) for dimension in space.values()]
+    kinds = [type(low) for low, _ in bounds]
+    points = [
+        [kind(value) for kind, value in zip(kinds, row, strict=True)]
+        for row in good[names].itertuples(index=False)
+    ]
+    result: Any = optimizer.tell(points, values.tolist())
+    model, fitted = result.models[-1], result.space
+    samples = fitted.transform(fitted.rvs(n_samples=250, random_state=seed))
+    count = len(names)
+    figure = new_figure(WIDTH, WIDTH * 0.95)
+    axes = figure.subplots(count, count, squeeze=False)
+    best = points[int(np.argmin(values))]
+    for i in range(count):
+        for j in range(count):
+            ax = axes[i, j]
+            if j > i:
+                ax.axis("off")
+                continue
+            if i == j:
+                x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
+                ax.plot(x, np.exp(y), color=INK)
+                ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
+                ax.yaxis.tick_right()
+                ax.yaxis.set_minor_locator(NullLocator())
+                ax.ticklabel_format(axis="y", useOffset=False)
+            else:
+                x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
+                ax.contourf(x, y, z, 12, cmap="viridis")
+                ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
+                ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
+                if kinds[i] is float:
+                    ax.set_yscale("log")
+                ax.set_ylim(*bounds[i])
+            if kinds[j] is float:
+                ax.set_xscale("log")
+            ax.set_xlim(*bounds[j])
+            ax.set_xlabel(PARAMETERS.get(names[j], names[j]) if i == count - 1 else "")
+            ax.set_ylabel(PARAMETERS.get(names[i], names[i]) if j == 0 and i else "")
+            if i < count - 1:
+                ax.set_xticklabels([])
+                ax.xaxis.set_minor_formatter(NullFormatter())
+            if 0 < j < i:
+                ax.set_yticklabels([])
+                ax.yaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def _share(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    """Where values lie between bounds, from 0 to 1, on the scale that is searched."""
+    low, high = bounds
+    if isinstance(low, float):
+        return np.log(values / low) / np.log(high / low)
+    return (values - low) / (high - low)

@@ -1,0 +1,452 @@
+"""The hyperparameter search: Ray Tune runs trials that scikit-optimize proposes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ikpaper.arm import PlanarArm
+from ikpaper.cluster import RESTARTS, connected
+from ikpaper.evaluation import Benchmark
+from ikpaper.files import digest, project_root, scratch, write_json, write_text
+from ikpaper.models import NetworkSampler, model_type
+from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS, SEARCH_TRIALS, Ranges
+from ikpaper.posterior import Prior
+from ikpaper.profiles import PROFILES, Profile
+from ikpaper.progress import Progress, duration
+from ikpaper.sampler import check_count
+from ikpaper.training import TrainingLoop, TrainingRun, resolve_device
+
+__all__ = ["METHODS", "OBJECTIVES", "Study", "held_out", "read_study", "run_study", "space"]
+
+#: What a study can minimise.
+OBJECTIVES = ("loss", "held-out")
+
+#: How trials are proposed.
+METHODS = ("bayesian", "random")
+
+#: Random trials before the surrogate takes over, scikit-optimize's own default.
+INITIAL_POINTS = 10
+
+#: An MMD^2 below this share of the prior's counts as this: less is noise of the samples.
+_RESOLVED = 1e-3
+
+
+@dataclass(frozen=True)
+class Study:
+    """One search: everything that decides what its trials mean.
+
+    Attributes:
+        model: Model name.
+        arm: The arm.
+        objective: `loss`, the training loss of the last epoch (the paper's), or `held-out`, see
+            `held_out`.
+        method: `bayesian` or `random`.
+        profile: Data of a trial, and targets of the held-out objective.
+        epochs: Epochs of a trial.
+        seed: Seed of the proposals, and of every trial's training.
+        early_stopping: Whether successive halving (ASHA) stops trials whose loss lags behind.
+            The paper has none.
+        ranges: Bounds by hyperparameter; the model's own by default.
+    """
+
+    model: str
+    arm: PlanarArm
+    objective: str = "loss"
+    method: str = "bayesian"
+    profile: Profile = PROFILES["search"]
+    epochs: int = 60
+    seed: int = 42
+    early_stopping: bool = False
+    ranges: Ranges | None = None
+
+    def __post_init__(self) -> None:
+        kind = model_type(self.model)
+        check_count("epochs", self.epochs)
+        _check_name("objective", self.objective, OBJECTIVES)
+        _check_name("method", self.method, METHODS)
+        if self.ranges is None:
+            object.__setattr__(self, "ranges", kind.search_ranges)
+        space(self.bounds)
+
+    @property
+    def bounds(self) -> Ranges:
+        """The ranges that are searched."""
+        assert self.ranges is not None
+        return self.ranges
+
+    @property
+    def name(self) -> str:
+        """Name of the study's folder: what differs from the paper's search of this arm."""
+        parts = [self.model, f"{self.arm.dof:02d}dof"]
+        if self.arm != PlanarArm.like_paper(self.arm.dof):
+            parts.append(digest(self.arm.lengths)[:8])
+        parts += [self.objective] if self.objective != "loss" else []
+        parts += [self.method] if self.method != "bayesian" else []
+        parts += ["stopping"] if self.early_stopping else []
+        parts += [self.profile.name] if self.profile.name != "search" else []
+        return "-".join([*parts, f"seed{self.seed}"])
+
+    def settings(self) -> dict[str, Any]:
+        """What two runs of the same study agree on, as JSON."""
+        profile = self.profile
+        return {
+            "model": self.model,
+            "lengths": list(self.arm.lengths),
+            "objective": self.objective,
+            "method": self.method,
+            "profile": profile.name,
+            "training_samples": profile.training_samples,
+            "batch": profile.batch,
+            "sigma": profile.sigma,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "early_stopping": self.early_stopping,
+            "ranges": {name: list(bounds) for name, bounds in self.bounds.items()},
+        }
+
+    def run(self, configuration: Mapping[str, Any]) -> TrainingRun:
+        """The training run of a trial."""
+        profile = dataclasses.replace(self.profile, epochs={self.model: self.epochs})
+        return TrainingRun.of(
+            self.model, arm=self.arm, profile=profile, seed=self.seed, **configuration
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the table of trials."""
+        scores = ["mmd2_exact", "e_resim"] if self.objective == "held-out" else []
+        return [
+            "trial",
+            *self.bounds,
+            "objective",
+            "loss",
+            *scores,
+            "outcome",
+            "epochs",
+            "seconds",
+            "seed",
+            "profile",
+        ]
+
+
+def space(ranges: Ranges) -> dict[str, Any]:
+    """Dimensions of scikit-optimize by name: integers, or reals on a logarithmic scale.
+
+    Raises:
+        ValueError: If a range is upside down, or a logarithmic one reaches down to zero.
+    """
+    from skopt.space import Integer, Real
+
+    dimensions: dict[str, Any] = {}
+    for name, (low, high) in ranges.items():
+        whole = isinstance(low, int) and isinstance(high, int)
+        if low >= high or (low <= 0 and not whole):
+            raise ValueError(
+                f"range of {name}: expected two rising bounds, above 0 on a logarithmic scale, "
+                f"got {low:g} to {high:g}"
+            )
+        dimensions[name] = (
+            Integer(low, high, name=name)
+            if whole
+            else Real(low, high, prior="log-uniform", name=name)
+        )
+    return dimensions
+
+
+def held_out(bench: Benchmark, sampler: NetworkSampler) -> dict[str, float]:
+    """Scores at test targets, and one number of both that is worth minimising.
+
+    The number is the geometric mean of the unbiased MMD^2 to the exact posterior and of the
+    re-simulation error, each as a share of the prior's: 1 for a sampler that ignores the target,
+    and halved by halving both scores or by a quarter of either.
+
+    Returns:
+        `objective`, `mmd2_exact`, `e_resim`.
+    """
+    table = bench.score_all({"network": sampler, "prior": Prior(bench.arm, bench.profile.sigma)})
+    value = table.set_index(["sampler", "quantity"])["value"]
+    mismatch = max(value["network", "mmd2_exact"] / value["prior", "mmd2_exact"], _RESOLVED)
+    miss = value["network", "e_resim_test"] / value["prior", "e_resim_test"]
+    return {
+        "objective": math.sqrt(mismatch * miss),
+        "mmd2_exact": value["network", "mmd2_exact"],
+        "e_resim": value["network", "e_resim_test"],
+    }
+
+
+def run_study(
+    study: Study,
+    *,
+    trials: int = SEARCH_TRIALS,
+    folder: Path | None = None,
+    parallel: int | None = None,
+    cpus: float = 1,
+    gpus: float = 0.0,
+    address: str | None = None,
+) -> pd.DataFrame:
+    """Run a study up to a number of trials; what an earlier run finished is kept.
+
+    The folder holds `study.json`, the settings, and `trials.csv`, a row for each trial that
+    ended, in the order in which they did. A trial that fails or diverges has a row too. A trial
+    whose node dies starts again on another one.
+
+    Args:
+        study: What to search.
+        trials: Trials in all, earlier ones included.
+        folder: Folder of the study; by default below `book/results/studies/`.
+        parallel: Trials at a time; by default as many as the CPUs allow.
+        cpus: CPUs of a trial, and its threads; two trials with a thread each do more than one
+            with two.
+        gpus: GPUs of a trial, or a share of one; with more than 0 it trains there.
+        address: Ray cluster to join; see `cluster.cluster_address`.
+
+    Returns:
+        The table of trials; see `Study.columns`.
+
+    Raises:
+        ValueError: If the folder holds another study, or nobody answers at the address.
+    """
+    check_count("trials", trials)
+    if parallel is not None:
+        check_count("parallel", parallel)
+    folder = folder or project_root() / "book" / "results" / "studies" / study.name
+    _check_folder(folder, study)
+    log = _Log(study, folder, trials)
+    if log.missing <= 0:
+        log.summary()
+        return log.table()
+    with connected(address) as available:
+        write_json(folder / "study.json", study.settings())
+        _tune(study, log, parallel or max(1, int(available / cpus)), cpus, gpus)
+    log.summary()
+    return log.table()
+
+
+def read_study(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Settings and trials of a study."""
+    settings = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    return settings, pd.read_csv(folder / "trials.csv")
+
+
+def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ValueError(f"{what}: expected one of {', '.join(known)}, got {name!r}")
+
+
+def _check_folder(folder: Path, study: Study) -> None:
+    """Raise if the folder is not this study's."""
+    path = folder / "study.json"
+    settings = study.settings()
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names = sorted(set(found) | set(settings))
+        if other := [name for name in names if found.get(name) != settings.get(name)]:
+            name = other[0]
+            raise ValueError(
+                f"{folder} holds a study with {name} {found.get(name)}, not "
+                f"{settings.get(name)}; choose another folder with --folder"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds files, but no study; choose another with --folder")
+
+
+class _Log:
+    """The table of trials, on disk after each."""
+
+    def __init__(self, study: Study, folder: Path, trials: int) -> None:
+        self.study, self.path = study, folder / "trials.csv"
+        self.rows: list[dict[str, Any]] = (
+            pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
+        )
+        self.trials = trials
+        self.progress = Progress(trials)
+        self.progress.skip(min(len(self.rows), trials))
+
+    @property
+    def missing(self) -> int:
+        """Trials still to run."""
+        return self.trials - len(self.rows)
+
+    def table(self) -> pd.DataFrame:
+        """The trials so far."""
+        return pd.DataFrame(self.rows, columns=self.study.columns)
+
+    def known(self) -> list[tuple[dict[str, Any], float | None]]:
+        """Configurations with their values, as the searcher takes them."""
+        return [
+            ({name: row[name] for name in self.study.bounds}, row["objective"]) for row in self.rows
+        ]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a trial."""
+        self.rows.append(
+            {
+                **row,
+                "trial": len(self.rows) + 1,
+                "seed": self.study.seed,
+                "profile": self.study.profile.name,
+            }
+        )
+        write_text(self.path, self.table().to_csv(index=False))
+        settings = ", ".join(f"{name} {row[name]:.3g}" for name in self.study.bounds)
+        self.progress.say(
+            f"[{len(self.rows)}/{self.trials}] {self.study.objective} {row['objective']:.4g} "
+            f"({row['outcome']}, {duration(row['seconds'])}): {settings}"
+        )
+        self.progress.advance(1, f"{self.study.name}: best {self._best()}")
+
+    def _best(self) -> str:
+        values = self.table()["objective"]
+        return f"{values.min():.4g}" if values.notna().any() else "none yet"
+
+    def summary(self) -> None:
+        """Say what the study found."""
+        table = self.table()
+        if table["objective"].isna().all():
+            self.progress.say(f"{self.study.name}: none of {len(table)} trials ended well")
+            return
+        best = table.loc[table["objective"].idxmin()]
+        settings = ", ".join(f"{name} {best[name]:.4g}" for name in self.study.bounds)
+        self.progress.say(
+            f"{self.study.name}: best of {len(table)} trials is number {best['trial']:.0f}, "
+            f"{self.study.objective} {best['objective']:.4g}: {settings}"
+        )
+
+
+def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float) -> None:
+    """Let Ray Tune run the trials that are missing."""
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+    from ikpaper.searcher import SkoptSearcher
+
+    searcher = SkoptSearcher(
+        space(study.bounds),
+        metric="objective",
+        # A continued study does not draw its first points again.
+        seed=study.seed if not log.rows else int(digest(study.seed, len(log.rows))[:7], 16),
+        initial_points=INITIAL_POINTS if study.method == "bayesian" else sys.maxsize,
+        known=log.known(),
+    )
+    scheduler = (
+        ASHAScheduler(
+            time_attr="epochs",
+            metric="loss",
+            mode="min",
+            max_t=study.epochs,
+            grace_period=max(1, study.epochs // 9),
+            reduction_factor=3,
+        )
+        if study.early_stopping
+        else FIFOScheduler()
+    )
+
+    class Record(tune.Callback):
+        def __init__(self, log: _Log) -> None:
+            self.log = log
+
+        def __getstate__(self) -> dict[str, Any]:
+            # Tune saves its callbacks; the stream of a notebook cannot be saved.
+            return {}
+
+        def on_trial_complete(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
+            self.log.add(_row(self.log.study, trial))
+
+        def on_trial_recover(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
+            self.log.progress.say("a trial lost its process or its node; it starts again")
+
+        def on_trial_error(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
+            row = _row(self.log.study, trial)
+            error = type(trial.get_error()).__name__
+            self.log.add({**row, "objective": math.nan, "outcome": f"failed: {error}"})
+
+    # It prints the trace of every failure; here a failure is a row, and a restart a line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    log.progress.show(f"{study.name}: {log.missing} trials, {parallel} at a time")
+    with scratch() as storage:
+        tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(_trial, study=study, cpus=cpus, on_gpu=gpus > 0),
+                {"cpu": cpus, "gpu": gpus},
+            ),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=log.missing,
+                max_concurrent_trials=parallel,
+                # Starting a process takes seconds, as long as a small trial.
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=str(storage),
+                verbose=0,
+                callbacks=[Record(log)],
+                failure_config=tune.FailureConfig(max_failures=RESTARTS),
+            ),
+        ).fit()
+
+
+def _row(study: Study, trial: Any) -> dict[str, Any]:
+    """Row of a trial from the last that Tune heard of it."""
+    last = trial.last_result or {}
+    outcome = last.get("outcome", "failed")
+    return {
+        **{name: trial.config[name] for name in study.bounds},
+        **{name: last.get(name, math.nan) for name in study.columns if name in last},
+        "objective": last.get("objective", math.nan),
+        "loss": last.get("loss", math.nan),
+        "outcome": "stopped: lagging" if outcome == "running" else outcome,
+        "epochs": last.get("epochs", 0),
+        "seconds": round(last.get("seconds", 0.0), 2),
+    }
+
+
+def _trial(
+    configuration: dict[str, Any], *, study: Study, cpus: float, on_gpu: bool
+) -> None:  # pragma: no cover - runs in a process of Ray
+    """Train one configuration, reporting each epoch."""
+    from ray import tune
+
+    torch.set_num_threads(max(1, int(cpus)))
+    start = time.monotonic()
+    device = resolve_device("cuda" if on_gpu else "cpu")
+    loop = TrainingLoop(study.run(configuration), "", device)
+    # The paper has its own rule.
+    loop.rise = math.inf
+    quiet = Progress(0, stream=io.StringIO())
+    report: dict[str, Any] = {"epochs": 0, "loss": math.nan, "objective": math.nan}
+    for epoch in range(1, study.epochs + 1):
+        try:
+            loop.run_epoch(quiet, 0)
+        except FloatingPointError as error:
+            where = str(error).partition(": ")[2].partition(";")[0]
+            report |= {"objective": math.nan, "outcome": f"diverged: {where}"}
+        else:
+            loss = sum(loop.history[-1]["terms"].values())
+            report |= {"epochs": epoch, "loss": loss, "outcome": "running"}
+            if study.objective == "loss":
+                report["objective"] = loss
+            if epoch >= SEARCH_HOPELESS_AFTER and loss > SEARCH_HOPELESS_LOSS:
+                report |= {"objective": math.nan, "outcome": f"stopped: loss {loss:.3g}"}
+            elif epoch == study.epochs:
+                report["outcome"] = "trained"
+                if study.objective == "held-out":
+                    report |= held_out(Benchmark(study.arm, study.profile), loop.model.eval())
+        report["seconds"] = time.monotonic() - start
+        tune.report(dict(report))
+        if report["outcome"] != "running":
+            return

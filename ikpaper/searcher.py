@@ -1,0 +1,127 @@
+"""A searcher for Ray Tune over scikit-optimize, which Ray itself has not had since 2024."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+from skopt import Optimizer
+from skopt.space import Dimension
+
+__all__ = ["SkoptSearcher"]
+
+
+class SkoptSearcher(Searcher):
+    """Proposes trials to Ray Tune by Bayesian optimisation with scikit-optimize.
+
+    One trial at a time, its points are those of `skopt.Optimizer` with the same seed. With
+    several at once, those still running are taken to end as well as the best so far, so that
+    their surroundings lose their appeal (constant liar, Ginsbourger et al., 2010); the lies are
+    told to a copy and forgotten.
+
+    A trial that fails, or ends without a finite value, is told as the worst value so far: the
+    surrogate learns to avoid the place and its scale stays that of the good trials. While there
+    is no finite value yet, failures wait.
+
+    Args:
+        space: Dimensions by the name of the hyperparameter.
+        metric: Key of the objective in a trial's last result.
+        mode: `min` or `max`.
+        seed: Seed of the proposals.
+        initial_points: Random points before the surrogate takes over; with more of them than
+            there will be trials, this is random search.
+        known: Trials done before, as pairs of a configuration and its value; None if it failed.
+
+    Raises:
+        ValueError: If a known configuration lacks a hyperparameter.
+    """
+
+    def __init__(
+        self,
+        space: Mapping[str, Dimension],
+        *,
+        metric: str,
+        mode: str = "min",
+        seed: int,
+        initial_points: int = 10,
+        known: Iterable[tuple[Mapping[str, Any], float | None]] = (),
+    ) -> None:
+        super().__init__(metric=metric, mode=mode)
+        self._names = list(space)
+        self._sign = 1.0 if mode == "min" else -1.0
+        self._initial_points = initial_points
+        self._optimizer = Optimizer(
+            list(space.values()),
+            n_initial_points=initial_points,
+            random_state=seed,
+        )
+        self._running: dict[str, list[Any]] = {}
+        self._failed: list[list[Any]] = []
+        points, values = [], []
+        for configuration, value in known:
+            if missing := [name for name in self._names if name not in configuration]:
+                raise ValueError(f"known: a configuration lacks {', '.join(missing)}")
+            point = [configuration[name] for name in self._names]
+            if value is None or not math.isfinite(value):
+                self._failed.append(point)
+            else:
+                points.append(point)
+                values.append(self._sign * value)
+        if points:
+            # In one go, so that the surrogate is fitted once.
+            self._tell(points, values)
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """Configuration of the next trial."""
+        point = self._running[trial_id] = self._ask()
+        # Ray serialises configurations, and models check for plain integers.
+        plain = (value.item() if hasattr(value, "item") else value for value in point)
+        return dict(zip(self._names, plain, strict=True))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Learn from a trial that ended."""
+        point = self._running.pop(trial_id, None)
+        if point is None:
+            return
+        value = None if error or not result else result.get(self.metric)
+        if value is None or not math.isfinite(value):
+            self._failed.append(point)
+            if self._optimizer.yi:
+                self._tell([], [])
+        else:
+            self._tell([point], [self._sign * float(value)])
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the state to a file."""
+        state = {"optimizer": self._optimizer, "running": self._running, "failed": self._failed}
+        # Tune hands in a name beside the final one and renames.
+        Path(checkpoint_path).write_bytes(pickle.dumps(state))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Continue from a file that `save` wrote; like every pickle, from a source you trust."""
+        state = pickle.loads(Path(checkpoint_path).read_bytes())
+        self._optimizer = state["optimizer"]
+        self._running, self._failed = state["running"], state["failed"]
+
+    def _ask(self) -> list[Any]:
+        """The next point, away from those whose value is not known yet."""
+        unknown = [*self._running.values(), *self._failed]
+        values = self._optimizer.yi
+        # The first points are random: any number of them can be asked for.
+        if not unknown or len(values) < self._initial_points:
+            return self._optimizer.ask()
+        liar = self._optimizer.copy(random_state=self._optimizer.rng.randint(2**31 - 1))
+        liar.tell(unknown, [min(values)] * len(unknown))
+        return liar.ask()
+
+    def _tell(self, points: list[list[Any]], values: list[float]) -> None:
+        """Tell points with their values, and failures as the worst value so far."""
+        worst = max([*self._optimizer.yi, *values])
+        self._optimizer.tell([*points, *self._failed], [*values, *[worst] * len(self._failed)])
+        self._failed = []

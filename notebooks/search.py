@@ -1,0 +1,98 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (sec-search)=
+# # One study of the search
+#
+# Bayesian optimisation of the hyperparameters of one network for one arm:
+# Ray Tune runs the trials, scikit-optimize proposes them. Trials that an
+# earlier run finished are kept; with as many as are asked for, nothing is
+# trained. {ref}`sec-cluster` tells how to spread a study over machines.
+
+# %% tags=["parameters"]
+dof = 6  # 4, 6, 8 or 10
+model = "cvae"  # cvae or inn
+trials = 100  # in all, those of earlier runs included
+epochs = 60  # of a trial
+seed = 42  # of the proposals and of every trial
+profile = "search"  # data of a trial: 10,000 training samples; smoke is for tests
+folder = ""  # folder of the study; "" is that of the book
+book = ""  # folder to save results in; "" saves nothing
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+
+import ikpaper
+from ikpaper.outputs import Outputs, significant
+from ikpaper.plots import search as figures
+from ikpaper.plots.style import LABELS
+from ikpaper.profiles import get_profile
+from ikpaper.search import Study, run_study, space
+
+out = Outputs(book)
+arm = ikpaper.PlanarArm.paper(dof)
+study = Study(model, arm, profile=get_profile(profile), epochs=epochs, seed=seed)
+table = run_study(study, trials=trials, folder=Path(folder) if folder else None)
+
+# %% tags=["remove-cell"]
+out.number("profile", study.profile.name)
+out.number("model", LABELS[model])
+out.number("dof", str(dof))
+out.number("trials", str(len(table)))
+out.number("failed", str(int(table["objective"].isna().sum())))
+out.number("samples", f"{study.profile.training_samples:,}")
+out.number("epochs", str(epochs))
+out.number("hours", significant(table["seconds"].sum() / 3600, 2))
+
+# %% [markdown]
+# This study: {glue:text}`model`, {glue:text}`dof` joints. Each trial trains
+# on {glue:text}`samples` samples for {glue:text}`epochs` epochs (profile
+# *{glue:text}`profile`*). Of {glue:text}`trials` trials
+# {glue:text}`failed` did not end well; together they took
+# {glue:text}`hours` hours of a core.
+#
+# ## Convergence
+
+# %% mystnb={"figure": {"name": "fig-study-convergence", "caption": "Objective of each trial (dots) and the best so far (line), in the order in which trials ended."}, "image": {"alt": "Dots scattered over trials and a falling staircase below them."}}
+out.figure(figures.convergence({"Bayesian optimisation": table}))
+
+# %% [markdown]
+# ## The best trials
+
+# %% tags=["remove-cell"]
+best = table.dropna(subset="objective").nsmallest(5, "objective")
+rows = pd.DataFrame(
+    {
+        "trial": best["trial"],
+        **{figures.PARAMETERS[name]: best[name].map(significant) for name in study.bounds},
+        "objective": best["objective"].map(significant),
+        "seconds": best["seconds"].map(lambda value: f"{value:.0f}"),
+        "profile": best["profile"],
+    }
+)
+out.table(rows, "study-best")
+
+# %%
+rows
+
+# %% [markdown]
+# ## Where good trials lie
+
+# %% mystnb={"figure": {"name": "fig-study-parallel", "caption": "Every trial as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
+out.figure(figures.parallel_coordinates(table, study.bounds))
+
+# %% mystnb={"figure": {"name": "fig-study-dependence", "caption": "Partial dependence of the objective in the eyes of the surrogate. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with all trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+out.figure(figures.partial_dependence(table, space(study.bounds)))

@@ -1,0 +1,170 @@
+"""Two nodes of Ray on this machine, as two machines would be; one of them is killed."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from ikpaper.cluster import cluster_address
+from ikpaper.training import TrainingRun
+from ikpaper.weights import load, load_record, weights_path
+
+ROOT = Path(__file__).resolve().parents[1]
+RAY = Path(sys.executable).with_name("ray")
+
+
+def kill(process):
+    family = [process]
+    with contextlib.suppress(psutil.Error):
+        family += psutil.Process(process.pid).children(recursive=True)
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            member.kill()
+    process.wait()
+
+
+class Cluster:
+    """A head and one more node, with a CPU each."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        }
+        with socket.create_server(("", 0)) as free:
+            port = free.getsockname()[1]
+        self.head = self.start(
+            *("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+        )
+        code = "from ray.util import get_node_ip_address as address; print(address())"
+        host = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+        self.address = f"{host}:{port}"
+        self.wait(lambda: not socket.create_connection((host, port)).close())
+        self.node = self.start(f"--address={self.address}")
+        self.wait(lambda: self.nodes() == 2)
+
+    def start(self, *arguments):
+        return subprocess.Popen(
+            [
+                RAY,
+                "start",
+                "--block",
+                "--num-cpus=1",
+                "--object-store-memory=100000000",
+                *arguments,
+            ],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def nodes(self):
+        code = (
+            "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR')\n"
+            "print(sum(node['Alive'] for node in ray.nodes()))"
+        )
+        return int(self.run(sys.executable, "-c", code, self.address).stdout or 0)
+
+    def wait(self, ready):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                if ready():
+                    return
+            time.sleep(0.5)
+        pytest.fail("the cluster does not start")
+
+    def run(self, *command):
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def ikpaper(self, *arguments, **environment):
+        return subprocess.Popen(
+            [sys.executable, "-m", "ikpaper.cli", *map(str, arguments)],
+            cwd=ROOT,
+            env={**self.environment, "RAY_ADDRESS": self.address, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def stop(self):
+        kill(self.node)
+        kill(self.head)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    # Not pytest's folder: Ray's sockets want short paths.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    cluster = Cluster(folder)
+    yield cluster
+    cluster.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_all_models_train_on_the_cluster(cluster, tmp_path):
+    weights = tmp_path / "weights"
+    process = cluster.ikpaper(
+        *("train", "--all", "--profile", "smoke"), IKPAPER_WEIGHTS=str(weights)
+    )
+    _, log = process.communicate(timeout=300)
+    assert process.returncode == 0, log
+    assert "8 runs on 2 CPUs" in log
+    for name in ("cvae", "inn"):
+        for dof in (4, 6, 8, 10):
+            run = TrainingRun.of(name, dof, profile="smoke")
+            path = weights_path(name, run.arm, run.profile, run.seed, weights)
+            assert load_record(path)["key"] == run.key()
+            assert load(name, dof, profile="smoke", directory=weights).num_parameters > 0
+    process = cluster.ikpaper(
+        *("train", "--all", "--profile", "smoke"), IKPAPER_WEIGHTS=str(weights)
+    )
+    _, log = process.communicate(timeout=120)
+    assert log == "all 8 models are trained already\n"
+
+
+def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
+    folder = tmp_path / "study"
+    process = cluster.ikpaper(
+        *("search", "--model", "cvae", "--dof", 4, "--profile", "smoke", "--trials", 6),
+        *("--epochs", 60, "--folder", folder),
+    )
+    table = folder / "trials.csv"
+    deadline = time.monotonic() + 240
+    while not table.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    kill(cluster.node)
+    _, log = process.communicate(timeout=300)
+    assert process.returncode == 0, log
+    rows = pd.read_csv(table)
+    assert rows["trial"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert set(rows["outcome"]) == {"trained"}
+    assert set(rows["epochs"]) == {60}
+    assert "2 at a time" in log
+    assert "it starts again" in log
+
+
+def test_where_the_address_comes_from(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert cluster_address() is None
+    assert cluster_address("local") is None
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert cluster_address() == "10.0.0.1:6379"
+    assert cluster_address("10.0.0.2:6379") == "10.0.0.2:6379"
+    assert cluster_address("local") is None

@@ -1,0 +1,228 @@
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+
+import ikpaper
+from ikpaper.cli import main
+from ikpaper.evaluation import Benchmark
+from ikpaper.models import CATALOGUE, build
+from ikpaper.profiles import PROFILES
+from ikpaper.search import Study, held_out, read_study, run_study, space
+from ikpaper.training import TrainingRun, train
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SMOKE = PROFILES["smoke"]
+STUDY = ["search", "--model", "cvae", "--dof", "4", "--profile", "smoke", "--epochs", "2"]
+# Small networks, so that trials take as long as a test allows.
+SMALL = ["--range", "neurons", "8", "64", "--range", "hidden_layers", "1", "3"]
+
+
+def start(*arguments, **options):
+    # A process of its own: Ray listens where the first import in a process says.
+    return subprocess.Popen(
+        [sys.executable, "-m", "ikpaper.cli", *STUDY, *SMALL, *map(str, arguments)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finished(folder):
+    path = folder / "trials.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def test_the_ranges_are_tables_i_and_ii():
+    assert CATALOGUE["cvae"].search_ranges is ikpaper.paper.CVAE_RANGES
+    assert CATALOGUE["inn"].search_ranges is ikpaper.paper.INN_RANGES
+    found = space(ikpaper.paper.INN_RANGES)
+    priors = {name: dimension.prior for name, dimension in found.items()}
+    assert priors["learning_rate"] == priors["weight_decay"] == "log-uniform"
+    assert type(found["neurons"]).__name__ == "Integer"
+    for name, kind in CATALOGUE.items():
+        for dof in ikpaper.PlanarArm.PAPER_DOF:
+            config = build(name, dof=dof).config
+            for parameter, (low, high) in kind.search_ranges.items():
+                assert low <= getattr(config, parameter) <= high
+
+
+def test_trials_are_the_papers():
+    study = Study("inn", ikpaper.PlanarArm.paper(6))
+    run = study.run({"neurons": 100, "learning_rate": 1e-3})
+    assert run.profile.training_samples == ikpaper.paper.SEARCH_SAMPLES
+    assert (run.epochs, run.profile.batch) == (60, 1000)
+    assert dict(run.changes) == {"neurons": 100, "learning_rate": 1e-3}
+
+
+def test_held_out_is_one_for_the_prior_and_weighs_both_scores():
+    arm = ikpaper.PlanarArm.paper(4)
+    bench = Benchmark(arm, SMOKE)
+    assert held_out(bench, ikpaper.Prior(arm, 0.2))["objective"] == pytest.approx(1.0)
+    scores = bench.score_all({"n": build("cvae", dof=4), "prior": ikpaper.Prior(arm, 0.2)})
+    value = scores.set_index(["sampler", "quantity"])["value"]
+    shares = [
+        value["n", quantity] / value["prior", quantity]
+        for quantity in ("mmd2_exact", "e_resim_test")
+    ]
+    found = held_out(bench, build("cvae", dof=4))
+    assert found["objective"] == pytest.approx(math.sqrt(shares[0] * shares[1]))
+    assert found["e_resim"] == value["n", "e_resim_test"]
+
+
+def test_a_study_is_run_killed_and_continued(tmp_path):
+    folder = tmp_path / "study"
+    process = start("--trials", 6, "--epochs", 40, "--folder", folder)
+    deadline = time.monotonic() + 240
+    while len(finished(folder)) < 2:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = finished(folder)
+    process = start("--trials", len(before) + 2, "--epochs", 40, "--folder", folder)
+    _, log = process.communicate(timeout=240)
+    assert process.returncode == 0, log
+    settings, table = read_study(folder)
+    assert settings["epochs"] == 40
+    assert table["trial"].tolist() == list(range(1, len(before) + 3))
+    pd.testing.assert_frame_equal(table[: len(before)], before)
+    assert table["learning_rate"].is_unique
+    assert set(table["outcome"]) == {"trained"}
+    assert f"[{len(table)}/{len(table)}]" in log
+    assert "Traceback" not in log
+    # The objective is the loss of the very training run that the row describes.
+    row = table.iloc[-1]
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=40)
+    values = {name: type(low)(row[name]) for name, (low, _) in study.bounds.items()}
+    _, record = train(study.run(values), directory=tmp_path / "weights")
+    loss = sum(record["history"][-1]["terms"].values())
+    assert row["objective"] == pytest.approx(loss, rel=1e-3)
+
+
+def test_nothing_is_left_in_home_and_nobody_else_can_connect(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    process = start(
+        *("--trials", 2, "--objective", "held-out", "--early-stopping", "--method", "random"),
+        *("--folder", tmp_path / "study"),
+        env={**os.environ, "HOME": str(home)},
+    )
+    addresses = set()
+    while process.poll() is None:
+        addresses |= listening(process.pid)
+        time.sleep(0.2)
+    assert process.returncode == 0, process.stderr.read()
+    assert addresses
+    assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    # Libraries keep caches there; what is meant is results, tokens and logs.
+    assert not {path.name for path in home.iterdir()} - {".cache", ".config"}
+    assert not list(Path("/tmp").glob(f"ikpaper-{process.pid}-*"))
+    _, table = read_study(tmp_path / "study")
+    assert table[["objective", "mmd2_exact", "e_resim"]].notna().all(axis=None)
+
+
+def listening(root):
+    """Addresses on which the descendants of a process listen."""
+    found = set()
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(root).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                found |= {
+                    connection.laddr.ip
+                    for connection in process.net_connections(kind="tcp")
+                    if connection.status == psutil.CONN_LISTEN
+                }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "gan"], "unknown model 'gan'; known: cvae, inn"),
+        (["--dof", "5"], "4, 6, 8, 10"),
+        (["--trials", "0"], "trials: expected"),
+        (["--epochs", "0"], "epochs: expected"),
+        (["--parallel", "0"], "parallel: expected"),
+        (["--cpus", "0"], "at least 1 CPU"),
+        (["--objective", "luck"], "loss, held-out, got 'luck'"),
+        (["--method", "grid"], "bayesian, random, got 'grid'"),
+        (["--range", "neurons", "300", "200"], "range of neurons: expected two rising bounds"),
+        (["--range", "learning_rate", "0", "1"], "above 0 on a logarithmic scale"),
+        (["--range", "neurons", "a", "b"], "two numbers of type int, got a b"),
+        (["--range", "depth", "1", "2"], "unknown hyperparameter 'depth'; known: learning_rate"),
+        (["--address", "127.0.0.1:9"], "no Ray cluster answers at '127.0.0.1:9'"),
+        (["--address", "nowhere"], "expected HOST:PORT or auto, got 'nowhere'"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    assert main([*STUDY, "--folder", str(tmp_path / "study"), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_folder_of_another_study_is_left_alone(tmp_path, capsys):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    assert main([*STUDY, "--folder", str(folder)]) == 1
+    assert "holds files, but no study" in capsys.readouterr().err
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=3)
+    (folder / "notes.txt").rename(tmp_path / "notes.txt")
+    (folder / "study.json").write_text(json.dumps(study.settings()))
+    before = (folder / "study.json").read_bytes()
+    assert main([*STUDY, "--folder", str(folder)]) == 1
+    assert "holds a study with epochs 3, not 2; choose another folder" in capsys.readouterr().err
+    assert (folder / "study.json").read_bytes() == before
+
+
+def test_a_finished_study_is_not_run_again(tmp_path, capsys):
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=2)
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "study.json").write_text(json.dumps(study.settings()))
+    row = dict.fromkeys(study.columns, 1.0) | {"outcome": "trained", "profile": "smoke"}
+    pd.DataFrame([row, {**row, "trial": 2, "objective": 0.5}]).to_csv(
+        folder / "trials.csv", index=False
+    )
+    table = run_study(study, trials=2, folder=folder)
+    assert len(table) == 2
+    assert "best of 2 trials is number 2, loss 0.5" in capsys.readouterr().err
+
+
+def test_names_tell_studies_apart():
+    arm = ikpaper.PlanarArm.paper(6)
+    studies = [
+        Study("cvae", arm),
+        Study("inn", arm),
+        Study("cvae", ikpaper.PlanarArm.paper(4)),
+        Study("cvae", ikpaper.PlanarArm([0.4] * 6)),
+        Study("cvae", arm, objective="held-out"),
+        Study("cvae", arm, method="random"),
+        Study("cvae", arm, early_stopping=True),
+        Study("cvae", arm, profile=SMOKE),
+        Study("cvae", arm, seed=43),
+    ]
+    assert len({study.name for study in studies}) == len(studies)
+
+
+def test_runs_of_trials_are_training_runs():
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=3)
+    run = study.run({"neurons": 9})
+    assert isinstance(run, TrainingRun)
+    assert run.build().config.neurons == 9
+    assert torch.get_num_threads() >= 1

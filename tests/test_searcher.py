@@ -1,0 +1,132 @@
+import math
+import sys
+
+import pytest
+from skopt import Optimizer
+from skopt.space import Integer, Real
+
+from ikpaper.searcher import SkoptSearcher
+
+SPACE = {
+    "learning_rate": Real(1e-4, 1e-2, prior="log-uniform"),
+    "neurons": Integer(200, 500),
+}
+
+
+def searcher(**options):
+    return SkoptSearcher(SPACE, **{"metric": "loss", "seed": 3, "initial_points": 4, **options})
+
+
+def loss(configuration):
+    rate, neurons = configuration["learning_rate"], configuration["neurons"]
+    return (math.log10(rate) + 3) ** 2 + ((neurons - 320) / 100) ** 2
+
+
+def complete(search, trial, configuration):
+    search.on_trial_complete(trial, {"loss": loss(configuration)})
+
+
+def told(search):
+    return list(zip(search._optimizer.Xi, search._optimizer.yi, strict=True))
+
+
+@pytest.mark.parametrize("initial_points", [4, sys.maxsize])
+def test_one_at_a_time_it_is_skopt(initial_points):
+    search = searcher(initial_points=initial_points)
+    direct = Optimizer(list(SPACE.values()), n_initial_points=initial_points, random_state=3)
+    for i in range(9):
+        configuration, point = search.suggest(str(i)), direct.ask()
+        assert list(configuration.values()) == point
+        complete(search, str(i), configuration)
+        direct.tell(point, loss(configuration))
+
+
+def test_configurations_are_plain_numbers():
+    search = searcher()
+    for i in range(6):
+        configuration = search.suggest(str(i))
+        assert list(configuration) == ["learning_rate", "neurons"]
+        assert [type(value) for value in configuration.values()] == [float, int]
+        complete(search, str(i), configuration)
+
+
+def test_trials_at_the_same_time_keep_apart_and_lies_are_forgotten():
+    search = searcher()
+    for i in range(5):
+        complete(search, str(i), search.suggest(str(i)))
+    before = told(search)
+    running = [search.suggest(f"parallel {i}") for i in range(4)]
+    assert told(search) == before
+    distances = [
+        search._optimizer.space.distance(list(a.values()), list(b.values()))
+        for i, a in enumerate(running)
+        for b in running[:i]
+    ]
+    # As many asked without a lie are one point.
+    assert min(distances) > 1e-6
+    for i in (2, 0, 3, 1):
+        complete(search, f"parallel {i}", running[i])
+    assert sorted(y for _, y in told(search)[5:]) == sorted(loss(c) for c in running)
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [({"loss": math.nan}, False), ({"loss": math.inf}, False), ({}, False), (None, True)],
+)
+def test_failures_are_the_worst_value_so_far(result, error):
+    search = searcher()
+    first = search.suggest("0")
+    search.on_trial_complete("0", result, error=error)
+    # Nothing to compare with yet.
+    assert told(search) == []
+    second = search.suggest("1")
+    complete(search, "1", second)
+    third = search.suggest("2")
+    search.on_trial_complete("2", result, error=error)
+    worst = loss(second)
+    assert sorted(told(search)) == sorted((list(c.values()), worst) for c in (first, second, third))
+    # The surrogate stands it.
+    for i in range(3, 8):
+        search.suggest(str(i))
+        search.on_trial_complete(str(i), result, error=error)
+    assert len(told(search)) == 8
+
+
+def test_all_may_fail():
+    search = searcher()
+    for i in range(7):
+        assert search.suggest(str(i))
+        search.on_trial_complete(str(i), None, error=True)
+
+
+def test_saved_and_restored_it_goes_on_the_same(tmp_path):
+    search, other = searcher(), searcher(seed=99)
+    for i in range(6):
+        complete(search, str(i), search.suggest(str(i)))
+    running = search.suggest("running")
+    search.save(str(tmp_path / "state"))
+    other.restore(str(tmp_path / "state"))
+    for one in (search, other):
+        complete(one, "running", running)
+    assert told(search) == told(other)
+    assert search.suggest("next") == other.suggest("next")
+
+
+def test_what_is_known_counts():
+    known = [
+        ({"learning_rate": 10**-exponent, "neurons": 300}, value)
+        for exponent, value in ((2.5, 3.0), (3.0, 1.0), (3.5, None), (3.2, math.nan), (2.2, 4.0))
+    ]
+    search = searcher(known=known)
+    assert sorted(y for _, y in told(search)) == [1.0, 3.0, 4.0, 4.0, 4.0]
+    # The surrogate is at work from the start: not the first random point.
+    assert search.suggest("0") != searcher().suggest("0")
+    with pytest.raises(ValueError, match="lacks neurons"):
+        searcher(known=[({"learning_rate": 1e-3}, 1.0)])
+
+
+def test_a_maximum_is_sought_upwards():
+    search = searcher(mode="max")
+    search.suggest("0")
+    search.on_trial_complete("0", {"loss": 5.0})
+    assert search._optimizer.yi == [-5.0]
