@@ -1,4 +1,4 @@
-"""Command line: `ikpaper train | evaluate | search | ablate | sample | report`."""
+"""Command line: `ikpaper train | evaluate | search | confirm | ablate | sample | report`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.cluster import cluster_address, train_on_cluster
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.paper import SEARCH_TRIALS, Ranges
-from ikpaper.profiles import PROFILES, get_profile
+from ikpaper.profiles import PROFILES, PUBLISHED, get_profile
 from ikpaper.training import PRECISIONS, TrainingRun, train_all
 
 __all__ = ["main"]
@@ -98,6 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--folder", type=Path, help="folder of the study")
     search.set_defaults(command=_search)
 
+    confirm = verbs.add_parser(
+        "confirm", help="train and score trials of a study with more data; it resumes"
+    )
+    confirm.add_argument("folder", type=Path, help="folder of the study")
+    confirm.add_argument(
+        "--count", type=int, default=1, help="trials, from the best to the worst (1: the best)"
+    )
+    confirm.add_argument("--profile", default=PUBLISHED, help=f"one of {', '.join(PROFILES)}")
+    confirm.set_defaults(command=_confirm)
+
     ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
     ablate.add_argument("--profile", default="ablation", choices=list(PROFILES))
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
@@ -122,8 +132,19 @@ def _resource_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "--address", help="Ray cluster to join, HOST:PORT or auto (default: RAY_ADDRESS, or none)"
     )
-    parser.add_argument("--cpus", type=int, default=1, help=f"CPUs and threads of a {what} (1)")
+    parser.add_argument(
+        "--cpus", type=float, default=1, help=f"CPUs and threads of a {what}, or a share (1)"
+    )
     parser.add_argument("--gpus", type=float, default=0.0, help=f"GPUs of a {what}, or a share (0)")
+
+
+def _resources(arguments: argparse.Namespace) -> dict[str, float]:
+    if arguments.cpus <= 0 or arguments.gpus < 0:
+        raise ValueError(
+            f"expected more than 0 CPUs and no negative GPUs, got {arguments.cpus:g} and "
+            f"{arguments.gpus:g}"
+        )
+    return {"cpus": arguments.cpus, "gpus": arguments.gpus}
 
 
 def _model_arguments(
@@ -199,11 +220,6 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _search(arguments: argparse.Namespace) -> None:
     from ikpaper.search import Study, run_study
 
-    if arguments.cpus < 1 or arguments.gpus < 0:
-        raise ValueError(
-            f"expected at least 1 CPU and no negative GPUs a trial, got {arguments.cpus} and "
-            f"{arguments.gpus:g}"
-        )
     profile = get_profile(arguments.profile)
     study = Study(
         arguments.model,
@@ -221,10 +237,15 @@ def _search(arguments: argparse.Namespace) -> None:
         trials=arguments.trials,
         folder=arguments.folder,
         parallel=arguments.parallel,
-        cpus=arguments.cpus,
-        gpus=arguments.gpus,
         address=arguments.address,
+        **_resources(arguments),
     )
+
+
+def _confirm(arguments: argparse.Namespace) -> None:
+    from ikpaper.search import confirm
+
+    confirm(arguments.folder, count=arguments.count, profile=arguments.profile)
 
 
 def _ranges(arguments: argparse.Namespace) -> Ranges:

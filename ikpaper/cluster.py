@@ -19,7 +19,7 @@ from ikpaper.progress import Progress, duration
 from ikpaper.training import TrainingRun, train
 from ikpaper.weights import load_record, store, weights_path
 
-__all__ = ["cluster_address", "connected", "train_on_cluster"]
+__all__ = ["cluster_address", "connected", "room", "train_on_cluster"]
 
 #: How often a trial or a training run starts again after its process or its node died.
 RESTARTS = 3
@@ -38,7 +38,7 @@ def cluster_address(address: str | None = None) -> str | None:
 
 
 @contextlib.contextmanager
-def connected(address: str | None = None) -> Iterator[int]:
+def connected(address: str | None = None) -> Iterator[None]:
     """Ray for the time of a block: joined at an address, or started on this machine.
 
     A Ray that this process is connected to already is used and left as it is. One that is
@@ -49,16 +49,13 @@ def connected(address: str | None = None) -> Iterator[int]:
     Args:
         address: See `cluster_address`.
 
-    Yields:
-        Number of CPUs.
-
     Raises:
         ValueError: If nobody answers at the address.
         RuntimeError: If Ray is not installed, or is imported already without being connected.
     """
     address = cluster_address(address)
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
-        yield _cpus()
+        yield
         return
     if address is not None:
         _check_address(address)
@@ -76,14 +73,14 @@ def connected(address: str | None = None) -> Iterator[int]:
                 _check_loopback()
                 ray.init(
                     address="local",
-                    num_cpus=len(os.sched_getaffinity(0)),
+                    num_cpus=_processors(),
                     object_store_memory=256 << 20,
                     include_dashboard=False,
                     log_to_driver=False,
                     logging_level="ERROR",
                     _temp_dir=str(folder),
                 )
-            yield _cpus()
+            yield
         except ConnectionError as error:
             raise ValueError(
                 f"no Ray cluster answers at {address!r}; `ray start --head` starts one"
@@ -97,7 +94,7 @@ def train_on_cluster(
     *,
     address: str | None = None,
     directory: str | os.PathLike[str] | None = None,
-    cpus: int = 1,
+    cpus: float = 1,
     gpus: float = 0.0,
     fresh: bool = False,
     retries: int = 0,
@@ -111,7 +108,7 @@ def train_on_cluster(
         runs: What to train.
         address: See `cluster_address`.
         directory: Folder of all weights; see `weights.weights_path`.
-        cpus: CPUs, and threads, of each run.
+        cpus: CPUs of each run, and its threads; or a share of one.
         gpus: GPUs of each run, or a share of one; with more than 0 it trains there.
         fresh: As in `train`.
         retries: As in `train`.
@@ -148,7 +145,7 @@ def train_on_cluster(
             remote.remote(runs[i], str(paths[i].parents[1]), cpus, gpus > 0, fresh, retries): i
             for i in missing
         }
-        progress.show(f"{len(tasks)} runs on {_cpus()} CPUs")
+        progress.show(f"{len(tasks)} runs, {room(cpus, gpus)} at a time")
         while tasks:
             (task,), _ = ray.wait(list(tasks))
             i = tasks.pop(task)
@@ -169,10 +166,10 @@ def train_on_cluster(
 
 
 def _train_here(
-    run: TrainingRun, directory: str, cpus: int, on_gpu: bool, fresh: bool, retries: int
+    run: TrainingRun, directory: str, cpus: float, on_gpu: bool, fresh: bool, retries: int
 ) -> tuple[bytes, dict[str, Any]]:
     """What a task does on its node: train, and return the weights as safetensors."""
-    torch.set_num_threads(cpus)
+    torch.set_num_threads(max(1, int(cpus)))
     # A node that does not see the folder keeps its checkpoints in one of its own.
     if not Path(directory).is_dir():
         directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
@@ -249,5 +246,29 @@ def _check_address(address: str) -> None:
         ) from error
 
 
-def _cpus() -> int:
-    return int(sys.modules["ray"].cluster_resources().get("CPU", 0))
+def _processors() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def room(cpus: float, gpus: float) -> int:
+    """How many tasks that take so many CPUs and GPUs the cluster has room for, at least 1.
+
+    Raises:
+        ValueError: If it never has room for one.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    counts = []
+    for kind, asked in (("CPU", cpus), ("GPU", gpus)):
+        if asked > 0:
+            there = total.get(kind, 0.0)
+            if asked > max(node["Resources"].get(kind, 0.0) for node in ray.nodes()):
+                raise ValueError(
+                    f"no machine here has {asked:g} {kind}s; in all there are {there:g}"
+                )
+            counts.append(int(there / asked))
+    return max(1, min(counts, default=1))

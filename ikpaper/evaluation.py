@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import spearmanr
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
@@ -38,6 +39,7 @@ __all__ = [
     "bootstrap_interval",
     "evaluate",
     "judged_by_priors",
+    "rank_correlation",
     "rejection_bias",
     "sampling_rate",
     "save_seed",
@@ -133,6 +135,33 @@ def bootstrap_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(found, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def rank_correlation(
+    a: Sequence[float] | np.ndarray | pd.Series,
+    b: Sequence[float] | np.ndarray | pd.Series,
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Spearman's rank correlation of pairs, with a percentile bootstrap interval over them.
+
+    Raises:
+        ValueError: If there are fewer than 3 pairs or their numbers differ.
+    """
+    pairs = np.column_stack([np.asarray(a, dtype=float), np.asarray(b, dtype=float)])
+    check_count("number of pairs", len(pairs), 3)
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        drawn = pairs[rng.integers(len(pairs), size=len(pairs))]
+        # Without two different values in each column there is no order.
+        if (np.ptp(drawn, axis=0) > 0).all():
+            found.append(spearmanr(drawn[:, 0], drawn[:, 1]).statistic)
+    tail = (1 - level) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic), float(low), float(high)
 
 
 def sampling_rate(

@@ -18,18 +18,28 @@ import pandas as pd
 import torch
 
 from ikpaper.arm import PlanarArm
-from ikpaper.cluster import RESTARTS, connected
+from ikpaper.cluster import RESTARTS, connected, room
 from ikpaper.evaluation import Benchmark
 from ikpaper.files import digest, project_root, scratch, write_json, write_text
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS, SEARCH_TRIALS, Ranges
 from ikpaper.posterior import Prior
-from ikpaper.profiles import PROFILES, Profile
+from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.sampler import check_count
-from ikpaper.training import TrainingLoop, TrainingRun, resolve_device
+from ikpaper.training import TrainingLoop, TrainingRun, resolve_device, train
 
-__all__ = ["METHODS", "OBJECTIVES", "Study", "held_out", "read_study", "run_study", "space"]
+__all__ = [
+    "METHODS",
+    "OBJECTIVES",
+    "Study",
+    "confirm",
+    "held_out",
+    "read_study",
+    "run_study",
+    "space",
+    "spread",
+]
 
 #: What a study can minimise.
 OBJECTIVES = ("loss", "held-out")
@@ -208,8 +218,8 @@ def run_study(
         trials: Trials in all, earlier ones included.
         folder: Folder of the study; by default below `book/results/studies/`.
         parallel: Trials at a time; by default as many as the CPUs allow.
-        cpus: CPUs of a trial, and its threads; two trials with a thread each do more than one
-            with two.
+        cpus: CPUs of a trial, and its threads; or a share of one. Two trials with a thread each
+            do more than one with two.
         gpus: GPUs of a trial, or a share of one; with more than 0 it trains there.
         address: Ray cluster to join; see `cluster.cluster_address`.
 
@@ -228,9 +238,10 @@ def run_study(
     if log.missing <= 0:
         log.summary()
         return log.table()
-    with connected(address) as available:
+    with connected(address):
+        most = room(cpus, gpus)
         write_json(folder / "study.json", study.settings())
-        _tune(study, log, parallel or max(1, int(available / cpus)), cpus, gpus)
+        _tune(study, log, parallel or most, cpus, gpus)
     log.summary()
     return log.table()
 
@@ -239,6 +250,111 @@ def read_study(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """Settings and trials of a study."""
     settings = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     return settings, pd.read_csv(folder / "trials.csv")
+
+
+def spread(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """So many trials from the best to the worst, at even ranks; one is the best."""
+    check_count("count", count)
+    good = table.dropna(subset="objective").sort_values("objective")
+    if len(good) < count:
+        raise ValueError(f"count: the study has {len(good)} trials that ended well, got {count}")
+    ranks = [round(i * (len(good) - 1) / max(1, count - 1)) for i in range(count)]
+    return good.iloc[ranks]
+
+
+def confirm(
+    folder: Path,
+    *,
+    count: int = 1,
+    profile: str | Profile = PUBLISHED,
+    directory: Path | None = None,
+) -> pd.DataFrame:
+    """Train trials of a study with more data, and score them like published models.
+
+    The table of scores, `confirmed.csv` beside the trials, is written after each; what it has is
+    not done again, and a training run that is interrupted continues.
+
+    Args:
+        folder: Folder of the study.
+        count: Number of trials, spread evenly from the best to the worst; 1 is the best alone.
+        profile: Data, epochs and targets.
+        directory: Folder of weights; by default `.cache/studies/` of the project.
+
+    Returns:
+        One row a trial and quantity: trial, objective, and the columns of `Benchmark.score`. A
+        trial that diverges has a row with the quantity `diverged`.
+
+    Raises:
+        ValueError: If the folder holds no study, or fewer trials.
+    """
+    if not (folder / "trials.csv").exists():
+        raise ValueError(f"{folder} holds no trials; make them with: ikpaper search")
+    settings, table = read_study(folder)
+    profile = get_profile(profile)
+    arm = PlanarArm(settings["lengths"])
+    path = folder / "confirmed.csv"
+    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    done = set(zip(found["trial"], found["profile"], strict=True)) if len(found) else set()
+    bench = Benchmark(arm, profile)
+    directory = directory or project_root() / ".cache" / "studies" / folder.name
+    runs = []
+    for trial in spread(table, count).to_dict("records"):
+        changes = {name: type(low)(trial[name]) for name, (low, _) in settings["ranges"].items()}
+        run = TrainingRun.of(
+            settings["model"], arm=arm, profile=profile, seed=settings["seed"], **changes
+        )
+        runs.append((trial, run))
+    progress = Progress(sum(run.cost() for _, run in runs))
+    for number, (trial, run) in enumerate(runs, 1):
+        label = f"[{number}/{count}] trial {trial['trial']}"
+        if (trial["trial"], profile.name) in done:
+            progress.skip(run.cost())
+            progress.say(f"{label}: scored already")
+            continue
+        rows = _confirmed(run, bench, directory / f"trial-{trial['trial']}", progress)
+        rows.insert(0, "trial", trial["trial"])
+        rows.insert(1, "objective", trial["objective"])
+        found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
+        write_text(path, found.to_csv(index=False))
+        progress.say(f"{label}: {', '.join(_told(rows))}")
+    return found
+
+
+def _confirmed(
+    run: TrainingRun, bench: Benchmark, directory: Path, progress: Progress
+) -> pd.DataFrame:
+    """Scores of one trial that is trained with more data."""
+    try:
+        model, record = train(run, directory=directory, progress=progress)
+    except FloatingPointError as error:
+        progress.say(str(error))
+        row = {"profile": run.profile.name, "dof": run.arm.dof, "sampler": run.name}
+        return pd.DataFrame([{**row, "quantity": "diverged", "value": math.nan}])
+    scores = bench.score_all({run.name: model, "prior": Prior(run.arm, run.profile.sigma)})
+    scores = scores[scores["sampler"] == run.name]
+    loss = sum(record["history"][-1]["terms"].values())
+    return pd.concat(
+        [
+            scores,
+            scores.iloc[:1].assign(
+                quantity="loss",
+                protocol="training, last epoch",
+                value=loss,
+                low=math.nan,
+                high=math.nan,
+            ),
+        ],
+        ignore_index=True,
+    )
+
+
+def _told(rows: pd.DataFrame) -> list[str]:
+    """Scores for the progress line."""
+    return [
+        f"{row['quantity']} {row['value']:.3g}"
+        for _, row in rows.iterrows()
+        if row["quantity"] in ("mmd2_exact", "e_resim", "diverged")
+    ]
 
 
 def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -123,7 +123,7 @@ def test_all_models_train_on_the_cluster(cluster, tmp_path):
     )
     _, log = process.communicate(timeout=300)
     assert process.returncode == 0, log
-    assert "8 runs on 2 CPUs" in log
+    assert "8 runs, 2 at a time" in log
     for name in ("cvae", "inn"):
         for dof in (4, 6, 8, 10):
             run = TrainingRun.of(name, dof, profile="smoke")

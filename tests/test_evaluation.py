@@ -3,10 +3,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import ikpaper
 from ikpaper import evaluation, metrics
-from ikpaper.evaluation import Benchmark, bootstrap_interval, evaluate
+from ikpaper.evaluation import Benchmark, bootstrap_interval, evaluate, rank_correlation
 from ikpaper.profiles import PROFILES
 
 
@@ -54,6 +55,27 @@ def test_bootstrap_of_a_ratio_keeps_targets_in_pairs():
     assert high == pytest.approx(0.5)
     low, high = bootstrap_interval(0.5 * scale, over=rng.permutation(scale))
     assert low < 0.5 < high
+
+
+def test_rank_correlation_agrees_with_scipys_bootstrap():
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=40)
+    b = a + rng.normal(size=40)
+    found, low, high = rank_correlation(a, b)
+    assert found == pytest.approx(stats.spearmanr(a, b).statistic)
+    theirs = stats.bootstrap(
+        (a, b),
+        lambda x, y: stats.spearmanr(x, y).statistic,
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        n_resamples=2000,
+        rng=rng,
+    ).confidence_interval
+    assert (low, high) == pytest.approx(tuple(theirs), abs=0.03)
+    assert rank_correlation(a, np.exp(a)) == pytest.approx((1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="pairs: expected"):
+        rank_correlation([1, 2], [1, 2])
 
 
 def test_ratio_to_the_prior_and_verbatim_resimulation(arm):

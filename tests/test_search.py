@@ -18,7 +18,7 @@ from ikpaper.cli import main
 from ikpaper.evaluation import Benchmark
 from ikpaper.models import CATALOGUE, build
 from ikpaper.profiles import PROFILES
-from ikpaper.search import Study, held_out, read_study, run_study, space
+from ikpaper.search import Study, confirm, held_out, read_study, run_study, space
 from ikpaper.training import TrainingRun, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -148,6 +148,73 @@ def listening(root):
     return found
 
 
+def finished_study(folder, objectives):
+    """The folder of a study whose trials ended with these objectives."""
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=2)
+    rows = [
+        {
+            "trial": i,
+            "objective": value,
+            "loss": value,
+            "outcome": "trained",
+            "learning_rate": 1e-3 * i,
+            "hidden_layers": 1,
+            "neurons": 8,
+            "weight_decay": 1e-5,
+            "epochs": 2,
+            "seconds": 1.0,
+            "seed": 42,
+            "profile": "smoke",
+        }
+        for i, value in enumerate(objectives, 1)
+    ]
+    folder.mkdir()
+    (folder / "study.json").write_text(json.dumps(study.settings()))
+    pd.DataFrame(rows, columns=study.columns).to_csv(folder / "trials.csv", index=False)
+    return study
+
+
+def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "study"
+    finished_study(folder, [3.0, 1.0, math.nan, 2.0, 4.0, 5.0])
+    options = {"profile": "smoke", "directory": tmp_path / "weights"}
+    best = confirm(folder, **options)
+    assert set(best["trial"]) == {2}
+    assert {"e_posterior", "mmd2_exact", "e_resim", "loss"} <= set(best["quantity"])
+    assert set(best["profile"]) == {"smoke"}
+    three = confirm(folder, count=3, **options)
+    assert list(dict.fromkeys(three["trial"])) == [2, 1, 6]
+    assert "[1/3] trial 2: scored already" in capsys.readouterr().err
+    monkeypatch.setattr("ikpaper.search.train", lambda *_, **__: pytest.fail("trained again"))
+    pd.testing.assert_frame_equal(confirm(folder, count=3, **options), three)
+    # What was trained is what the trial says.
+    run = TrainingRun.of(
+        *("cvae", 4),
+        profile="smoke",
+        neurons=8,
+        hidden_layers=1,
+        weight_decay=1e-5,
+        learning_rate=2e-3,
+    )
+    model, _ = train(run, directory=tmp_path / "other")
+    wanted = Benchmark(run.arm, SMOKE).score("cvae", model).set_index("quantity")["value"]
+    found = best.set_index("quantity")["value"]
+    assert found["mmd2_exact"] == pytest.approx(wanted["mmd2_exact"])
+    with pytest.raises(ValueError, match="has 5 trials that ended well, got 6"):
+        confirm(folder, count=6, **options)
+    with pytest.raises(ValueError, match="holds no trials"):
+        confirm(tmp_path, **options)
+
+
+def test_divergence_at_full_scale_is_a_row(tmp_path):
+    folder = tmp_path / "study"
+    finished_study(folder, [1.0])
+    table = pd.read_csv(folder / "trials.csv").assign(learning_rate=1e9)
+    table.to_csv(folder / "trials.csv", index=False)
+    rows = confirm(folder, profile="smoke", directory=tmp_path / "weights")
+    assert rows["quantity"].tolist() == ["diverged"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,7 +223,7 @@ def listening(root):
         (["--trials", "0"], "trials: expected"),
         (["--epochs", "0"], "epochs: expected"),
         (["--parallel", "0"], "parallel: expected"),
-        (["--cpus", "0"], "at least 1 CPU"),
+        (["--cpus", "0"], "more than 0 CPUs"),
         (["--objective", "luck"], "loss, held-out, got 'luck'"),
         (["--method", "grid"], "bayesian, random, got 'grid'"),
         (["--range", "neurons", "300", "200"], "range of neurons: expected two rising bounds"),
@@ -191,15 +258,8 @@ def test_a_folder_of_another_study_is_left_alone(tmp_path, capsys):
 
 
 def test_a_finished_study_is_not_run_again(tmp_path, capsys):
-    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=2)
-    folder = tmp_path / "study"
-    folder.mkdir()
-    (folder / "study.json").write_text(json.dumps(study.settings()))
-    row = dict.fromkeys(study.columns, 1.0) | {"outcome": "trained", "profile": "smoke"}
-    pd.DataFrame([row, {**row, "trial": 2, "objective": 0.5}]).to_csv(
-        folder / "trials.csv", index=False
-    )
-    table = run_study(study, trials=2, folder=folder)
+    study = finished_study(tmp_path / "study", [1.0, 0.5])
+    table = run_study(study, trials=2, folder=tmp_path / "study")
     assert len(table) == 2
     assert "best of 2 trials is number 2, loss 0.5" in capsys.readouterr().err
 
