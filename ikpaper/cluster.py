@@ -63,12 +63,7 @@ def connected(address: str | None = None) -> Iterator[None]:
         ray = _import_ray()
         try:
             if address:
-                ray.init(
-                    address=address,
-                    runtime_env={"py_modules": [str(Path(__file__).parent)]},
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                )
+                _join(ray, address)
             else:
                 _check_loopback()
                 ray.init(
@@ -81,12 +76,22 @@ def connected(address: str | None = None) -> Iterator[None]:
                     _temp_dir=str(folder),
                 )
             yield
-        except ConnectionError as error:
-            raise ValueError(
-                f"no Ray cluster answers at {address!r}; `ray start --head` starts one"
-            ) from error
         finally:
             ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"py_modules": [str(Path(__file__).parent)]},
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except ConnectionError as error:
+        raise ValueError(
+            f"no Ray cluster answers at {address!r}; `ray start --head` starts one"
+        ) from error
 
 
 def train_on_cluster(
@@ -118,6 +123,7 @@ def train_on_cluster(
 
     Raises:
         FloatingPointError: If a run diverges; the others are finished first.
+        RuntimeError: If a run loses its process or its node too often; likewise.
     """
     records: list[dict[str, Any] | None] = [None] * len(runs)
     paths = [weights_path(r.name, r.arm, r.profile, r.seed, directory) for r in runs]
@@ -133,35 +139,43 @@ def train_on_cluster(
     if not missing:
         progress.say(f"all {len(runs)} models are trained already")
         return [record for record in records if record is not None]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
     # The longest first, so that none of them is started last.
     missing.sort(key=lambda i: -runs[i].cost())
-    diverged = []
+    failures: list[Exception] = []
     with connected(address):
         import ray
 
+        at_a_time = room(cpus, gpus)
         options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
         remote = ray.remote(**options)(_train_here)
         tasks = {
             remote.remote(runs[i], str(paths[i].parents[1]), cpus, gpus > 0, fresh, retries): i
             for i in missing
         }
-        progress.show(f"{len(tasks)} runs, {room(cpus, gpus)} at a time")
+        progress.show(f"{len(tasks)} runs, {at_a_time} at a time")
         while tasks:
             (task,), _ = ray.wait(list(tasks))
             i = tasks.pop(task)
             try:
                 data, record = ray.get(task)
             except FloatingPointError as error:
-                diverged.append(str(error).splitlines()[-1])
-                progress.say(diverged[-1])
+                failures.append(FloatingPointError(str(getattr(error, "cause", error))))
+                progress.say(str(failures[-1]))
+                continue
+            except ray.exceptions.RayError as error:
+                what = f"{runs[i].label}: given up after {type(error).__name__}"
+                failures.append(RuntimeError(what))
+                progress.say(what)
                 continue
             if load_record(paths[i]) != record:
                 store(paths[i], data, record)
             records[i] = record
             progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
             progress.advance(runs[i].cost(), f"{len(tasks)} runs left")
-    if diverged:
-        raise FloatingPointError(diverged[0])
+    if failures:
+        raise failures[0]
     return [record for record in records if record is not None]
 
 
@@ -171,12 +185,17 @@ def _train_here(
     """What a task does on its node: train, and return the weights as safetensors."""
     torch.set_num_threads(max(1, int(cpus)))
     # A node that does not see the folder keeps its checkpoints in one of its own.
-    if not Path(directory).is_dir():
+    foreign = not Path(directory).is_dir()
+    if foreign:
         directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
     device = "cuda" if on_gpu else "cpu"
     _, record = train(run, device=device, directory=directory, fresh=fresh, retries=retries)
     path = weights_path(run.name, run.arm, run.profile, run.seed, directory)
-    return path.read_bytes(), record
+    data = path.read_bytes()
+    if foreign:
+        path.unlink()
+        path.with_suffix(".json").unlink()
+    return data, record
 
 
 def _import_ray() -> Any:
@@ -267,8 +286,6 @@ def room(cpus: float, gpus: float) -> int:
         if asked > 0:
             there = total.get(kind, 0.0)
             if asked > max(node["Resources"].get(kind, 0.0) for node in ray.nodes()):
-                raise ValueError(
-                    f"no machine here has {asked:g} {kind}s; in all there are {there:g}"
-                )
+                raise ValueError(f"no machine has {asked:g} {kind}; there are {there:g} in all")
             counts.append(int(there / asked))
     return max(1, min(counts, default=1))

@@ -137,6 +137,30 @@ def test_all_models_train_on_the_cluster(cluster, tmp_path):
     assert log == "all 8 models are trained already\n"
 
 
+DIVERGING = """
+import sys
+from ikpaper.cluster import train_on_cluster
+from ikpaper.training import TrainingRun
+
+rates = (1e9, 1e-3)
+runs = [TrainingRun.of("cvae", 4, profile="smoke", seed=i, learning_rate=r)
+        for i, r in enumerate(rates)]
+try:
+    train_on_cluster(runs, address=sys.argv[1], directory=sys.argv[2])
+except FloatingPointError as error:
+    print(error)
+"""
+
+
+def test_divergence_is_told_after_the_others_are_done(cluster, tmp_path):
+    done = cluster.run(sys.executable, "-c", DIVERGING, cluster.address, str(tmp_path))
+    assert done.stdout.startswith("cvae 4 DoF, smoke, seed 0: ")
+    assert "in epoch 1" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert "cvae 4 DoF, smoke, seed 1: training took" in done.stderr
+    assert [path.stem for path in tmp_path.rglob("*.safetensors")] == ["cvae-04dof-seed1"]
+
+
 def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
     folder = tmp_path / "study"
     process = cluster.ikpaper(
