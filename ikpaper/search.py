@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ __all__ = [
     "METHODS",
     "OBJECTIVES",
     "Study",
+    "StudyRecord",
     "confirm",
     "held_out",
-    "read_study",
+    "load_studies",
     "run_study",
     "space",
     "spread",
@@ -255,10 +257,61 @@ def run_study(
     return log.table()
 
 
-def read_study(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Settings and trials of a study."""
-    settings = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    return settings, pd.read_csv(folder / "trials.csv")
+@dataclass(frozen=True)
+class StudyRecord:
+    """What a study left in its folder.
+
+    Attributes:
+        folder: The folder.
+
+    Raises:
+        ValueError: If the folder holds no trials.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not (self.folder / "trials.csv").exists():
+            raise ValueError(f"{self.folder} holds no trials; make them with: ikpaper search")
+
+    @cached_property
+    def study(self) -> Study:
+        """The study, from its settings."""
+        settings = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
+        names = ("model", "objective", "method", "epochs", "seed", "early_stopping")
+        return Study(
+            arm=PlanarArm(settings["lengths"]),
+            profile=get_profile(settings["profile"]),
+            ranges={name: tuple(bounds) for name, bounds in settings["ranges"].items()},
+            **{name: settings[name] for name in names},
+        )
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """The table of trials; see `Study.columns`."""
+        return pd.read_csv(self.folder / "trials.csv")
+
+    @cached_property
+    def best(self) -> pd.Series:
+        """The trial with the smallest objective."""
+        return self.trials.loc[self.trials["objective"].idxmin()]
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame:
+        """Scores of trials that were trained with more data; see `confirm`. May be empty."""
+        path = self.folder / "confirmed.csv"
+        columns = ["trial", "objective", "profile", "quantity", "value", "low", "high"]
+        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+
+    def configuration(self, trial: Mapping[str, Any] | pd.Series) -> dict[str, Any]:
+        """Hyperparameters of a trial, integers as such."""
+        return {name: type(low)(trial[name]) for name, (low, _) in self.study.bounds.items()}
+
+
+def load_studies(root: Path | None = None) -> list[StudyRecord]:
+    """Every study below a folder, by default `book/results/studies/`, in order of their names."""
+    root = root or project_root() / "book" / "results" / "studies"
+    return [StudyRecord(path.parent) for path in sorted(root.glob("*/trials.csv"))]
 
 
 def spread(table: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -296,22 +349,16 @@ def confirm(
     Raises:
         ValueError: If the folder holds no study, or fewer trials.
     """
-    if not (folder / "trials.csv").exists():
-        raise ValueError(f"{folder} holds no trials; make them with: ikpaper search")
-    settings, table = read_study(folder)
+    record = StudyRecord(folder)
     profile = get_profile(profile)
-    arm = PlanarArm(settings["lengths"])
-    path = folder / "confirmed.csv"
-    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    done = set(zip(found["trial"], found["profile"], strict=True)) if len(found) else set()
+    study, arm, found = record.study, record.study.arm, record.confirmed
+    done = set(zip(found["trial"], found["profile"], strict=True))
     bench = Benchmark(arm, profile)
     directory = directory or project_root() / ".cache" / "studies" / folder.name
     runs = []
-    for trial in spread(table, count).to_dict("records"):
-        changes = {name: type(low)(trial[name]) for name, (low, _) in settings["ranges"].items()}
-        run = TrainingRun.of(
-            settings["model"], arm=arm, profile=profile, seed=settings["seed"], **changes
-        )
+    for trial in spread(record.trials, count).to_dict("records"):
+        changes = record.configuration(trial)
+        run = TrainingRun.of(study.model, arm=arm, profile=profile, seed=study.seed, **changes)
         runs.append((trial, run))
     progress = Progress(sum(run.cost() for _, run in runs))
     for number, (trial, run) in enumerate(runs, 1):
@@ -324,7 +371,7 @@ def confirm(
         rows.insert(0, "trial", trial["trial"])
         rows.insert(1, "objective", trial["objective"])
         found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
-        write_text(path, found.to_csv(index=False))
+        write_text(folder / "confirmed.csv", found.to_csv(index=False))
         progress.say(f"{label}: {', '.join(_told(rows))}")
     return found
 

@@ -67,7 +67,7 @@ out.number("hours", significant(table["seconds"].sum() / 3600, 2))
 # ## Convergence
 
 # %% mystnb={"figure": {"name": "fig-study-convergence", "caption": "Objective of each trial (dots) and the best so far (line), in the order in which trials ended."}, "image": {"alt": "Dots scattered over trials and a falling staircase below them."}}
-out.figure(figures.convergence({"Bayesian optimisation": table}))
+out.figure(figures.convergence({study.name: [table]}))
 
 # %% [markdown]
 # ## The best trials

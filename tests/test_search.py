@@ -18,7 +18,7 @@ from ikpaper.cli import main
 from ikpaper.evaluation import Benchmark, evaluate
 from ikpaper.models import CATALOGUE, build
 from ikpaper.profiles import PROFILES
-from ikpaper.search import Study, confirm, held_out, read_study, run_study, space
+from ikpaper.search import Study, StudyRecord, confirm, held_out, load_studies, run_study, space
 from ikpaper.training import TrainingRun, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -103,8 +103,16 @@ def test_a_study_is_run_killed_and_continued(tmp_path):
     process = start("--trials", len(before) + 2, "--epochs", 40, "--folder", folder)
     _, log = process.communicate(timeout=240)
     assert process.returncode == 0, log
-    settings, table = read_study(folder)
-    assert settings["epochs"] == 40
+    record = StudyRecord(folder)
+    table = record.trials
+    study = Study(
+        "cvae",
+        ikpaper.PlanarArm.paper(4),
+        profile=SMOKE,
+        epochs=40,
+        ranges={**ikpaper.paper.CVAE_RANGES, "neurons": (8, 64), "hidden_layers": (1, 3)},
+    )
+    assert record.study == study
     assert table["trial"].tolist() == list(range(1, len(before) + 3))
     pd.testing.assert_frame_equal(table[: len(before)], before)
     assert table["learning_rate"].is_unique
@@ -113,10 +121,8 @@ def test_a_study_is_run_killed_and_continued(tmp_path):
     assert "Traceback" not in log
     # The objective is the loss of the very training run that the row describes.
     row = table.iloc[-1]
-    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=40)
-    values = {name: type(low)(row[name]) for name, (low, _) in study.bounds.items()}
-    _, record = train(study.run(values), directory=tmp_path / "weights")
-    loss = sum(record["history"][-1]["terms"].values())
+    _, trained = train(study.run(record.configuration(row)), directory=tmp_path / "weights")
+    loss = sum(trained["history"][-1]["terms"].values())
     assert row["objective"] == pytest.approx(loss, rel=1e-3)
 
 
@@ -138,7 +144,7 @@ def test_nothing_is_left_in_home_and_nobody_else_can_connect(tmp_path):
     # Libraries keep caches there; what is meant is results, tokens and logs.
     assert not {path.name for path in home.iterdir()} - {".cache", ".config"}
     assert not list(Path("/tmp").glob(f"ikpaper-{process.pid}-*"))
-    _, table = read_study(tmp_path / "study")
+    table = StudyRecord(tmp_path / "study").trials
     scored = table[["objective", "mmd2_exact", "e_resim"]].notna().all(axis=1)
     # Early stopping may take the second one.
     assert set(table["outcome"][~scored]) <= {"stopped: lagging"}
@@ -215,6 +221,23 @@ def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
         confirm(folder, count=6, **options)
     with pytest.raises(ValueError, match="holds no trials"):
         confirm(tmp_path, **options)
+
+
+def test_studies_are_found_and_read(tmp_path):
+    assert load_studies(tmp_path) == []
+    study = finished_study(tmp_path / "b", [3.0, 1.0, math.nan])
+    finished_study(tmp_path / "a", [2.0])
+    first, second = load_studies(tmp_path)
+    assert (first.folder.name, second.folder.name) == ("a", "b")
+    assert second.study == study
+    assert second.best["trial"] == 2
+    assert second.configuration(second.best) == {
+        "learning_rate": 2e-3,
+        "weight_decay": 1e-5,
+        "hidden_layers": 1,
+        "neurons": 8,
+    }
+    assert second.confirmed.empty
 
 
 def test_divergence_at_full_scale_is_a_row(tmp_path):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,18 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from ikpaper.paper import Ranges
 from ikpaper.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
 
-__all__ = ["PARAMETERS", "convergence", "parallel_coordinates", "partial_dependence"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+__all__ = [
+    "PARAMETERS",
+    "convergence",
+    "parallel_coordinates",
+    "partial_dependence",
+    "ranks",
+    "share",
+]
 
 #: How hyperparameters are called on axes and in tables.
 PARAMETERS: Mapping[str, str] = {
@@ -30,44 +41,86 @@ PARAMETERS: Mapping[str, str] = {
 
 @style()
 def convergence(
-    studies: Mapping[str, pd.DataFrame],
-    random: pd.DataFrame | None = None,
+    panels: Mapping[str, Sequence[pd.DataFrame]],
+    random: Mapping[str, pd.DataFrame] | None = None,
     *,
-    objective: str = "training loss",
     orders: int = 400,
 ) -> Figure:
-    """Best objective so far over the trials of studies, beside random search.
+    """Best objective so far over the trials of studies, beside random search; a panel a network.
 
     Args:
-        studies: Trials by label, in the order in which they ended.
-        random: Trials of random search. Their order means nothing: the curve is the median, the
-            band the central 90 %, over orders drawn anew.
-        objective: Name of the objective.
+        panels: Trials of studies, in the order in which they ended, by the title of their panel.
+        random: Trials of random search by panel. Their order means nothing: the curve is the
+            median, the band the central 90 %, over orders drawn anew.
         orders: Number of such orders.
     """
-    figure = new_figure(WIDTH, 3.0)
-    ax = figure.subplots()
-    if random is not None:
-        values = random["objective"].fillna(np.inf).to_numpy()
-        rng = np.random.default_rng(0)
-        best = np.array([np.minimum.accumulate(rng.permutation(values)) for _ in range(orders)])
-        low, median, high = np.quantile(best, [0.05, 0.5, 0.95], axis=0, method="nearest")
-        trials = np.arange(1, len(values) + 1)
-        known = np.isfinite(high)
-        ax.fill_between(
-            trials[known], low[known], high[known], color=COLORS["prior"], alpha=0.25, linewidth=0
-        )
-        ax.plot(trials, median, color=COLORS["prior"], label="random search")
-    colors = (COLORS["inn"], COLORS["cvae"], COLORS["exact"], COLORS["accent"])
-    for (label, table), color in zip(studies.items(), colors, strict=False):
-        trials = np.arange(1, len(table) + 1)
-        ax.plot(trials, table["objective"], ".", color=color, alpha=0.35, markersize=4)
-        ax.step(trials, table["objective"].cummin().ffill(), where="post", color=color, label=label)
-    # Trials that went astray would flatten the rest.
-    values = pd.concat([table["objective"] for table in studies.values()])
-    ax.set_ylim(0.97 * values.min(), 1.2 * values.quantile(0.9))
-    ax.set(xlabel="trials that ended", ylabel=f"best {objective} so far", yscale="log")
-    ax.legend()
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(WIDTH, 0.5 + 2.1 * rows if len(panels) > 1 else 3.0)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.ravel()[len(panels) :]:
+        ax.axis("off")
+    for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
+        others = (random or {}).get(title)
+        if others is not None:
+            _random_search(ax, others["objective"].fillna(np.inf).to_numpy(), orders)
+        for table in studies:
+            trials = np.arange(1, len(table) + 1)
+            best = table["objective"].cummin().ffill()
+            ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
+            ax.step(trials, best, where="post", color=COLORS["inn"], label="Bayesian")
+        values = pd.concat([table["objective"] for table in studies])
+        # Trials that went astray would flatten the rest.
+        low, high = values.min(), values.quantile(0.8)
+        ax.set_ylim(low - 0.06 * (high - low), high)
+        ax.set_title(title if len(panels) > 1 else "")
+    for ax in axes[-1]:
+        ax.set_xlabel("trials that ended")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("best objective so far")
+    axes[0, 0].legend()
+    return figure
+
+
+def _few_ticks(axis: Axis, values: pd.Series) -> None:
+    """Three ticks on a logarithmic axis that may span less than a power of ten."""
+    ticks = np.geomspace(values.min(), values.max(), 3).tolist()
+    axis.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+    axis.set_minor_locator(NullLocator())
+
+
+def _random_search(ax: Axes, values: np.ndarray, orders: int) -> None:
+    """Median and central 90 % of the best so far, over orders of the trials."""
+    rng = np.random.default_rng(0)
+    best = np.array([np.minimum.accumulate(rng.permutation(values)) for _ in range(orders)])
+    low, median, high = np.quantile(best, [0.05, 0.5, 0.95], axis=0, method="nearest")
+    trials = np.arange(1, len(values) + 1)
+    known = np.isfinite(high)
+    ax.fill_between(
+        trials[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
+    )
+    ax.plot(trials, median, color=COLORS["prior"], label="random")
+
+
+@style()
+def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> Figure:
+    """Scores with more data over the objective of the search, a row a study.
+
+    Args:
+        panels: Pairs by title: a column `objective`, and one for each quantity.
+        quantities: Labels by quantity, one column of panels each.
+    """
+    figure = new_figure(WIDTH, 0.3 + 1.9 * len(panels))
+    axes = figure.subplots(len(panels), len(quantities), squeeze=False)
+    for row, (title, pairs) in zip(axes, panels.items(), strict=True):
+        for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
+            ax.plot(pairs["objective"], pairs[quantity], "o", color=COLORS["cvae"], markersize=4)
+            ax.set(xscale="log", yscale="log", ylabel=label)
+            _few_ticks(ax.xaxis, pairs["objective"])
+            _few_ticks(ax.yaxis, pairs[quantity])
+        row[0].set_title(title, loc="left")
+    for ax in axes[-1]:
+        ax.set_xlabel("objective of the search")
     return figure
 
 
@@ -83,7 +136,7 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
     figure = new_figure(WIDTH, 3.2)
     ax = figure.subplots()
     columns = np.column_stack(
-        [_share(good[name].to_numpy(float), bounds) for name, bounds in ranges.items()]
+        [share(good[name].to_numpy(float), bounds) for name, bounds in ranges.items()]
     )
     best, poor = float(good["objective"].min()), float(good["objective"].quantile(0.9))
     norm = LogNorm(best, poor)
@@ -176,9 +229,10 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
     return figure
 
 
-def _share(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+def share(values: Any, bounds: tuple[float, float]) -> np.ndarray:
     """Where values lie between bounds, from 0 to 1, on the scale that is searched."""
     low, high = bounds
+    values = np.asarray(values, dtype=float)
     if isinstance(low, float):
         return np.log(values / low) / np.log(high / low)
     return (values - low) / (high - low)
