@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     sample.set_defaults(command=_sample)
 
     report = verbs.add_parser("report", help="run the notebooks and write the book's pages")
-    report.add_argument("--profile", default="quick", choices=list(PROFILES))
+    report.add_argument("--profile", default=PUBLISHED, choices=list(PROFILES))
     report.add_argument("--only", nargs="+", default=[], metavar="PAGE", help="only these pages")
     report.add_argument("--fresh", action="store_true", help="run again what is up to date")
     report.set_defaults(command=_report)

@@ -143,6 +143,7 @@ def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> floa
     Raises:
         ValueError: If the sets are not matrices of the same width, or smaller than the folds.
     """
+    from joblib import parallel_config
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.neural_network import MLPClassifier
 
@@ -159,7 +160,9 @@ def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> floa
     data = (data - data.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     labels = np.repeat([0, 1], [len(x), len(y)])
     splits = KFold(folds, shuffle=True, random_state=seed)
-    return float(cross_val_score(classifier, data, labels, cv=splits).mean())
+    # A process a fold, with one thread each: on products this small, threads only wait.
+    with parallel_config("loky", n_jobs=-1, inner_max_num_threads=1):
+        return float(cross_val_score(classifier, data, labels, cv=splits).mean())
 
 
 def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:

@@ -31,6 +31,8 @@ def significant(value: float, digits: int = 3) -> str:
 
 def with_interval(value: float, low: float, high: float) -> str:
     """A value with its interval, as `0.0123 (0.0110 to 0.0136)`."""
+    if value != value:
+        return "–"
     return f"{significant(value)} ({significant(low, 2)} to {significant(high, 2)})"
 
 

@@ -92,7 +92,7 @@ PAGES = (
 
 
 def build_pages(
-    profile: str = "quick",
+    profile: str = PUBLISHED,
     *,
     only: Sequence[str] = (),
     fresh: bool = False,

@@ -38,6 +38,7 @@ __all__ = [
     "train",
     "train_all",
     "trained",
+    "trained_models",
 ]
 
 #: `ReduceLROnPlateau` on the training loss of an epoch, as the authors configure it.
@@ -287,6 +288,33 @@ def trained(
     if train_here:
         return train(run, directory=directory)
     return load_with_record(run.name, run.arm, run.profile, run.seed, directory)
+
+
+def trained_models(
+    names: Sequence[str],
+    dof: int,
+    profile: str | Profile,
+    *,
+    train_here: bool,
+    directory: str | os.PathLike[str] | None = None,
+) -> dict[str, tuple[NetworkSampler, dict[str, Any]]]:
+    """Models of one of the paper's arms by name, each with its record.
+
+    Without training, those whose weights are there: some may still be pending.
+
+    Raises:
+        FileNotFoundError: If nothing is to be trained and there are no weights of any.
+    """
+    runs = {name: TrainingRun.of(name, dof, profile=profile) for name in names}
+    found, missing = {}, None
+    for name, run in runs.items():
+        try:
+            found[name] = trained(run, train_here=train_here, directory=directory)
+        except FileNotFoundError as error:
+            missing = missing or error
+    if missing is not None and not found:
+        raise missing
+    return found
 
 
 def train_all(

@@ -23,7 +23,7 @@
 # the slides mention.
 
 # %% tags=["parameters"]
-profile = "quick"  # smoke, quick or paper
+profile = "paper"  # smoke, quick or paper
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

@@ -22,8 +22,8 @@
 
 # %% tags=["parameters"]
 dof = 6  # 4, 6, 8 or 10
-profile = "quick"  # smoke, quick or paper
-train = True  # False: use the weights that are there
+profile = "paper"  # smoke, quick or paper
+train = False  # True: train what is not there
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
@@ -39,15 +39,16 @@ from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots import results
 from ikpaper.plots.style import LABELS
 from ikpaper.profiles import get_profile
-from ikpaper.training import TrainingRun, trained
+from ikpaper.training import trained_models
 
 out = Outputs(book)
 numbers = get_profile(profile)
 arm = ikpaper.PlanarArm.paper(dof)
-models, records = {}, {}
-for name in ("cvae", "inn"):
-    run = TrainingRun.of(name, dof, profile=numbers)
-    models[name], records[name] = trained(run, train_here=train)
+networks = ("cvae", "inn")
+found = trained_models(networks, dof, numbers, train_here=train)
+models = {name: model for name, (model, _) in found.items()}
+records = {name: record for name, (_, record) in found.items()}
+pending = [name for name in networks if name not in found]
 
 # %% tags=["remove-cell"]
 out.number("profile", numbers.name)
@@ -55,17 +56,22 @@ out.number("dof", str(dof))
 out.number("links", " + ".join(f"{length:g}" for length in arm.lengths))
 out.number("reach", f"{arm.reach:g}")
 out.number("train_samples", f"{numbers.training_samples:,}")
-for name, record in records.items():
-    out.number(f"parameters_{name}", f"{record['num_parameters']:,}")
-    out.number(f"epochs_{name}", str(record["training"]["epochs"]))
+trainings = [
+    f"The {LABELS[name]} has {record['num_parameters']:,} parameters and was trained for "
+    f"{record['training']['epochs']} epochs."
+    for name, record in records.items()
+]
+trainings += [
+    f"The {LABELS[name]} is missing on this page: its training run with this profile is pending."
+    for name in pending
+]
+out.number("trainings", " ".join(trainings))
 
 # %% [markdown]
 # Joints: {glue:text}`dof`. Link lengths: {glue:text}`links`, a reach of
 # {glue:text}`reach`. Profile: *{glue:text}`profile`*, with
-# {glue:text}`train_samples` training samples; the cVAE has
-# {glue:text}`parameters_cvae` parameters and trains for
-# {glue:text}`epochs_cvae` epochs, the INN has
-# {glue:text}`parameters_inn` and trains for {glue:text}`epochs_inn`.
+# {glue:text}`train_samples` training samples.
+# {glue:text}`trainings`
 #
 # ## Training
 
@@ -204,15 +210,15 @@ out.number("reach_share", f"{100 * torch.tensor(tcp).norm() / arm.reach:.1f}")
 out.number("n", str(n))
 
 # %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the counterpart of the slides' Figure 6. The section is that of the true posterior; arms of a network may leave it."}, "image": {"alt": "Four panels of many translucent arms fanning out from the base and meeting at the target: rejection sampling, exact posterior, cVAE and INN, each with one arm drawn solid."}}
-four = {name: samples[name] for name in ("rejection", "exact", "cvae", "inn")}
-out.figure(results.posterior_arms(arm, tcp, four))
+fans = {name: samples[name] for name in ("rejection", "exact", *models)}
+out.figure(results.posterior_arms(arm, tcp, fans))
 
-# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling, cVAE and INN, with the convex hull of the 97 % nearest to the target (cross): the counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "Three clouds of points around the target, each with a shaded convex hull: a disc for rejection sampling, and larger irregular shapes for the cVAE and the INN."}}
-three = {name: samples[name] for name in ("rejection", "cvae", "inn")}
-out.figure(results.hulls(arm, tcp, three))
+# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling and the networks, with the convex hull of the 97 % nearest to the target (cross): the counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "Three clouds of points around the target, each with a shaded convex hull: a disc for rejection sampling, and larger irregular shapes for the cVAE and the INN."}}
+clouds = {name: samples[name] for name in ("rejection", *models)}
+out.figure(results.hulls(arm, tcp, clouds))
 
 # %% mystnb={"figure": {"name": "fig-marginals-dof", "caption": "Density of each joint angle at the target: exact posterior filled, networks as lines. The range is the exact posterior's; what a network draws outside is missing from its line."}, "image": {"alt": "One panel for each joint with a filled histogram of the exact posterior and the outlines of cVAE and INN over it."}}
-marginals = {name: samples[name] for name in ("exact", "cvae", "inn")}
+marginals = {name: samples[name] for name in ("exact", *models)}
 out.figure(results.joint_marginals(marginals))
 
 # %% tags=["remove-cell"]

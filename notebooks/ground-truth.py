@@ -22,7 +22,7 @@
 # maximum mean discrepancy, the re-simulation error and the convex hull.
 
 # %% tags=["parameters"]
-profile = "quick"  # smoke, quick or paper
+profile = "paper"  # smoke, quick or paper
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

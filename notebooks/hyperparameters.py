@@ -24,7 +24,7 @@
 # of it, and the parameter counts of the models that this report builds.
 
 # %% tags=["parameters"]
-profile = "quick"  # has no effect on this page
+profile = "paper"  # has no effect on this page
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

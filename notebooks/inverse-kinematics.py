@@ -24,7 +24,7 @@
 # numerical methods do about it.
 
 # %% tags=["parameters"]
-profile = "quick"  # has no effect on this page
+profile = "paper"  # has no effect on this page
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

@@ -25,7 +25,7 @@
 # {numref}`tab-sources` has both side by side.
 
 # %% tags=["parameters"]
-profile = "quick"  # has no effect on this page
+profile = "paper"  # has no effect on this page
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

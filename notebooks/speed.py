@@ -23,7 +23,7 @@
 # two against each other. `make bench` repeats the measurement.
 
 # %% tags=["parameters"]
-profile = "quick"  # smoke, quick or paper; the measurement does not depend on it
+profile = "paper"  # smoke, quick or paper; the measurement does not depend on it
 book = ""  # folder to save results in; "" saves nothing
 
 # %%

@@ -62,7 +62,12 @@ def test_papermill_runs_a_study(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("dof", {"dof": 10}), ("ground-truth", {}), ("inverse-kinematics", {}), ("models", {})],
+    [
+        ("dof", {"dof": 10, "train": True}),
+        ("ground-truth", {}),
+        ("inverse-kinematics", {}),
+        ("models", {}),
+    ],
 )
 def test_papermill_runs_it(name, parameters, tmp_path, monkeypatch):
     monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
