@@ -105,8 +105,10 @@ def test_benchmark_ranks_exact_before_rejection_before_prior(arm):
         "prior": ikpaper.Prior(arm),
     }
     scores = bench.score_all(samplers)
-    # Five quantities and the ratio each, and one sample a test target for the prior.
-    assert len(scores) == 3 * 6 + 1
+    # Four quantities and the ratio each; C2ST but for the prior, whose are the single samples.
+    assert len(scores) == 3 * 5 + 3
+    assert set(scores.loc[scores["quantity"] == "c2st", "sampler"]) == {"exact", "rejection"}
+    assert set(scores.loc[scores["quantity"] == "e_resim_test", "sampler"]) == {"prior"}
     value = scores.set_index(["sampler", "quantity"])["value"]
     assert value["exact", "e_resim"] < 1e-20 < value["rejection", "e_resim"] < 0.05**2
     assert value["prior", "mmd2_exact"] > value["rejection", "mmd2_exact"]
