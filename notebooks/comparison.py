@@ -336,7 +336,8 @@ out.table(pd.DataFrame(rows), "seeds")
 #   {glue:text}`posterior_tally`. {ref}`sec-published` shows how the slides'
 #   opposite order came about, whatever the profile.
 # - **The INN needs its backward training?** {numref}`tab-inverse` trains it
-#   with and without the two inverse losses.
+#   with and without the two inverse losses, on the budget of
+#   {numref}`tab-ablation-profile`.
 
 # %% tags=["remove-cell"]
 ablations = out.read("ablations")
@@ -356,7 +357,7 @@ for variant, runs in ablations.groupby("variant", sort=False):
 out.table(pd.DataFrame(rows), "inverse-losses")
 
 # %% [markdown]
-# ```{csv-table} The INN with and without L_x and L_p(x), the losses of its inverse passes. Means over seeds with the smallest and the largest; {numref}`tab-ablation-profile` has the budget.
+# ```{csv-table} The INN with and without L_x and L_p(x), the losses of its inverse passes. Means over seeds, with the smallest and the largest.
 # :file: tables/inverse-losses.csv
 # :header-rows: 1
 # :name: tab-inverse
