@@ -5,6 +5,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.dataset import Dataset, make_dataset
 from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import PROFILES, Profile
+from ikpaper.projection import project
 from ikpaper.sampler import PosteriorSampler, Sampler
 from ikpaper.solver import NumericalSolver
 from ikpaper.weights import load
@@ -26,4 +27,5 @@ __all__ = [
     "metrics",
     "models",
     "paper",
+    "project",
 ]

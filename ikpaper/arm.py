@@ -132,9 +132,18 @@ class PlanarArm:
 
     def jacobian(self, theta: TensorLike) -> Tensor:
         """Derivative d tcp / d theta, shape (..., 2, dof), of `theta` (..., dof)."""
-        positions = self.joint_positions(theta)
-        lever = positions[..., -1:, :] - positions[..., :-1, :]
-        return torch.stack([-lever[..., 1], lever[..., 0]], dim=-2)
+        return self.linearised(theta)[1]
+
+    def linearised(self, theta: TensorLike) -> tuple[Tensor, Tensor]:
+        """TCP (..., 2) and Jacobian (..., 2, dof) of `theta` (..., dof), for little more than one.
+
+        A joint turns all links from its own on, so its lever is the sum of those links.
+        """
+        phi, lengths = self._link_angles(theta)
+        links = torch.stack([phi.cos(), phi.sin()], dim=-2) * lengths
+        levers = links.flip(-1).cumsum(-1).flip(-1)
+        x, y = levers.unbind(-2)
+        return levers[..., 0], torch.stack([-y, x], dim=-2)
 
     def residual(
         self, tcp: Sequence[float] | np.ndarray

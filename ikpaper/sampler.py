@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
+from ikpaper.projection import refined
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -43,13 +44,17 @@ class PosteriorSampler(ABC):
 
     arm: PlanarArm
 
-    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
+    def sample(
+        self, tcp: TensorLike, n: int, *, generator: Generator | None = None, refine: int = 0
+    ) -> Tensor:
         """Draw `n` joint angle vectors for each target.
 
         Args:
             tcp: Target positions, shape (2,) or (B, 2), in the unit of the link lengths.
             n: Samples per target, at least 1.
             generator: Source of randomness; torch's default generator if None.
+            refine: Gauss-Newton steps that then move each sample onto f(theta) = tcp, in float64;
+                see `projection.project`. A warning counts samples that have not converged.
 
         Returns:
             Joint angles in radians, shape (n, dof) for a single target, (B, n, dof) for a batch.
@@ -58,8 +63,12 @@ class PosteriorSampler(ABC):
             ValueError: If `n` < 1 or a target is malformed, not finite or out of reach.
         """
         n = check_count("n", n)
+        check_count("refine", refine, 0)
         targets = self.arm.check_targets(tcp)
-        theta = self._sample(targets.reshape(-1, 2), n, generator)
+        flat = targets.reshape(-1, 2)
+        theta = self._sample(flat, n, generator)
+        if refine:
+            theta = refined(self.arm, theta, flat, refine)
         return theta if targets.ndim == 2 else theta[0]
 
     @abstractmethod

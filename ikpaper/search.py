@@ -91,6 +91,8 @@ class Study:
         _check_name("method", self.method, METHODS)
         if self.ranges is None:
             object.__setattr__(self, "ranges", kind.search_ranges)
+        if not self.bounds:
+            raise ValueError(f"model {self.model!r} has no ranges to search")
         space(self.bounds)
 
     @property

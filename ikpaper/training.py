@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import dataclasses
+import inspect
+import math
 import os
 import pickle
 import time
@@ -57,8 +61,12 @@ _LOOK = 50
 #: An epoch whose loss is so many times that of the epoch before has diverged.
 _RISE = 10.0
 
-#: Modules whose source decides what a training run computes.
-_SOURCES = ("arm.py", "dataset.py", "paper.py", "training.py", "models")
+#: Modules whose source decides what a training run computes, besides the model's.
+_SOURCES = ("dataset", "training")
+
+#: Averaged weights follow the trained ones more closely at first: their decay is (1 + n) / (this
+#: + n) after n steps, until it reaches the recipe's.
+_AVERAGE_START = 10
 
 
 @dataclass(frozen=True)
@@ -136,21 +144,42 @@ class TrainingRun:
     def key(self) -> str:
         """Content key: changes with settings, data and the code that trains."""
         package = Path(__file__).parent
-        files = [
-            file
-            for source in _SOURCES
-            for file in (
-                (package / source).glob("*.py") if source == "models" else [package / source]
-            )
-        ]
-        return digest(self.settings_key(), files=files)
+        files = [package / f"{name}.py" for name in _SOURCES]
+        return digest(self.settings_key(), files=[*files, *_sources(model_type(self.name))])
+
+    @property
+    def batch(self) -> int:
+        """Training samples of a step."""
+        return self.profile.batch * model_type(self.name).recipe.batches
 
     def cost(self) -> float:
         """Expected effort relative to other runs, for the time left."""
         parameters = self.build().num_parameters / 1e6
-        # Seconds a step, roughly, on two cores: fixed overhead and work per parameter.
-        step = 0.12 + 0.19 * parameters if self.name == "inn" else 0.005 + 0.06 * parameters
-        return step * self.epochs * self.profile.training_samples / self.profile.batch
+        # Seconds for 1000 samples, roughly, on two cores: fixed overhead and work per parameter.
+        fixed, work = _COST.get(self.name, (0.005, 0.06))
+        samples = self.epochs * self.profile.training_samples
+        return (fixed + work * parameters) * samples / 1000
+
+
+#: Seconds for a training step of 1000 samples, and for a million parameters more.
+_COST = {"inn": (0.12, 0.19)}
+
+
+def _sources(kind: type[NetworkSampler]) -> list[Path]:
+    """Files of a model and of what it imports from this package, and so on."""
+    package = Path(__file__).parent
+    found: dict[Path, None] = {}
+    waiting = [Path(inspect.getfile(kind))]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found[path] = None
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if module.startswith("ikpaper."):
+                waiting.append(package.joinpath(*module.split(".")[1:]).with_suffix(".py"))
+    return sorted(found)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -254,7 +283,7 @@ def train(
         "training": {
             "samples": run.profile.training_samples,
             "epochs": run.epochs,
-            "batch": run.profile.batch,
+            "batch": run.batch,
             "sigma": run.profile.sigma,
         },
         "device": str(loop.device),
@@ -264,7 +293,7 @@ def train(
         "environment": environment(),
         "history": loop.history,
     }
-    model = loop.model.eval()
+    model = (loop.average or loop.model).eval()
     model.precision = None
     record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
@@ -368,6 +397,8 @@ class TrainingLoop:
             fused=True,
             capturable=on_gpu,
         )
+        recipe = self.model.recipe
+        self.average = copy.deepcopy(self.model) if recipe.average else None
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE
         )
@@ -407,6 +438,8 @@ class TrainingLoop:
             return 0
         self._set_precision(state["precision"])
         self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.order.set_state(state["order"].cpu())
@@ -421,6 +454,7 @@ class TrainingLoop:
             "key": self.key,
             "precision": self.precision,
             "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "order": self.order.get_state(),
@@ -441,8 +475,8 @@ class TrainingLoop:
         order = torch.randperm(len(self.theta), generator=self.order).to(self.device)
         batches = list(
             zip(
-                self.theta[order].split(run.profile.batch),
-                self.tcp[order].split(run.profile.batch),
+                self.theta[order].split(run.batch),
+                self.tcp[order].split(run.batch),
                 strict=True,
             )
         )
@@ -451,8 +485,10 @@ class TrainingLoop:
         rows: list[Tensor] = []
         done = 0
         for i, batch in enumerate(batches):
-            self._warm_up(self.epoch * len(batches) + i)
+            count = self.epoch * len(batches) + i
+            self._set_rate(count, run.epochs * len(batches))
             rows.append(step(*batch))
+            self._update_average(count)
             if (i + 1) % _LOOK == 0:
                 self._check_finite(torch.stack(rows[-_LOOK:]), i + 1 - _LOOK)
             done += len(batch[0])
@@ -466,7 +502,8 @@ class TrainingLoop:
         self._check_finite(table)
         means = dict(zip(self.names, table.mean(dim=0).tolist(), strict=True))
         self._check_rise(means)
-        self.scheduler.step(sum(means.values()))
+        if self.model.recipe.schedule == "plateau":
+            self.scheduler.step(sum(means.values()))
         self.epoch += 1
         self.seconds += time.monotonic() - start
         rate = len(self.theta) / (time.monotonic() - start)
@@ -486,17 +523,29 @@ class TrainingLoop:
         terms = self.history[-1]["terms"].items()
         return "; last " + ", ".join(f"{name} {value:.3g}" for name, value in terms)
 
-    def _warm_up(self, step: int) -> None:
-        """Raise the learning rate linearly over the first steps."""
-        config = self.model.config
-        if step >= config.warmup:
+    def _set_rate(self, step: int, steps: int) -> None:
+        """Raise the learning rate linearly over the first steps; lower it if the recipe does."""
+        config, cosine = self.model.config, self.model.recipe.schedule == "cosine"
+        if step >= config.warmup and not cosine:
             return
-        rate = config.learning_rate * (step + 1) / config.warmup
+        rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1))
+        if cosine:
+            rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        """Move the averaged weights towards those of this step."""
+        if self.average is None:
+            return
+        decay = min(self.model.recipe.average, (1 + step) / (_AVERAGE_START + step))
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+        )
 
     def _check_finite(self, table: Tensor, first: int = 0) -> None:
         """Raise if a term (column) of a batch (row) is not finite, naming the first."""

@@ -39,6 +39,13 @@ def test_jacobian_agrees_with_autograd(arm, generator):
     torch.testing.assert_close(arm.jacobian(theta), expected)
 
 
+def test_both_in_one_pass_are_what_each_is(arm, generator):
+    theta = torch.randn(3, 5, 6, generator=generator, dtype=torch.float64)
+    point, jacobian = arm.linearised(theta)
+    torch.testing.assert_close(point, arm.forward(theta))
+    assert jacobian.shape == (3, 5, 2, 6)
+
+
 def test_numpy_residual_and_jacobian_are_those_of_the_tensors(arm, generator):
     theta = torch.randn(6, generator=generator, dtype=torch.float64)
     value, jacobian = arm.residual([1.0, 2.0])

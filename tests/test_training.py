@@ -26,7 +26,7 @@ def path_of(run, directory):
     return weights_path(run.name, run.arm, run.profile, run.seed, directory)
 
 
-@pytest.mark.parametrize("name", ["cvae", "inn"])
+@pytest.mark.parametrize("name", ["cvae", "inn", "flow"])
 def test_a_run_is_recorded_loaded_and_not_repeated(name, tmp_path):
     run = TrainingRun.of(name, 4, profile="smoke")
     model, record = train(run, directory=tmp_path)
@@ -79,10 +79,10 @@ train(TrainingRun.of(sys.argv[1], 4, profile=PROFILE), directory=sys.argv[2])
 """
 
 
-@pytest.mark.parametrize("name", ["cvae", "inn"])
+@pytest.mark.parametrize("name", ["cvae", "inn", "flow"])
 def test_a_killed_run_continues_to_the_same_weights(name, tmp_path):
     smoke = PROFILES["smoke"]
-    epochs = {"cvae": 4, "inn": 3}
+    epochs = {"cvae": 4, "inn": 3, "flow": 4}
     profile = type(smoke)(**{**vars(smoke), "epochs": epochs, "samples": 1000})
     run = TrainingRun.of(name, 4, profile=profile)
     whole, _ = train(run, directory=tmp_path / "whole")

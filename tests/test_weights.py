@@ -58,7 +58,7 @@ def test_missing_weights_name_the_command_that_makes_them(arm, options, tmp_path
 
 def test_unknown_names_are_refused(tmp_path):
     with pytest.raises(ValueError, match="known: cvae, inn"):
-        load("flow", dof=6, directory=tmp_path)
+        load("mdn", dof=6, directory=tmp_path)
     with pytest.raises(ValueError, match="4, 6, 8, 10"):
         load("inn", dof=3, directory=tmp_path)
     with pytest.raises(ValueError, match="smoke, quick, ablation, search, paper"):

@@ -14,6 +14,7 @@ import torch
 from ikpaper.arm import PlanarArm
 from ikpaper.models.base import ModelConfig, NetworkSampler
 from ikpaper.models.cvae import CVAE, CVAEConfig
+from ikpaper.models.flow import Flow, FlowConfig
 from ikpaper.models.inn import INN, INNConfig
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "CVAE",
     "INN",
     "CVAEConfig",
+    "Flow",
+    "FlowConfig",
     "INNConfig",
     "ModelConfig",
     "NetworkSampler",
@@ -30,7 +33,7 @@ __all__ = [
 
 #: Models by name.
 CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(
-    {model.name: model for model in (CVAE, INN)}
+    {model.name: model for model in (CVAE, INN, Flow)}
 )
 
 
@@ -54,7 +57,7 @@ def build(
     device: torch.device | str = "cpu",
     **changes: Any,
 ) -> NetworkSampler:
-    """An untrained model with the paper's hyperparameters (Tables III and IV).
+    """An untrained model; the paper's have its hyperparameters (Tables III and IV).
 
     Args:
         name: Name in `CATALOGUE`.

@@ -1,10 +1,11 @@
-"""What both of the paper's networks share."""
+"""What all networks share."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,7 +14,23 @@ from ikpaper.arm import PlanarArm
 from ikpaper.paper import Ranges, Table
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
-__all__ = ["ModelConfig", "NetworkSampler", "randn", "table_row"]
+__all__ = ["ModelConfig", "NetworkSampler", "Recipe", "rand", "randn", "table_row"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is optimised, as far as it is no hyperparameter of the paper's.
+
+    Attributes:
+        schedule: `plateau` divides the learning rate where the training loss stalls, as the
+            authors do; `cosine` lowers it to zero over the run.
+        batches: Batches of the profile that make up one of this model's.
+        average: Decay of the moving average of the weights that is kept in the end; 0: none.
+    """
+
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    batches: int = 1
+    average: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +84,9 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         reducible: Whether its results stay the same when the products between hidden layers are
             trained in bfloat16.
         search_ranges: Ranges of the hyperparameters that a search varies; integers in both
-            bounds make it one of integers, others are searched on a logarithmic scale.
+            bounds make it one of integers, others are searched on a logarithmic scale. Empty for
+            a model that is not searched.
+        recipe: How it is optimised.
         precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
             None means the parameters' own. It is no property of the weights and is not saved.
     """
@@ -75,7 +94,8 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     name: ClassVar[str]
     config_type: ClassVar[type[ModelConfig]]
     reducible: ClassVar[bool] = False
-    search_ranges: ClassVar[Ranges]
+    search_ranges: ClassVar[Ranges] = MappingProxyType({})
+    recipe: ClassVar[Recipe] = Recipe()
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -86,7 +106,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     @classmethod
     @abstractmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> ModelConfig:
-        """The paper's hyperparameters for an arm, with `changes` applied."""
+        """Default hyperparameters for an arm, with `changes` applied."""
 
     @abstractmethod
     def loss(
@@ -103,7 +123,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
 
     @abstractmethod
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
-        """Joint angles (batch, dof) for latents (batch, dof - 2) and targets (batch, 2)."""
+        """Joint angles (batch, dof) for latents (batch, config.latent) and targets (batch, 2)."""
 
     @property
     def num_parameters(self) -> int:
@@ -137,6 +157,17 @@ def randn(
     """Normal noise on `device`, drawn where the generator lives."""
     source = generator.device if generator is not None else device
     return torch.randn(shape, generator=generator, device=source, dtype=dtype).to(device)
+
+
+def rand(
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Uniform noise in [0, 1) on `device`, drawn where the generator lives."""
+    source = generator.device if generator is not None else device
+    return torch.rand(shape, generator=generator, device=source, dtype=dtype).to(device)
 
 
 def table_row(table: Table, arm: PlanarArm) -> dict[str, Any]:

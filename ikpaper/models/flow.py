@@ -1,0 +1,209 @@
+"""Conditional flow matching (Lipman et al., 2023), with the arm's kinematics in the velocity."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ikpaper.arm import PlanarArm
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
+from ikpaper.projection import damped_step
+from ikpaper.sampler import check_count, check_positive
+
+__all__ = ["Flow", "FlowConfig"]
+
+#: Training times end here: the guess of the velocity divides by 1 - t.
+_LAST = 0.999
+
+#: Frequencies of the time features, in half turns.
+_FREQUENCIES = (1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig(ModelConfig):
+    """Hyperparameters of the flow.
+
+    Attributes:
+        blocks: Residual blocks of the velocity network, two linear layers each.
+        sigma: Standard deviation of the prior over each joint angle, in radians. The flow starts
+            from that prior.
+        steps: Midpoint steps of sampling, two network evaluations each.
+    """
+
+    blocks: int
+    sigma: float = 0.2
+    steps: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("blocks", self.blocks)
+        check_positive("sigma", self.sigma)
+        check_count("steps", self.steps)
+
+    @property
+    def latent(self) -> int:
+        """Size of z: the flow moves all joint angles, from the prior to the posterior."""
+        return self.dof
+
+
+class Flow(NetworkSampler):
+    """Velocity field v(x, t | tcp) that carries prior samples (t = 0) to the posterior (t = 1).
+
+    x are joint angles in units of the prior's standard deviation, x_t = (1 - t) x_0 + t x_1 on
+    straight paths between independent ends. The velocity that flow matching learns,
+    (E[x_1 | x_t, tcp] - x_t) / (1 - t), is nearly known: without the target, x_1 given x_t is
+    normal with mean m = t x_t / q and variance (1 - t)^2 / q, q = t^2 + (1 - t)^2; and the target
+    is met, to first order, by the shortest step from m onto f(theta) = tcp. The network learns
+    what this guess lacks, in units of that standard deviation. Its share vanishes as t -> 1, so
+    that samples reach the target as closely as the integration allows, whatever the network does.
+
+    Attributes:
+        steps: Midpoint steps of sampling; the config's at first, and free to change.
+    """
+
+    name = "flow"
+    config_type = FlowConfig
+    recipe = Recipe(schedule="cosine", batches=2, average=0.999)
+    config: FlowConfig
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        self.steps = config.steps
+        inputs = 2 * config.dof + 2 + _TARGET_FEATURES + 1 + 2 * len(_FREQUENCIES)
+        self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
+        self.log_damping = nn.Parameter(torch.zeros(()))
+        self.features = TargetFeatures(self.arm, config.sigma)
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowConfig:
+        """The same for every arm."""
+        defaults: dict[str, Any] = {
+            "neurons": 128,
+            "blocks": 3,
+            "learning_rate": 2e-3,
+            "weight_decay": 0.0,
+            "warmup": 200,
+        }
+        return FlowConfig(lengths=arm.lengths, **{**defaults, **changes})
+
+    def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:
+        """Velocity (batch, dof) at x (batch, dof) and t (batch, 1).
+
+        Args:
+            x: Joint angles in units of the prior's standard deviation.
+            t: Time, from 0 (prior) to just below 1 (posterior).
+            tcp: Targets (batch, 2).
+            features: What `self.features` makes of the targets.
+        """
+        sigma = self.config.sigma
+        rest = 1 - t
+        q = t.square() + rest.square()
+        variance = rest.square() / q
+        spread = variance.sqrt()
+        point, jacobian = self.arm.linearised(sigma * t / q * x)
+        residual = point - tcp
+        # What the linearisation misses grows with the variance, in units of sigma^2 reach.
+        missed = self.log_damping.exp() * (sigma**2 * self.arm.reach * variance[:, 0]).square()
+        damping = missed + _NO_DAMPING * (sigma * self.arm.reach) ** 2
+        step = damped_step(sigma * jacobian, residual, damping)
+        guess = (2 * t - 1) / q * x - step / rest
+        scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1) / (spread + _LEAST)
+        inputs = [x, scaled.clamp(-_BOUND, _BOUND), features, _time_features(t)]
+        return guess + spread * self.network(torch.cat(inputs, dim=1))
+
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Joint angles where the flow carries prior samples `z` (batch, dof)."""
+        features = self.features(tcp)
+        x, length = z, 1 / self.steps
+        for k in range(self.steps):
+            t = z.new_full((len(z), 1), k * length)
+            middle = x + 0.5 * length * self.velocity(x, t, tcp, features)
+            x = x + length * self.velocity(middle, t + 0.5 * length, tcp, features)
+        return self.config.sigma * x
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Term `velocity`: squared error of the velocity, a mean over the batch.
+
+        One time a sample, spread evenly over the batch, which lowers the variance.
+        """
+        end = theta / self.config.sigma
+        start = randn(tuple(end.shape), generator, end.device, end.dtype)
+        even = torch.arange(len(end), device=end.device, dtype=end.dtype)[:, None]
+        t = _LAST * (even + rand((len(end), 1), generator, end.device, end.dtype)) / len(end)
+        v = self.velocity((1 - t) * start + t * end, t, tcp, self.features(tcp))
+        return {"velocity": (v - (end - start)).square().sum(dim=1).mean()}
+
+
+#: Least damping of the guess's step, relative to (sigma reach)^2: for arms that are all straight.
+_NO_DAMPING = 1e-6
+
+#: Added to the spread where it divides the network's inputs.
+_LEAST = 1e-3
+
+#: Inputs of the network stay within so many times their scale.
+_BOUND = 5.0
+
+_TARGET_FEATURES = 4
+
+
+class TargetFeatures(nn.Module):
+    """Targets (batch, 2) as network inputs (batch, 4) of order one.
+
+    Bearing and stretch, sqrt(reach - radius), which is how the width of the posterior shrinks
+    towards full reach; and Cartesian, both relative to what the prior makes common.
+    """
+
+    def __init__(self, arm: PlanarArm, sigma: float) -> None:
+        super().__init__()
+        self.reach = arm.reach
+        lengths = torch.tensor(arm.lengths, dtype=torch.float64)
+        joints = torch.arange(1, arm.dof + 1, dtype=torch.float64)
+        # E x = sum l_k exp(-k sigma^2 / 2); to first order, y = sum of lever times angle.
+        self.slack = arm.reach - float(lengths @ torch.exp(-joints * sigma**2 / 2))
+        self.sway = sigma * float(lengths.flip(0).cumsum(0).norm())
+
+    def forward(self, tcp: Tensor) -> Tensor:
+        radius = tcp.norm(dim=1)
+        x, y = tcp.unbind(1)
+        return torch.stack(
+            [
+                torch.atan2(y, x) * (self.reach / self.sway),
+                ((self.reach - radius).clamp(min=0) / self.slack).sqrt(),
+                (x - self.reach) / self.slack + 1,
+                y / self.sway,
+            ],
+            dim=1,
+        )
+
+
+class ResidualNetwork(nn.Module):
+    """Linear layers of one width with SiLU, in residual blocks of two; starts at zero."""
+
+    def __init__(self, inputs: int, width: int, blocks: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            for _ in range(blocks)
+        )
+        self.last = nn.Sequential(nn.SiLU(), nn.Linear(width, outputs))
+        for layer in (*(block[-1] for block in self.blocks), self.last[-1]):  # type: ignore[index]
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.first(x)
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        return self.last(hidden)
+
+
+def _time_features(t: Tensor) -> Tensor:
+    turns = [f(math.pi * k * t) for k in _FREQUENCIES for f in (torch.cos, torch.sin)]
+    return torch.cat([t, *turns], dim=1)

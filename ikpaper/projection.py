@@ -1,0 +1,135 @@
+"""Onto the solution manifold: damped Gauss-Newton steps on f(theta) = tcp, many at once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ikpaper.arm import PlanarArm, as_tensor, wrap
+
+if TYPE_CHECKING:
+    from ikpaper.arm import TensorLike
+
+__all__ = ["TOLERANCE", "Projected", "damped_step", "project"]
+
+#: Distance to the target up to which a sample counts as converged, as a share of the arm's reach.
+TOLERANCE = 1e-6
+
+#: What a refused step multiplies the damping by, at least.
+_MORE_DAMPING = 10.0
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Joint angles after the projection, and how far each got.
+
+    Attributes:
+        theta: Joint angles (..., dof) in radians, float64.
+        distance: Distance (...) between their TCP and the target, in units of length.
+        converged: Whether (...) that is within the tolerance. Where it is not, `theta` is the
+            best that the steps found: no solution.
+    """
+
+    theta: Tensor
+    distance: Tensor
+    converged: Tensor
+
+
+def damped_step(jacobian: Tensor, residual: Tensor, damping: Tensor | float) -> Tensor:
+    """The step J^T (J J^T + damping I)^-1 residual of Levenberg and Marquardt.
+
+    Subtracted from theta, it is the shortest step that takes the linearised residual to zero, and
+    shorter where that would be long. The 2 x 2 system is solved in closed form.
+
+    Args:
+        jacobian: J, shape (..., 2, dof).
+        residual: f(theta) - tcp, shape (..., 2).
+        damping: Positive, of shape (...) or one number, in squared units of length.
+
+    Returns:
+        Shape (..., dof).
+    """
+    first, second = jacobian.unbind(-2)
+    a = first.square().sum(-1) + damping
+    b = (first * second).sum(-1)
+    c = second.square().sum(-1) + damping
+    x, y = residual.unbind(-1)
+    determinant = a * c - b * b
+    u, v = (c * x - b * y) / determinant, (a * y - b * x) / determinant
+    return u[..., None] * first + v[..., None] * second
+
+
+def project(
+    arm: PlanarArm,
+    theta: TensorLike,
+    tcp: TensorLike,
+    steps: int = 3,
+    *,
+    tolerance: float | None = None,
+) -> Projected:
+    """Move joint angles onto {theta : f(theta) = tcp} by damped Gauss-Newton steps.
+
+    Levenberg-Marquardt with the squared residual as damping, which keeps convergence quadratic
+    and steps short near full reach, where the Jacobian loses rank (Yamashita and Fukushima,
+    2001). A step that would lead away from the target is refused and damped more. All in float64.
+
+    Args:
+        arm: The arm.
+        theta: Joint angles (..., dof) in radians, near a solution.
+        tcp: Targets (..., 2), in the unit of the link lengths; they broadcast against `theta`.
+        steps: Number of steps.
+        tolerance: Distance to the target of a converged sample; by default `TOLERANCE` times the
+            arm's reach.
+
+    Example:
+        >>> arm = PlanarArm([0.5, 0.5, 1.0])
+        >>> bool(project(arm, [0.1, 0.2, 0.3], [1.7, 0.6]).converged)
+        True
+    """
+    found = as_tensor(theta).double()
+    target = as_tensor(tcp).to(found)
+    tolerance = TOLERANCE * arm.reach if tolerance is None else tolerance
+    point, jacobian = arm.linearised(found)
+    residual = point - target
+    error = residual.square().sum(-1)
+    # Below rounding, so that an exact sample meets no division by zero.
+    least = (torch.finfo(found.dtype).eps * arm.reach) ** 2
+    damping = error + least
+    for _ in range(steps):
+        candidate = found - damped_step(jacobian, residual, damping)
+        point, slope = arm.linearised(candidate)
+        rest = point - target
+        new = rest.square().sum(-1)
+        better = new < error
+        damping = torch.where(better, new, _MORE_DAMPING * damping) + least
+        error = torch.where(better, new, error)
+        residual = torch.where(better[..., None], rest, residual)
+        found = torch.where(better[..., None], candidate, found)
+        jacobian = torch.where(better[..., None, None], slope, jacobian)
+    distance = error.sqrt()
+    return Projected(wrap(found), distance, distance <= tolerance)
+
+
+def refined(arm: PlanarArm, theta: Tensor, tcp: Tensor, steps: int) -> Tensor:
+    """Projected joint angles; a warning counts those that have not converged.
+
+    Args:
+        arm: The arm.
+        theta: Samples (B, n, dof).
+        tcp: Targets (B, 2).
+        steps: Number of steps.
+    """
+    projected = project(arm, theta, tcp[:, None].to(theta.device), steps)
+    missed = int((~projected.converged).sum())
+    if missed:
+        warnings.warn(
+            f"{missed} of {projected.converged.numel()} samples have not converged after {steps} "
+            f"steps; the worst is {float(projected.distance.max()):.2g} away from its target. "
+            "`ikpaper.project` tells which",
+            stacklevel=4,
+        )
+    return projected.theta

@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import least_squares
+
+import ikpaper
+from ikpaper.projection import TOLERANCE, damped_step, project
+
+
+@pytest.fixture
+def rough(arm, generator):
+    """Exact samples of a few targets, thrown off by 0.01 rad a joint."""
+    tcp = torch.tensor([[3.0, 0.8], [3.2, -0.4], [2.5, 1.5]], dtype=torch.float64)
+    exact = ikpaper.ExactPosterior(arm, sigma=0.2).sample(tcp, 50, generator=generator)
+    return exact + 0.01 * torch.randn(exact.shape, generator=generator, dtype=exact.dtype), tcp
+
+
+def test_a_step_solves_the_damped_normal_equations(arm, rough):
+    theta, tcp = rough[0][0, :5], rough[1][0]
+    jacobian, residual = arm.jacobian(theta), arm.forward(theta) - tcp
+    step = damped_step(jacobian, residual, 0.03)
+    for matrix, rest, found in zip(jacobian.numpy(), residual.numpy(), step.numpy(), strict=True):
+        # The same from the other side: (J^T J + damping I) step = J^T residual.
+        expected = np.linalg.solve(matrix.T @ matrix + 0.03 * np.eye(6), matrix.T @ rest)
+        np.testing.assert_allclose(found, expected)
+
+
+def test_without_damping_a_step_is_the_shortest(arm, rough):
+    theta, tcp = rough[0][0, :5], rough[1][0]
+    jacobian, residual = arm.jacobian(theta), arm.forward(theta) - tcp
+    expected = (torch.linalg.pinv(jacobian) @ residual[..., None])[..., 0]
+    torch.testing.assert_close(damped_step(jacobian, residual, 0.0), expected)
+
+
+def test_three_steps_reach_the_target(arm, rough):
+    theta, tcp = rough
+    projected = project(arm, theta, tcp[:, None])
+    assert projected.converged.all()
+    assert projected.theta.shape == theta.shape
+    torch.testing.assert_close(
+        projected.distance, (arm.forward(projected.theta) - tcp[:, None]).norm(dim=-1)
+    )
+    assert projected.distance.square().mean() < 1e-12
+
+
+def test_it_ends_where_scipys_solver_ends_and_near_the_start(arm, rough):
+    theta, tcp = rough[0][0, 0], rough[1][0]
+    residual, jacobian = arm.residual(tcp.numpy())
+    solved = least_squares(residual, theta.numpy(), jacobian, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    moved = project(arm, theta, tcp, 10)
+    assert moved.distance < 1e-12
+    # Both are solutions; ours is no farther from the start.
+    ours = (moved.theta - theta).norm()
+    assert ours < 1.05 * np.linalg.norm(solved.x - theta.numpy())
+
+
+def test_no_sample_moves_away_from_its_target(arm, generator):
+    theta = 2.0 * torch.randn(500, 6, generator=generator, dtype=torch.float64)
+    tcp = torch.tensor([3.0, 0.8], dtype=torch.float64)
+    before = (arm.forward(theta) - tcp).norm(dim=-1)
+    for steps in (1, 3):
+        assert (project(arm, theta, tcp, steps).distance <= before).all()
+
+
+def test_near_full_reach_it_says_what_has_not_converged(arm, generator):
+    theta = 0.1 * torch.randn(200, 6, generator=generator, dtype=torch.float64)
+    projected = project(arm, theta, [0.9999 * arm.reach, 0.0], 3)
+    distance = (arm.forward(projected.theta) - projected.theta.new_tensor([3.49965, 0.0])).norm(
+        dim=-1
+    )
+    assert torch.equal(projected.converged, distance <= TOLERANCE * arm.reach)
+    out_of_reach = project(arm, theta, [1.01 * arm.reach, 0.0], 20)
+    assert not out_of_reach.converged.any()
+    assert torch.isfinite(out_of_reach.theta).all()
+    torch.testing.assert_close(
+        out_of_reach.distance.min(), torch.tensor(0.01 * arm.reach).double(), rtol=0.05, atol=0
+    )
+
+
+def test_a_straight_arm_stays_finite(arm):
+    # The Jacobian has rank one there.
+    projected = project(arm, torch.zeros(6), [3.4, 0.0], 5)
+    assert torch.isfinite(projected.theta).all()
+    assert not bool(projected.converged)
+
+
+def test_angles_come_back_wrapped(arm, rough):
+    turned = rough[0][0] + 2 * math.pi
+    projected = project(arm, turned, rough[1][0])
+    assert projected.theta.abs().max() <= math.pi
+
+
+def test_samplers_refine_on_request(arm, generator):
+    prior = ikpaper.Prior(arm, 0.2)
+    tcp = torch.tensor([[3.0, 0.8], [3.2, -0.4]], dtype=torch.float64)
+    theta = prior.sample(tcp, 100, generator=generator, refine=8)
+    assert theta.dtype == torch.float64
+    assert (arm.forward(theta) - tcp[:, None]).norm(dim=-1).max() < TOLERANCE * arm.reach
+
+
+def test_samples_that_have_not_converged_are_counted_in_a_warning(arm, generator):
+    prior = ikpaper.Prior(arm, 0.2)
+    with pytest.warns(UserWarning, match=r"of 100 samples have not converged after 1 steps"):
+        prior.sample([2.0, 2.0], 100, generator=generator, refine=1)
+
+
+def test_refine_takes_whole_numbers(arm):
+    with pytest.raises(ValueError, match=r"refine: expected .* at least 0, got -1"):
+        ikpaper.Prior(arm, 0.2).sample([3.0, 0.8], 2, refine=-1)
