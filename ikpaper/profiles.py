@@ -75,7 +75,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "smoke",
                 samples=2_000,
-                epochs={"cvae": 2, "inn": 1, "flow": 2},
+                epochs={"cvae": 2, "cgan": 2, "flow": 2, "inn": 1, "inn-ml": 1},
                 targets=4,
                 posterior_samples=50,
                 exact_targets=3,
@@ -87,7 +87,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "quick",
                 samples=60_000,
-                epochs={"cvae": 24, "inn": 8, "flow": 60},
+                epochs={"cvae": 24, "flow": 60, "inn": 8},
                 targets=200,
                 posterior_samples=100,
                 exact_targets=60,
@@ -116,7 +116,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "paper",
                 samples=1_000_000,
-                epochs={"cvae": 60, "inn": 60, "flow": 60},
+                epochs={"cvae": 60, "cgan": 60, "flow": 60, "inn": 60, "inn-ml": 60},
                 targets=1_000,
                 posterior_samples=100,
                 exact_targets=200,

@@ -559,7 +559,7 @@ class TrainingLoop:
 
     def _check_rise(self, means: dict[str, float]) -> None:
         """Raise if the loss is many times that of the epoch before."""
-        if not self.history:
+        if not self.history or not self.model.recipe.positive:
             return
         before, now = sum(self.history[-1]["terms"].values()), sum(means.values())
         if now > self.rise * before:

@@ -13,18 +13,24 @@ import torch
 
 from ikpaper.arm import PlanarArm
 from ikpaper.models.base import ModelConfig, NetworkSampler
+from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
 from ikpaper.models.flow import Flow, FlowConfig
 from ikpaper.models.inn import INN, INNConfig
+from ikpaper.models.inn_ml import INNML, INNMLConfig
 
 __all__ = [
     "CATALOGUE",
+    "CGAN",
     "CVAE",
     "INN",
+    "INNML",
+    "CGANConfig",
     "CVAEConfig",
     "Flow",
     "FlowConfig",
     "INNConfig",
+    "INNMLConfig",
     "ModelConfig",
     "NetworkSampler",
     "build",
@@ -33,7 +39,7 @@ __all__ = [
 
 #: Models by name.
 CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(
-    {model.name: model for model in (CVAE, INN, Flow)}
+    {model.name: model for model in (CVAE, INN, INNML, CGAN, Flow)}
 )
 
 

@@ -26,11 +26,13 @@ class Recipe:
             authors do; `cosine` lowers it to zero over the run.
         batches: Batches of the profile that make up one of this model's.
         average: Decay of the moving average of the weights that is kept in the end; 0: none.
+        positive: Whether the loss is never negative, so that a rise by a factor means divergence.
     """
 
     schedule: Literal["plateau", "cosine"] = "plateau"
     batches: int = 1
     average: float = 0.0
+    positive: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

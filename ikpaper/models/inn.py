@@ -19,12 +19,12 @@ from ikpaper.models.mmd import mmd2_loss
 from ikpaper.paper import INN_RANGES, INN_TABLE
 from ikpaper.sampler import check_count
 
-__all__ = ["INN", "INNConfig"]
+__all__ = ["INN", "CouplingConfig", "INNConfig", "InvertibleNetwork"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class INNConfig(ModelConfig):
-    """Hyperparameters of the INN (Table IV) and the constants of its loss.
+class CouplingConfig(ModelConfig):
+    """Hyperparameters of a network of coupling blocks (Table IV).
 
     Attributes:
         subnet_layers: Linear layers of a subnet, first and last included.
@@ -34,6 +34,26 @@ class INNConfig(ModelConfig):
         activate_last: Whether a LeakyReLU follows also the last layer of a subnet. The slides do
             not mention it; without it the inverse pass overflows within a dozen steps.
         permutation_seed: Seed of the fixed permutations between blocks.
+    """
+
+    subnet_layers: int
+    coupling_layers: int
+    clamp: float = 5.0
+    negative_slope: float = 0.01
+    activate_last: bool = True
+    permutation_seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("subnet_layers", self.subnet_layers, 2)
+        check_count("coupling_layers", self.coupling_layers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class INNConfig(CouplingConfig):
+    """Hyperparameters of the INN and the constants of its loss.
+
+    Attributes:
         weight_y: Weight of L_y.
         weight_x: Weight of L_x.
         weight_z: Weight of L_z.
@@ -43,12 +63,6 @@ class INNConfig(ModelConfig):
         ramp: Base of the ramp of L_p(x).
     """
 
-    subnet_layers: int
-    coupling_layers: int
-    clamp: float = 5.0
-    negative_slope: float = 0.01
-    activate_last: bool = True
-    permutation_seed: int = 0
     weight_y: float = 0.01
     weight_x: float = 0.1
     weight_z: float = 1000.0
@@ -62,13 +76,8 @@ class INNConfig(ModelConfig):
     # direction, and many initial weights end in overflow. See `notebooks/published.py`.
     warmup: int = 100
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("subnet_layers", self.subnet_layers, 2)
-        check_count("coupling_layers", self.coupling_layers)
 
-
-class INN(NetworkSampler):
+class InvertibleNetwork(NetworkSampler):
     """Bijection theta <-> (z, tcp) of affine coupling blocks with fixed permutations between.
 
     The blocks are FrEIA's `RNVPCouplingBlock` in a `SequenceINN`, four subnets each. Forwards,
@@ -76,13 +85,9 @@ class INN(NetworkSampler):
     give joint angles. There is no padding: z has dof - 2 entries.
     """
 
-    name = "inn"
-    config_type = INNConfig
-    search_ranges = INN_RANGES
-    reducible = True
-    config: INNConfig
+    config: CouplingConfig
 
-    def __init__(self, config: INNConfig) -> None:
+    def __init__(self, config: CouplingConfig) -> None:
         super().__init__(config)
         self.blocks = SequenceINN(config.dof)
         # FrEIA's permutation reseeds numpy's global generator; leave it as it was.
@@ -96,15 +101,6 @@ class INN(NetworkSampler):
                 )
         finally:
             np.random.set_state(state)  # noqa: NPY002
-
-    @classmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> INNConfig:
-        """Table IV's row for the arm; for other DoF the row of the nearest DoF, larger first.
-
-        From 10 DoF on the MMD terms weigh 100 instead of 1000, as the authors set it for 10.
-        """
-        own = {"weight_z": 100.0, "weight_p": 100.0} if arm.dof >= 10 else {}
-        return INNConfig(**{**table_row(INN_TABLE, arm), **own, **changes})
 
     def _subnet(self, inputs: int, outputs: int) -> nn.Sequential:
         config = self.config
@@ -132,6 +128,25 @@ class INN(NetworkSampler):
 
     def _chain(self) -> CouplingChain:
         return CouplingChain(self.blocks, self.precision)
+
+
+class INN(InvertibleNetwork):
+    """The paper's INN: supervised forwards, and two losses of distributions."""
+
+    name = "inn"
+    config_type = INNConfig
+    search_ranges = INN_RANGES
+    reducible = True
+    config: INNConfig
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> INNConfig:
+        """Table IV's row for the arm; for other DoF the row of the nearest DoF, larger first.
+
+        From 10 DoF on the MMD terms weigh 100 instead of 1000, as the authors set it for 10.
+        """
+        own = {"weight_z": 100.0, "weight_p": 100.0} if arm.dof >= 10 else {}
+        return INNConfig(**{**table_row(INN_TABLE, arm), **own, **changes})
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None

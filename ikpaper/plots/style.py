@@ -20,11 +20,15 @@ INK = "#22303c"
 MUTED = "#8a97a3"
 
 #: One colour a sampler, the same in every figure; distinguishable with colour blindness
-#: (Okabe and Ito's palette).
+#: (palettes of Okabe and Ito, and of Tol).
 COLORS: Mapping[str, str] = MappingProxyType(
     {
         "cvae": "#0072b2",
         "inn": "#d55e00",
+        "flow": "#882255",
+        "flow-fast": "#aa4499",
+        "inn-ml": "#e69f00",
+        "cgan": "#999933",
         "exact": "#009e73",
         "rejection": "#56b4e9",
         "prior": "#8a97a3",
@@ -38,6 +42,10 @@ LABELS: Mapping[str, str] = MappingProxyType(
     {
         "cvae": "cVAE",
         "inn": "INN",
+        "flow": "flow",
+        "flow-fast": "flow, one evaluation",
+        "inn-ml": "INN, maximum likelihood",
+        "cgan": "conditional GAN",
         "exact": "exact posterior",
         "rejection": "rejection sampling",
         "prior": "prior",

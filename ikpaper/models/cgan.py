@@ -1,0 +1,97 @@
+"""Conditional generative adversarial network (Mirza and Osindero, 2014)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
+
+from ikpaper.arm import PlanarArm
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn, table_row
+from ikpaper.paper import CVAE_TABLE
+from ikpaper.sampler import check_count
+
+__all__ = ["CGAN", "CGANConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGANConfig(ModelConfig):
+    """Hyperparameters of the conditional GAN.
+
+    Attributes:
+        hidden_layers: Hidden layers of the generator, and as many of the discriminator.
+        negative_slope: Slope of the LeakyReLUs.
+    """
+
+    hidden_layers: int
+    negative_slope: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("hidden_layers", self.hidden_layers)
+
+
+class CGAN(NetworkSampler):
+    """Generator (z, tcp) -> theta against a discriminator of (theta, tcp).
+
+    The slides cite the method and do not try it. The networks have the size of the cVAE's decoder
+    and encoder. Both train at once, in one step of one optimiser: the generator's loss sees the
+    discriminator with its weights held fixed, the discriminator's sees samples held fixed.
+    """
+
+    name = "cgan"
+    config_type = CGANConfig
+    recipe = Recipe(schedule="cosine", average=0.999)
+    config: CGANConfig
+
+    def __init__(self, config: CGANConfig) -> None:
+        super().__init__(config)
+        self.generator = _network(config.latent + 2, config.dof, config)
+        self.discriminator = _network(config.dof + 2, 1, config)
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> CGANConfig:
+        """Layers and neurons of Table III's row for the arm; the rest is common for GANs."""
+        row = table_row(CVAE_TABLE, arm)
+        settings = {name: row[name] for name in ("lengths", "hidden_layers", "neurons")}
+        return CGANConfig(**{**settings, "learning_rate": 2e-4, "weight_decay": 0.0, **changes})
+
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Joint angles for latents and targets."""
+        return self.generator(torch.cat([z, tcp], dim=1))
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Logistic losses of both players, means over the batch (Goodfellow et al., 2014).
+
+        Terms: `discriminator`, that of telling samples from data; `generator`, that of samples
+        being told (the form that does not saturate).
+        """
+        shape = (len(theta), self.config.latent)
+        z = randn(shape, generator, theta.device, theta.dtype)
+        made = self.decode(z, tcp)
+
+        def judged(samples: Tensor) -> Tensor:
+            return self.discriminator(torch.cat([samples, tcp], dim=1))
+
+        fixed = {name: value.detach() for name, value in self.discriminator.named_parameters()}
+        seen = functional_call(self.discriminator, fixed, (torch.cat([made, tcp], dim=1),))
+        of_data, of_samples = judged(theta), judged(made.detach())
+        return {
+            "discriminator": softplus(-of_data).mean() + softplus(of_samples).mean(),
+            "generator": softplus(-seen).mean(),
+        }
+
+
+def _network(inputs: int, outputs: int, config: CGANConfig) -> nn.Sequential:
+    sizes = [inputs] + [config.neurons] * config.hidden_layers
+    layers: list[nn.Module] = []
+    for size, next_size in pairwise(sizes):
+        layers += [nn.Linear(size, next_size), nn.LeakyReLU(config.negative_slope)]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))

@@ -1,0 +1,93 @@
+"""The paper's INN trained by maximum likelihood: the same network, another loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Generator, Tensor, nn
+
+from ikpaper.arm import PlanarArm
+from ikpaper.models.base import Recipe, randn, table_row
+from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
+from ikpaper.paper import INN_TABLE
+from ikpaper.sampler import check_positive
+
+__all__ = ["INNML", "INNMLConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class INNMLConfig(CouplingConfig):
+    """Hyperparameters of the network, and the constants of its likelihood.
+
+    Attributes:
+        noise: Scale of the noise added to theta in each step, in radians.
+        width_start: Standard deviation of the predicted TCP around the true one at the start of
+            training, in units of length.
+        width_end: The same at its end; in between it shrinks geometrically.
+    """
+
+    clamp: float = 2.0
+    activate_last: bool = False
+    noise: float = 1e-3
+    width_start: float = 1.0
+    width_end: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("width_start", self.width_start)
+        check_positive("width_end", self.width_end)
+
+
+class INNML(InvertibleNetwork):
+    """The paper's network, whose loss is the negative log likelihood of theta.
+
+    The latent distribution is z ~ N(0, 1) and a predicted TCP that is normal around the true one,
+    with a width that shrinks over the training (the loss of Kruse et al., 2021, who keep the
+    width). One forward pass a step: no MMD, no inverse pass. The last layers of the subnets
+    start at zero, and no activation follows them: the likelihood itself keeps the map in bounds.
+    """
+
+    name = "inn-ml"
+    config_type = INNMLConfig
+    recipe = Recipe(schedule="cosine", positive=False)
+    config: INNMLConfig
+
+    def __init__(self, config: INNMLConfig) -> None:
+        super().__init__(config)
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Sequential):
+                last = [layer for layer in module if isinstance(layer, nn.Linear)][-1]
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> INNMLConfig:
+        """Table IV's row for the arm, without its weight decay, which shrinks the scales."""
+        row = {**table_row(INN_TABLE, arm), "weight_decay": 0.0}
+        return INNMLConfig(**{**row, **changes})
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Negative log likelihood of a batch, a mean over it, term by term.
+
+        Terms: `z`, that of the latent; `tcp`, that of the predicted TCP; `volume`, minus the log
+        determinant of the map. Constants are left out.
+        """
+        config = self.config
+        noise = randn(tuple(theta.shape), generator, theta.device, theta.dtype)
+        z, predicted, log_det = self.encode(theta + config.noise * noise)
+        width = self.width(progress)
+        miss = (predicted - tcp).square().sum(dim=1) / (2 * width**2)
+        return {
+            "z": 0.5 * z.square().sum(dim=1).mean(),
+            "tcp": (miss + 2 * math.log(width)).mean(),
+            "volume": -log_det.mean(),
+        }
+
+    def width(self, progress: float) -> float:
+        """Standard deviation of the TCP's likelihood at `progress` from 0 to 1."""
+        config = self.config
+        return config.width_start * (config.width_end / config.width_start) ** progress
