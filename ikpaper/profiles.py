@@ -75,7 +75,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "smoke",
                 samples=2_000,
-                epochs={"cvae": 2, "cgan": 2, "flow": 2, "inn": 1, "inn-ml": 1},
+                epochs={"cvae": 2, "cgan": 2, "flow": 2, "flow-fast": 2, "inn": 1, "inn-ml": 1},
                 targets=4,
                 posterior_samples=50,
                 exact_targets=3,
@@ -116,7 +116,14 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "paper",
                 samples=1_000_000,
-                epochs={"cvae": 60, "cgan": 60, "flow": 60, "inn": 60, "inn-ml": 60},
+                epochs={
+                    "cvae": 60,
+                    "cgan": 60,
+                    "flow": 60,
+                    "flow-fast": 60,
+                    "inn": 60,
+                    "inn-ml": 60,
+                },
                 targets=1_000,
                 posterior_samples=100,
                 exact_targets=200,

@@ -248,13 +248,19 @@ def train(
     checkpoint = path.with_suffix(".checkpoint")
     key, cost = run.key(), run.cost()
     progress = progress or Progress(cost)
+    teacher = None
+    if model_type(run.name).teacher is not None:
+        teacher, taught = _teacher(run, device=device, directory=directory, retries=retries)
+        key = digest(key, taught["sha256"])
     record = load_record(path)
     if not fresh and record is not None and record["key"] == key:
         progress.skip(cost)
         return restore(model_type(run.name), path, record).to(resolve_device(device)), record
     if fresh:
         checkpoint.unlink(missing_ok=True)
-    loop = TrainingLoop(run, key, resolve_device(device))
+    if teacher is not None:
+        progress.say(f"{run.label}: {run.profile.training_samples:,} samples of a {teacher.name}")
+    loop = TrainingLoop(run, key, resolve_device(device), teacher)
     progress.skip(cost * loop.resume(checkpoint) / run.epochs)
     attempt = 0
     while loop.epoch < run.epochs:
@@ -268,7 +274,7 @@ def train(
             progress.say(f"{error}; continuing there with other noise")
             progress.repeat(progress.done - before)
             divergences = [*loop.divergences, str(error).partition(": ")[2].partition(";")[0]]
-            loop = TrainingLoop(run, key, loop.device)
+            loop = TrainingLoop(run, key, loop.device, teacher)
             loop.resume(checkpoint)
             loop.vary(attempt)
             loop.divergences = divergences
@@ -298,6 +304,18 @@ def train(
     record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
     return model, record
+
+
+def _teacher(
+    run: TrainingRun, *, device: str | torch.device, **options: Any
+) -> tuple[NetworkSampler, dict[str, Any]]:
+    """The model that a run learns from: the weights that are there, or trained here."""
+    own = dataclasses.replace(run, name=str(model_type(run.name).teacher), changes=())
+    try:
+        model, record = trained(own, train_here=False, directory=options["directory"])
+    except FileNotFoundError:
+        model, record = train(own, device=device, **options)
+    return model.to(resolve_device(device)), record
 
 
 def trained(
@@ -380,7 +398,13 @@ def train_all(
 class TrainingLoop:
     """The state of one training run, between epochs."""
 
-    def __init__(self, run: TrainingRun, key: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        key: str,
+        device: torch.device,
+        teacher: NetworkSampler | None = None,
+    ) -> None:
         self.run, self.key, self.device = run, key, device
         self.model = run.build().to(device).train()
         self._set_precision(resolve_precision(run.precision, self.model))
@@ -405,8 +429,13 @@ class TrainingLoop:
         self.order = Generator().manual_seed(run.seed)
         self.noise = Generator(device).manual_seed(run.seed)
         theta, tcp = profile_dataset(run.arm, run.profile).train
-        self.theta = theta.to(device, torch.float32)
         self.tcp = tcp.to(device, torch.float32)
+        self.theta = self.model.training_inputs(
+            theta.to(device, torch.float32),
+            self.tcp,
+            teacher,
+            Generator(device).manual_seed(run.seed),
+        )
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, Any]] = []

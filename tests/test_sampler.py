@@ -84,8 +84,11 @@ def test_bad_targets_are_refused(sampler, tcp, message):
 @pytest.mark.parametrize("name", list(ikpaper.models.CATALOGUE))
 def test_networks_have_finite_gradients_everywhere(name, generator):
     model = SAMPLERS[name]().train()
+    teacher = model.teacher and SAMPLERS[model.teacher]()
     theta = 0.3 * torch.randn(64, 4, generator=generator)
-    terms = model.loss(theta, ARM.forward(theta), 0.5, generator)
+    tcp = ARM.forward(theta)
+    inputs = model.training_inputs(theta, tcp, teacher, generator)
+    terms = model.loss(inputs, tcp, 0.5, generator)
     sum(terms.values()).backward()
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:

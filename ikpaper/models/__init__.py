@@ -16,6 +16,7 @@ from ikpaper.models.base import ModelConfig, NetworkSampler
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
 from ikpaper.models.flow import Flow, FlowConfig
+from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
 from ikpaper.models.inn_ml import INNML, INNMLConfig
 
@@ -29,6 +30,8 @@ __all__ = [
     "CVAEConfig",
     "Flow",
     "FlowConfig",
+    "FlowFast",
+    "FlowFastConfig",
     "INNConfig",
     "INNMLConfig",
     "ModelConfig",
@@ -39,7 +42,7 @@ __all__ = [
 
 #: Models by name.
 CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(
-    {model.name: model for model in (CVAE, INN, INNML, CGAN, Flow)}
+    {model.name: model for model in (CVAE, INN, INNML, CGAN, Flow, FlowFast)}
 )
 
 

@@ -89,6 +89,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
             bounds make it one of integers, others are searched on a logarithmic scale. Empty for
             a model that is not searched.
         recipe: How it is optimised.
+        teacher: Name of the model that it learns from, if it learns from one.
         precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
             None means the parameters' own. It is no property of the weights and is not saved.
     """
@@ -98,6 +99,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     reducible: ClassVar[bool] = False
     search_ranges: ClassVar[Ranges] = MappingProxyType({})
     recipe: ClassVar[Recipe] = Recipe()
+    teacher: ClassVar[str | None] = None
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -110,6 +112,23 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     def default_config(cls, arm: PlanarArm, **changes: Any) -> ModelConfig:
         """Default hyperparameters for an arm, with `changes` applied."""
 
+    def training_inputs(
+        self,
+        theta: Tensor,
+        tcp: Tensor,
+        teacher: NetworkSampler | None,
+        generator: Generator | None,
+    ) -> Tensor:
+        """What `loss` is to get as `theta`, row by row: the data set's, or what a teacher makes.
+
+        Args:
+            theta: Joint angles of the training set, shape (samples, dof).
+            tcp: Their TCPs, shape (samples, 2).
+            teacher: A trained model, if `self.teacher` names one.
+            generator: Source of randomness.
+        """
+        return theta
+
     @abstractmethod
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -117,7 +136,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         """Named terms whose sum is the training loss of a batch.
 
         Args:
-            theta: Joint angles, shape (batch, dof).
+            theta: Joint angles, shape (batch, dof), or rows of `training_inputs`.
             tcp: Their TCPs, shape (batch, 2).
             progress: Epochs done as a share of all epochs, from 0 to 1.
             generator: Source of randomness, on the model's device.

@@ -14,7 +14,7 @@ from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
 from ikpaper.projection import damped_step
 from ikpaper.sampler import check_count, check_positive
 
-__all__ = ["Flow", "FlowConfig"]
+__all__ = ["Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures"]
 
 #: Training times end here: the guess of the velocity divides by 1 - t.
 _LAST = 0.999
@@ -73,7 +73,7 @@ class Flow(NetworkSampler):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
         self.steps = config.steps
-        inputs = 2 * config.dof + 2 + _TARGET_FEATURES + 1 + 2 * len(_FREQUENCIES)
+        inputs = 2 * config.dof + 2 + TargetFeatures.COUNT + 1 + 2 * len(_FREQUENCIES)
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
         self.log_damping = nn.Parameter(torch.zeros(()))
         self.features = TargetFeatures(self.arm, config.sigma)
@@ -149,8 +149,6 @@ _LEAST = 1e-3
 #: Inputs of the network stay within so many times their scale.
 _BOUND = 5.0
 
-_TARGET_FEATURES = 4
-
 
 class TargetFeatures(nn.Module):
     """Targets (batch, 2) as network inputs (batch, 4) of order one.
@@ -158,6 +156,9 @@ class TargetFeatures(nn.Module):
     Bearing and stretch, sqrt(reach - radius), which is how the width of the posterior shrinks
     towards full reach; and Cartesian, both relative to what the prior makes common.
     """
+
+    #: How many there are.
+    COUNT = 4
 
     def __init__(self, arm: PlanarArm, sigma: float) -> None:
         super().__init__()
@@ -169,6 +170,7 @@ class TargetFeatures(nn.Module):
         self.sway = sigma * float(lengths.flip(0).cumsum(0).norm())
 
     def forward(self, tcp: Tensor) -> Tensor:
+        """Features of targets."""
         radius = tcp.norm(dim=1)
         x, y = tcp.unbind(1)
         return torch.stack(
@@ -198,6 +200,7 @@ class ResidualNetwork(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Outputs for rows of inputs."""
         hidden = self.first(x)
         for block in self.blocks:
             hidden = hidden + block(hidden)

@@ -1,0 +1,141 @@
+"""The flow's map in one network evaluation, by distillation, and a projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ikpaper.arm import PlanarArm
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn
+from ikpaper.models.flow import ResidualNetwork, TargetFeatures
+from ikpaper.projection import damped_step
+from ikpaper.sampler import check_count, check_positive
+
+__all__ = ["FlowFast", "FlowFastConfig"]
+
+#: Inputs of the network stay within so many times their scale.
+_BOUND = 5.0
+
+#: Samples that the teacher is asked for at a time.
+_ROWS = 1 << 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowFastConfig(ModelConfig):
+    """Hyperparameters of the distilled flow.
+
+    Attributes:
+        blocks: Residual blocks of the network, two linear layers each.
+        sigma: Standard deviation of the prior over each joint angle, in radians.
+        projections: Gauss-Newton steps onto the target after the network.
+    """
+
+    blocks: int
+    sigma: float = 0.2
+    projections: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("blocks", self.blocks)
+        check_positive("sigma", self.sigma)
+        check_count("projections", self.projections, 0)
+
+    @property
+    def latent(self) -> int:
+        """Size of z, a prior sample, as for the flow."""
+        return self.dof
+
+
+class FlowFast(NetworkSampler):
+    """From a prior sample straight to where the flow carries it.
+
+    The flow is a deterministic map of prior samples to posterior samples. A residual network
+    learns it from pairs that a trained flow draws, at the TCPs of the training set; damped
+    Gauss-Newton steps, through which the loss looks, leave it only what lies along the solution
+    manifold to learn.
+    """
+
+    name = "flow-fast"
+    config_type = FlowFastConfig
+    recipe = Recipe(schedule="cosine", batches=2, average=0.999)
+    teacher = "flow"
+    config: FlowFastConfig
+
+    def __init__(self, config: FlowFastConfig) -> None:
+        super().__init__(config)
+        self.features = TargetFeatures(self.arm, config.sigma)
+        inputs = 2 * config.dof + 2 + TargetFeatures.COUNT
+        self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowFastConfig:
+        """The same for every arm."""
+        defaults: dict[str, Any] = {
+            "neurons": 192,
+            "blocks": 3,
+            "learning_rate": 2e-3,
+            "weight_decay": 0.0,
+            "warmup": 200,
+        }
+        return FlowFastConfig(lengths=arm.lengths, **{**defaults, **changes})
+
+    def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """Joint angles for prior samples `z` (batch, dof) in units of its standard deviation."""
+        sigma = self.config.sigma
+        # Relative to what the prior covers: beyond it, the linearisation tells the direction.
+        step, residual = self._step(z, tcp, (sigma**2 * self.arm.reach) ** 2)
+        scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1)
+        inputs = [z, scaled.clamp(-_BOUND, _BOUND), self.features(tcp)]
+        x = z + self.network(torch.cat(inputs, dim=1))
+        for _ in range(self.config.projections):
+            x = x - self._step(x, tcp)[0]
+        return sigma * x
+
+    def _step(self, x: Tensor, tcp: Tensor, damping: float | None = None) -> tuple[Tensor, Tensor]:
+        """A step towards the target, and f(theta) - tcp; damped by its square by default."""
+        sigma = self.config.sigma
+        point, jacobian = self.arm.linearised(sigma * x)
+        residual = point - tcp
+        # In units of x, the Jacobian is sigma times that in radians, and so is its damping.
+        least = (torch.finfo(x.dtype).eps * self.arm.reach) ** 2
+        own = sigma**2 * residual.square().sum(dim=1) + least
+        return damped_step(
+            sigma * jacobian, residual, own if damping is None else damping
+        ), residual
+
+    @torch.no_grad()
+    def training_inputs(
+        self,
+        theta: Tensor,
+        tcp: Tensor,
+        teacher: NetworkSampler | None,
+        generator: Generator | None,
+    ) -> Tensor:
+        """Joint angles that the flow draws for each TCP, beside the prior samples they come from.
+
+        Shape (batch, 2 dof).
+
+        Raises:
+            ValueError: If there is no teacher.
+        """
+        if teacher is None:
+            raise ValueError(f"{self.name!r} learns from a trained {self.teacher!r}; got none")
+        z = randn(tuple(theta.shape), generator, theta.device, theta.dtype)
+        drawn = [
+            teacher.decode(*part) for part in zip(z.split(_ROWS), tcp.split(_ROWS), strict=True)
+        ]
+        return torch.cat([torch.cat(drawn), z], dim=1)
+
+    def loss(
+        self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Term `distance`: squared distance to the teacher's samples, a mean over the batch.
+
+        In units of the prior's variance. `theta` is what `training_inputs` returns.
+        """
+        wanted, z = theta.chunk(2, dim=1)
+        difference = (self.decode(z, tcp) - wanted) / self.config.sigma
+        return {"distance": difference.square().sum(dim=1).mean()}
