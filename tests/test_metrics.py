@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest, permutation_test
 
 from ikpaper import metrics
 from ikpaper.metrics import KERNELS, mmd2
@@ -150,3 +151,39 @@ def test_c2st_tells_distributions_apart(generator):
 def test_c2st_refuses_sets_that_do_not_fit():
     with pytest.raises(ValueError, match=r"got \(3, 2\) and \(30, 2\)"):
         metrics.c2st(torch.zeros(3, 2), torch.zeros(30, 2))
+
+
+def test_permutation_test_is_what_scipy_computes(generator):
+    a = torch.randn(12, 2, generator=generator, dtype=torch.float64)
+    b = 0.6 + torch.randn(9, 2, generator=generator, dtype=torch.float64)
+    found = metrics.two_sample_test(a, b, permutations=4000, generator=generator)
+
+    # SciPy relabels numbers: those of the samples.
+    pooled = torch.cat([a, b])
+    expected = permutation_test(
+        (np.arange(12), np.arange(12, 21)),
+        lambda x, y: float(mmd2(pooled[x.astype(int)], pooled[y.astype(int)])),
+        n_resamples=2000,
+        alternative="greater",
+        vectorized=False,
+        rng=np.random.default_rng(0),
+    )
+    assert found == pytest.approx(expected.pvalue, abs=0.03)
+
+
+def test_permutation_test_keeps_its_level_and_sees_a_shift(generator):
+    draws = torch.randn(200, 2, 40, 3, generator=generator, dtype=torch.float64)
+    p = np.array([metrics.two_sample_test(a, b, generator=generator) for a, b in draws])
+    # Uniform up to what 200 draws and 200 permutations resolve.
+    assert kstest(p, "uniform").pvalue > 0.001
+    shifted = [metrics.two_sample_test(a, b + 0.8, generator=generator) for a, b in draws[:20]]
+    assert max(shifted) < 0.1
+
+
+def test_permutation_test_of_a_set_with_itself_finds_nothing(generator):
+    a = torch.randn(20, 2, generator=generator, dtype=torch.float64)
+    assert metrics.two_sample_test(a, a, generator=generator) > 0.95
+    with pytest.raises(ValueError, match=r"permutations: .* got 0"):
+        metrics.two_sample_test(a, a, permutations=0)
+    with pytest.raises(ValueError, match=r"two_sample_test: expected two sample sets"):
+        metrics.two_sample_test(a, a[:, :1])
