@@ -3,6 +3,7 @@
 from ikpaper import evaluation, metrics, models, paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import Dataset, make_dataset
+from ikpaper.judging import benchmark
 from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import PROFILES, Profile
 from ikpaper.projection import project
@@ -21,6 +22,7 @@ __all__ = [
     "Profile",
     "RejectionPosterior",
     "Sampler",
+    "benchmark",
     "evaluation",
     "load",
     "make_dataset",

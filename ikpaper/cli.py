@@ -1,4 +1,4 @@
-"""Command line: `ikpaper train | evaluate | search | confirm | ablate | sample | report`."""
+"""Command line: `ikpaper train`, `evaluate`, `benchmark`, `search`, `report` and more."""
 
 from __future__ import annotations
 
@@ -68,6 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         "--save", action="store_true", help="put the rows also into book/results/seeds.csv"
     )
     evaluate.set_defaults(command=_evaluate)
+
+    benchmark = verbs.add_parser(
+        "benchmark", help="judge all published samplers; what is measured already is kept"
+    )
+    benchmark.add_argument(
+        "--dof", type=int, nargs="+", default=list(PlanarArm.PAPER_DOF), help="only these arms"
+    )
+    benchmark.add_argument("--targets", type=int, default=1000, help="random targets (1000)")
+    benchmark.add_argument("--fresh", action="store_true", help="measure again")
+    benchmark.set_defaults(command=_benchmark)
 
     search = verbs.add_parser(
         "search", help="search hyperparameters; what is finished already is kept"
@@ -215,6 +225,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.save:
         own = scores[scores["sampler"] == arguments.model].assign(seed=seed)
         save_seed(own, project_root() / "book" / "results" / "seeds.csv")
+
+
+def _benchmark(arguments: argparse.Namespace) -> None:
+    from ikpaper.judging import as_text, benchmark_published
+
+    table = benchmark_published(
+        dofs=arguments.dof, targets=arguments.targets, fresh=arguments.fresh
+    )
+    for (dof, at), part in table.groupby(["dof", "at"]):
+        print(f"\n{dof} DoF, {at} targets\n{as_text(part).to_string(index=False)}")
 
 
 def _search(arguments: argparse.Namespace) -> None:

@@ -33,6 +33,7 @@ from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler, check_count
 
 __all__ = [
+    "MANY_PROPOSALS",
     "PUBLISHED_SIGMA",
     "Benchmark",
     "acceptance_rate",
@@ -53,7 +54,7 @@ PUBLISHED_SIGMA = 0.5
 
 #: Prior samples for the benchmark's rejection sampling: 1000 test targets of the 10-DoF arm hold
 #: some that one proposal in a million reaches.
-_MANY_PROPOSALS = 4_000_000_000
+MANY_PROPOSALS = 4_000_000_000
 
 RESIMULATION = "E||f(theta) - tcp||^2"
 
@@ -412,7 +413,7 @@ class Benchmark:
     def rejection(self) -> RejectionPosterior:
         """The paper's ground truth for this arm and prior; minutes for targets in its tail."""
         return RejectionPosterior(
-            self.arm, self.profile.sigma, self.profile.eps, max_proposals=_MANY_PROPOSALS
+            self.arm, self.profile.sigma, self.profile.eps, max_proposals=MANY_PROPOSALS
         )
 
     @cached_property

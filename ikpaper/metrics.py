@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KERNELS",
+    "TwoSampleTest",
     "c2st",
     "distinct_solutions",
     "effective_sample_size",
@@ -121,6 +122,18 @@ def _compared(
     return a.to(dtype), b.to(dtype), gram
 
 
+class TwoSampleTest(NamedTuple):
+    """Outcome of a two-sample test.
+
+    Attributes:
+        mmd2: Unbiased MMD^2 of the two sets.
+        p_value: How often sets of one distribution differ as much.
+    """
+
+    mmd2: float
+    p_value: float
+
+
 def two_sample_test(
     a: TensorLike,
     b: TensorLike,
@@ -128,12 +141,12 @@ def two_sample_test(
     kernel: str | Kernel = "paper",
     permutations: int = 200,
     generator: Generator | None = None,
-) -> float:
-    """p-value of a permutation test of equal distributions, with the MMD as its statistic.
+) -> TwoSampleTest:
+    """Permutation test of equal distributions, with the MMD as its statistic.
 
-    The share of random relabellings of the pooled samples whose V-statistic is at least that of
-    the labels given, these included (Gretton et al., 2012, section 5). Under equal distributions
-    it falls below any level with that probability at most.
+    The p-value is the share of random relabellings of the pooled samples whose V-statistic is at
+    least that of the labels given, these included (Gretton et al., 2012, section 5). Under equal
+    distributions it falls below any level with that probability at most.
 
     Args:
         a: Samples, shape (n, d).
@@ -143,19 +156,25 @@ def two_sample_test(
         generator: Source of randomness, on the CPU.
 
     Raises:
-        ValueError: As `mmd2`, and if there are no permutations.
+        ValueError: As unbiased `mmd2`, and if there are no permutations.
     """
     check_count("permutations", permutations)
-    a, b, gram = _compared("two_sample_test", a, b, kernel, 1)
-    pooled = torch.cat([a, b])
+    a, b, gram = _compared("two_sample_test", a, b, kernel, 2)
+    n, pooled = len(a), torch.cat([a, b])
+    matrix = gram(pooled, pooled)
     signs = torch.cat([a.new_full((len(a),), 1 / len(a)), a.new_full((len(b),), -1 / len(b))])
     orders = [torch.randperm(len(pooled), generator=generator) for _ in range(permutations)]
     labels = torch.stack([signs, *(signs[order] for order in orders)], dim=1)
     # The V-statistic is the quadratic form of the labels.
-    statistic = (labels * (gram(pooled, pooled) @ labels)).sum(dim=0)
+    statistic = (labels * (matrix @ labels)).sum(dim=0)
     # A relabelling that swaps or keeps the sets differs by rounding alone.
     at_least = statistic >= statistic[0] * (1 - 1e-9)
-    return float(at_least.double().mean())
+    unbiased = (
+        _mean_off_diagonal(matrix[:n, :n])
+        + _mean_off_diagonal(matrix[n:, n:])
+        - 2 * matrix[:n, n:].mean()
+    )
+    return TwoSampleTest(float(unbiased), float(at_least.double().mean()))
 
 
 def _mean_off_diagonal(gram: Tensor) -> Tensor:

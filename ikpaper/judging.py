@@ -1,0 +1,354 @@
+"""The benchmark: any sampler against the exact posterior at many random targets, in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+
+from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.evaluation import MANY_PROPOSALS, bootstrap_interval, sampling_rate
+from ikpaper.files import digest, project_root, write_text
+from ikpaper.metrics import c2st, resimulation_error, two_sample_test
+from ikpaper.models import CATALOGUE
+from ikpaper.outputs import significant, with_interval
+from ikpaper.paper import TARGETS
+from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
+from ikpaper.profiles import PUBLISHED, get_profile
+from ikpaper.progress import Progress
+from ikpaper.projection import TOLERANCE, project
+from ikpaper.sampler import Sampler, check_count
+from ikpaper.solver import NumericalSolver
+from ikpaper.weights import load_with_record
+
+if TYPE_CHECKING:
+    from ikpaper.arm import TensorLike
+
+__all__ = ["COLUMNS", "Refined", "benchmark", "benchmark_published", "judge"]
+
+#: Columns of the table of published samplers.
+COLUMNS = (
+    "sampler",
+    "dof",
+    "refine",
+    "at",
+    "targets",
+    "samples",
+    "mmd2",
+    "mmd2_low",
+    "mmd2_high",
+    "mmd2_hardest",
+    "rejected",
+    "c2st",
+    "e_resim",
+    "e_resim_hardest",
+    "e_resim_worst",
+    "on_target",
+    "samples_per_second",
+    "parameters",
+    "profile",
+    "seed",
+    "key",
+)
+
+#: Level of the permutation test.
+LEVEL = 0.05
+
+#: Share of the targets that count as the hardest.
+HARDEST = 0.01
+
+#: Targets that are drawn at a time.
+_CHUNK = 25
+
+#: Samplers for which fewer targets must do: they take hours for a thousand.
+_FEWER = {"rejection": 100, "numerical": 10}
+
+#: Targets over which the rate of sampling is measured.
+_TIMED = 20
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Any sampler with Gauss-Newton steps onto the target after it; itself a sampler.
+
+    Attributes:
+        sampler: The sampler.
+        arm: Its arm.
+        steps: Number of steps; see `projection.project`.
+    """
+
+    sampler: Sampler
+    arm: PlanarArm
+    steps: int
+
+    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
+        """As the sampler's own, in float64; samples that do not converge are among them."""
+        theta = self.sampler.sample(tcp, n, generator=generator)
+        targets = as_tensor(tcp).to(theta.device, torch.float64)
+        return project(self.arm, theta, targets[..., None, :], self.steps).theta
+
+
+def judge(
+    sampler: Sampler,
+    arm: PlanarArm,
+    tcp: Tensor,
+    *,
+    samples: int = 1000,
+    sigma: float = 0.2,
+    c2st_targets: int = 3,
+    permutations: int = 200,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Scores of a sampler against fresh exact samples, over targets.
+
+    Args:
+        sampler: Any sampler.
+        arm: The arm.
+        tcp: Targets, shape (N, 2).
+        samples: Samples a target, of either side.
+        sigma: Standard deviation of the prior, in radians.
+        c2st_targets: Of how many targets a classifier is trained, which takes seconds each.
+        permutations: Of the two-sample test.
+        seed: Of the reference samples, the sampler's and the test's.
+
+    Returns:
+        `mmd2`, the mean unbiased MMD^2, with its bootstrap interval (`mmd2_low`, `mmd2_high`) and
+        the mean of the hardest percent of the targets (`mmd2_hardest`); `rejected`, the share of
+        targets at which a permutation test of level 5 % tells the two apart; `c2st`, the mean
+        accuracy of a classifier; `e_resim`, E||f(theta) - tcp||^2, with the hardest percent
+        and the worst target; `on_target`, the share of samples that reach it to
+        `projection.TOLERANCE`; `samples_per_second`.
+    """
+    exact = ExactPosterior(arm, sigma)
+    reference, drawing, testing = (
+        torch.Generator().manual_seed(3 * seed + stream) for stream in range(3)
+    )
+    mismatch, p_values, misses, accuracies = [], [], [], []
+    reached = 0
+    for chunk in tcp.split(_CHUNK):
+        theta = sampler.sample(chunk, samples, generator=drawing).double().cpu()
+        truth = exact.sample(chunk, samples, generator=reference)
+        misses += resimulation_error(arm, theta, chunk).tolist()
+        distance = (arm.forward(theta) - chunk[:, None]).norm(dim=-1)
+        reached += int((distance <= TOLERANCE * arm.reach).sum())
+        for drawn, wanted in zip(theta, truth, strict=True):
+            test = two_sample_test(drawn, wanted, permutations=permutations, generator=testing)
+            mismatch.append(test.mmd2)
+            p_values.append(test.p_value)
+            if len(accuracies) < c2st_targets:
+                accuracies.append(c2st(drawn, wanted, seed=seed))
+    low, high = bootstrap_interval(mismatch)
+    return {
+        "targets": len(tcp),
+        "samples": samples,
+        "mmd2": float(np.mean(mismatch)),
+        "mmd2_low": low,
+        "mmd2_high": high,
+        "mmd2_hardest": _hardest(mismatch),
+        "rejected": float(np.mean(np.array(p_values) <= LEVEL)),
+        "c2st": float(np.mean(accuracies)) if accuracies else float("nan"),
+        "e_resim": float(np.mean(misses)),
+        "e_resim_hardest": _hardest(misses),
+        "e_resim_worst": float(np.max(misses)),
+        "on_target": reached / (len(tcp) * samples),
+        "samples_per_second": sampling_rate(sampler, tcp[:_TIMED], samples, generator=drawing),
+        "seed": seed,
+    }
+
+
+def _hardest(values: Sequence[float]) -> float:
+    """Mean of the largest percent, at least of one."""
+    count = max(1, round(HARDEST * len(values)))
+    return float(np.sort(values)[-count:].mean())
+
+
+def benchmark(
+    sampler: Sampler,
+    dof: int | None = None,
+    *,
+    arm: PlanarArm | None = None,
+    name: str = "yours",
+    targets: int = 100,
+    samples: int = 1000,
+    sigma: float = 0.2,
+    refine: int = 0,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Print how a sampler compares with the exact posterior, and with the published samplers.
+
+    Targets are TCPs of prior samples with a fixed seed; the first of the published benchmark's.
+
+    Args:
+        sampler: Anything with a method `sample(tcp, n, generator=None)`; see `sampler.Sampler`.
+        dof: Number of joints of one of the paper's arms; or else
+        arm: any arm with at least 3 joints.
+        name: What to call it in the table.
+        targets: Number of random targets.
+        samples: Samples a target.
+        sigma: Standard deviation of the prior, in radians.
+        refine: Gauss-Newton steps onto the target after the sampler.
+        seed: Seed of all that is drawn.
+
+    Returns:
+        The table that is printed, numbers unformatted: first the sampler's row, then those of
+        `book/results/benchmark.csv` for the arm, if that is at hand.
+
+    Raises:
+        ValueError: If not exactly one of `dof` and `arm` is given, or a number is out of range.
+    """
+    if (dof is None) == (arm is None):
+        raise ValueError(f"benchmark: expected either dof or arm, got dof={dof!r}, arm={arm!r}")
+    arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
+    check_count("targets", targets)
+    check_count("refine", refine, 0)
+    tcp = random_targets(arm, targets, sigma, seed)
+    judged = Refined(sampler, arm, refine) if refine else sampler
+    row = {
+        "sampler": name,
+        "dof": arm.dof,
+        "refine": refine,
+        "at": "random",
+        **judge(judged, arm, tcp, samples=samples, sigma=sigma, seed=seed),
+    }
+    table = pd.DataFrame([row])
+    published = _table()
+    if arm == PlanarArm.like_paper(arm.dof) and published.exists():
+        known = pd.read_csv(published)
+        same = known[(known["dof"] == arm.dof) & (known["at"] == "random")]
+        table = pd.concat([table, same], ignore_index=True)
+    print(as_text(table).to_string(index=False))
+    return table
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns that people read, formatted."""
+    cells = [
+        {
+            "sampler": row["sampler"] + (f", refine={row['refine']}" if row["refine"] else ""),
+            "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"]),
+            "hardest 1 %": significant(row["mmd2_hardest"], 2),
+            "rejected": f"{100 * row['rejected']:.1f} %",
+            "C2ST": "–" if np.isnan(row["c2st"]) else f"{row['c2st']:.3f}",
+            "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
+            "worst target": significant(row["e_resim_worst"], 2),
+            "on target": f"{100 * row['on_target']:.2f} %",
+            "samples/s": f"{row['samples_per_second']:,.0f}",
+        }
+        for row in table.to_dict("records")
+    ]
+    return pd.DataFrame(cells)
+
+
+def random_targets(arm: PlanarArm, count: int, sigma: float = 0.2, seed: int = 0) -> Tensor:
+    """TCPs (count, 2) of prior samples; more of one seed begin with the same ones."""
+    draw = np.random.default_rng(seed).normal(0.0, sigma, size=(count, arm.dof))
+    return arm.forward(torch.from_numpy(draw))
+
+
+def benchmark_published(
+    *,
+    dofs: Sequence[int] = PlanarArm.PAPER_DOF,
+    targets: int = 1000,
+    fresh: bool = False,
+    table: Path | None = None,
+    directory: Path | None = None,
+) -> pd.DataFrame:
+    """Judge ground truth, baselines and all published models; the table is written after each row.
+
+    Models also with three Gauss-Newton steps; everything also at the slides' targets. Rows of
+    weights that have not changed are kept.
+
+    Args:
+        dofs: Which of the paper's arms.
+        targets: Number of random targets.
+        fresh: Measure also what the table has.
+        table: File of results; by default `book/results/benchmark.csv`.
+        directory: Folder of all weights; see `weights.weights_path`.
+    """
+    table = table or _table()
+    known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(COLUMNS))
+    entries = list(_entries(dofs, targets, directory))
+    progress = Progress(len(entries))
+    rows = {} if fresh else {row["key"]: row for row in known.to_dict("records")}
+    for entry in entries:
+        if entry.key in rows:
+            progress.skip(1)
+            continue
+        rows[entry.key] = entry.row()
+        current = pd.DataFrame([rows[e.key] for e in entries if e.key in rows])
+        others = known[~known["dof"].isin(dofs)]
+        merged = current if others.empty else pd.concat([others, current], ignore_index=True)
+        write_text(table, merged[list(COLUMNS)].to_csv(index=False))
+        progress.advance(1, f"{entry.name} {entry.arm.dof} DoF, {entry.at} targets")
+    return pd.DataFrame([rows[entry.key] for entry in entries])
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One row to measure."""
+
+    name: str
+    arm: PlanarArm
+    sampler: Sampler
+    refine: int
+    at: str
+    tcp: Tensor
+    weights: str
+    parameters: int | None
+
+    @property
+    def key(self) -> str:
+        settings = (self.name, self.arm.lengths, self.refine, self.at, self.tcp.tolist())
+        return digest(settings, self.weights)
+
+    def row(self) -> dict[str, Any]:
+        judged = Refined(self.sampler, self.arm, self.refine) if self.refine else self.sampler
+        return {
+            "sampler": self.name,
+            "dof": self.arm.dof,
+            "refine": self.refine,
+            "at": self.at,
+            **judge(judged, self.arm, self.tcp, sigma=get_profile(PUBLISHED).sigma),
+            "parameters": self.parameters,
+            "profile": PUBLISHED,
+            "key": self.key,
+        }
+
+
+def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Iterator[_Entry]:
+    profile = get_profile(PUBLISHED)
+    for dof in dofs:
+        arm = PlanarArm.paper(dof)
+        places = {"random": random_targets(arm, targets, profile.sigma)}
+        if dof in TARGETS:
+            places["slides"] = torch.tensor([TARGETS[dof]], dtype=torch.float64)
+        rejection = RejectionPosterior(
+            arm, profile.sigma, profile.eps, max_proposals=MANY_PROPOSALS
+        )
+        samplers: list[tuple[str, Sampler, str, int | None]] = [
+            ("exact", ExactPosterior(arm, profile.sigma), "", None),
+            ("rejection", rejection, "", None),
+            ("numerical", NumericalSolver(arm, profile.sigma), "", None),
+            ("prior", Prior(arm, profile.sigma), "", None),
+        ]
+        for name in CATALOGUE:
+            try:
+                model, record = load_with_record(name, arm, profile, profile.seed, directory)
+            except FileNotFoundError:
+                continue
+            samplers.append((name, model, record["sha256"], model.num_parameters))
+        for name, sampler, weights, parameters in samplers:
+            for refine in (0, 3) if name in CATALOGUE else (0,):
+                for at, tcp in places.items():
+                    some = tcp[: _FEWER.get(name, len(tcp))]
+                    yield _Entry(name, arm, sampler, refine, at, some, weights, parameters)
+
+
+def _table() -> Path:
+    return project_root() / "book" / "results" / "benchmark.csv"
