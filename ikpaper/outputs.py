@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Outputs", "significant", "with_interval"]
+__all__ = ["Outputs", "over_runs", "significant", "with_interval"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -34,6 +35,16 @@ def with_interval(value: float, low: float, high: float) -> str:
     if value != value:
         return "–"
     return f"{significant(value)} ({significant(low, 2)} to {significant(high, 2)})"
+
+
+def over_runs(values: Iterable[float]) -> str:
+    """Mean of several training runs with the smallest and the largest; of one run, its value."""
+    found = [value for value in values if value == value]
+    if not found:
+        return "–"
+    if len(found) == 1:
+        return significant(found[0])
+    return with_interval(sum(found) / len(found), min(found), max(found))
 
 
 class Outputs:

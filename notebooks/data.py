@@ -56,14 +56,14 @@ out.number("sigma", f"{numbers.sigma:g}")
 # \theta_i \sim \mathcal{N}(\mu = 0,\ \sigma = 0.2\ \text{rad}) ,
 # ```
 #
-# independently of the others, and {eq}`eq-forward` gives the TCP. The paper
-# draws {glue:text}`paper_samples` samples an arm; the profile
-# *{glue:text}`profile`* of this page has {glue:text}`samples`, of which
-# {glue:text}`train` % are for training and {glue:text}`test` % for testing.
+# independently of the others, and {eq}`eq-forward` gives the TCP. The profile
+# *{glue:text}`profile`* of this page draws {glue:text}`samples` samples an arm
+# (the paper {glue:text}`paper_samples`), of which {glue:text}`train` % are for
+# training and {glue:text}`test` % for testing.
 #
 # The slides do not give the lengths of the links. The authors' public
 # configuration does: 0.5 for every link but the last, which has 1.0. The
-# targets that the slides use are reachable only so.
+# targets that the slides use would be out of reach with 0.5 for every link.
 
 # %% tags=["remove-cell"]
 rows = [

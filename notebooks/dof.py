@@ -59,6 +59,12 @@ out.number("train_samples", f"{numbers.training_samples:,}")
 trainings = [
     f"The {LABELS[name]} has {record['num_parameters']:,} parameters and was trained for "
     f"{record['training']['epochs']} epochs."
+    + (
+        f" It diverged {len(record['divergences'])} times, after which the epoch was repeated with "
+        f"other noise: {'; '.join(record['divergences'])}."
+        if record["divergences"]
+        else ""
+    )
     for name, record in records.items()
 ]
 trainings += [
@@ -133,6 +139,7 @@ COLUMNS = {
     "mmd2_exact": "MMD² to exact, unbiased",
     "mmd2_ratio": "share of the prior's",
     "e_resim": "E‖f(θ) − y‖²",
+    "e_resim_test": "one sample a test target",
     "c2st": "C2ST to exact",
 }
 cells = [
@@ -209,7 +216,7 @@ out.number("tcp", f"({tcp[0]:.2f}, {tcp[1]:.2f})")
 out.number("reach_share", f"{100 * torch.tensor(tcp).norm() / arm.reach:.1f}")
 out.number("n", str(n))
 
-# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the counterpart of the slides' Figure 6. The section is that of the true posterior; arms of a network may leave it."}, "image": {"alt": "Four panels of many translucent arms fanning out from the base and meeting at the target: rejection sampling, exact posterior, cVAE and INN, each with one arm drawn solid."}}
+# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the counterpart of the slides' Figure 6. The frame is that of the true posterior; arms of a network may leave it."}, "image": {"alt": "Four panels of many translucent arms fanning out from the base and meeting at the target: rejection sampling, exact posterior, cVAE and INN, each with one arm drawn solid."}}
 fans = {name: samples[name] for name in ("rejection", "exact", *models)}
 out.figure(results.posterior_arms(arm, tcp, fans))
 

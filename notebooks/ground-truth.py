@@ -59,7 +59,7 @@ out.number("profile", numbers.name)
 # What is kept is distributed as $p(\theta \mid \|f(\theta) - y\| \le
 # \varepsilon)$: the posterior of a blurred target. It becomes
 # $p(\theta \mid y)$ as $\varepsilon \to 0$, while the share of accepted
-# proposals falls with $\varepsilon^2$. The paper uses
+# proposals falls with $\varepsilon^2$ once $\varepsilon$ is small. The paper uses
 # $\varepsilon = 0.05$ for all arms.
 
 # %% [markdown]
@@ -177,9 +177,9 @@ out.table(pd.DataFrame(rows), "exact-sampler")
 # unbiased MMD² of {glue:text}`bias_slides`. At a target further inside, at
 # {glue:text}`inner_share:.1f` % of the reach, the same tolerance costs
 # {glue:text}`bias_typical`. Smaller tolerances cost proposals: the share
-# that is accepted falls with the tolerance's square.
+# that is accepted falls with the tolerance's square once the tolerance is small.
 
-# %% mystnb={"figure": {"name": "fig-eps", "caption": "Left: unbiased MMD² between 1000 rejection samples and 1000 exact samples over the tolerance, 6 DoF, with bootstrap intervals over repeated draws. Right: share of accepted proposals. The dashed line marks the paper's tolerance."}, "image": {"alt": "Two line plots over the tolerance. Left, the mismatch grows with the tolerance, much more for the slides' target near full reach. Right, the acceptance rate falls with the square of the tolerance."}}
+# %% mystnb={"figure": {"name": "fig-eps", "caption": "Left: unbiased MMD² between 1000 rejection samples and 1000 exact samples over the tolerance, 6 DoF, with bootstrap intervals over repeated draws. Right: share of accepted proposals. The dashed line marks the paper's tolerance."}, "image": {"alt": "Two line plots over the tolerance. Left, the mismatch grows with the tolerance; at the paper's it is larger for the slides' target near full reach, at coarser ones for the target further inside. Right, the acceptance rate falls ever faster as the tolerance shrinks."}}
 tolerances = (0.2, 0.1, 0.05) if smoke else (0.2, 0.1, 0.05, 0.02, 0.01)
 targets = {"slides' target": slides_target, "further inside": inner_target}
 bias = rejection_bias(
@@ -222,7 +222,7 @@ out.figure(results.eps_bias(bias))
 # ```
 #
 # whose distance is not squared. {numref}`fig-kernels` shows it beside the
-# inverse multiquadratic kernel with a squared distance and the sum of
+# inverse multiquadric kernel with a squared distance and the sum of
 # three bandwidths that other work uses {cite}`ardizzone2018`.
 
 # %% mystnb={"figure": {"name": "fig-kernels", "caption": "The kernels of the library over the distance of two configurations, scaled to 1 at zero."}, "image": {"alt": "Three falling curves over distance. The paper's kernel has a cusp at zero and falls steadily; the squared-distance kernel is flat near zero; the multi-bandwidth kernel falls fastest."}}
@@ -242,7 +242,8 @@ out.figure(results.kernel_shapes(metrics.KERNELS))
 # \big(1 - \mathrm{E}\, k(\theta, \theta')\big) .
 # ```
 #
-# The U-statistic leaves those pairs out and is zero on average.
+# The U-statistic leaves those pairs out and is zero on average, so single
+# values of it may be negative.
 # {numref}`fig-floor` measures both. At the paper's $M = 100$ the floor for
 # this posterior is {glue:text}`floor_100`: a perfect sampler scores that,
 # and a difference between models that is small against it says little.

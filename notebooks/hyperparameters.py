@@ -108,7 +108,7 @@ out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 # {numref}`tab-cvae` and {numref}`tab-inn` repeat the slides' results. Their
 # last two columns hold the slides' count of trainable parameters against the
 # model that `ikpaper.models.build` returns. All eight agree exactly, which
-# fixes the architectures beyond doubt: the latent has DoF − 2 entries,
+# fixes the numbers of layers and their widths: the latent has DoF − 2 entries,
 # "layers" of the cVAE counts the hidden layers of encoder and decoder each,
 # "subnet layers" of the INN counts linear layers with the first and the
 # last, each coupling block has four separate subnets, and nothing is
@@ -126,6 +126,8 @@ out.table(outcome("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
 
 # %% tags=["remove-cell"]
 out.table(outcome("inn", paper.INN_TABLE), "hyperparameters-inn")
+widths = [row["neurons"] for t in (paper.CVAE_TABLE, paper.INN_TABLE) for row in t.values()]
+out.number("refined", ", ".join(str(width) for width in widths if width % 50))
 
 # %% [markdown]
 # ```{csv-table} Hyperparameters of the INN (Table IV of the slides), with the parameter count of the model built here.
@@ -134,6 +136,6 @@ out.table(outcome("inn", paper.INN_TABLE), "hyperparameters-inn")
 # :name: tab-inn
 # ```
 #
-# Some printed widths (230, 180, 115) are no multiples of 50, the step of
+# Some printed widths ({glue:text}`refined`) are no multiples of 50, the step of
 # the authors' search: they were refined by hand afterwards. This report
 # takes both tables as they are printed; it has not run the search yet.

@@ -205,9 +205,9 @@ out.figure(diagrams.coupling_block())
 # softly to ±{glue:text}`clamp` by an arctangent, and in every subnet a
 # LeakyReLU with slope {glue:text}`slope` follows each linear layer,
 # **the last one included**. The last activation decides whether the network
-# can be trained with this loss. It makes nearly all scales at least 1 in the
-# forward direction, so that the inverse contracts; without it the inverse
-# pass overflows early in training.
+# can be trained with this loss. Negative outputs shrink to a hundredth, so
+# scales are hardly ever below 1 in the forward direction and the inverse
+# hardly ever expands; {ref}`sec-left-out` has the runs without it.
 #
 # ### Losses
 #
@@ -282,7 +282,7 @@ out.table(pd.DataFrame(rows, columns=["term", "what", "weight"]), "inn-loss")
 # fallen for {glue:text}`plateau_patience` epochs. For the INN each element of
 # the gradient is clamped to ±{glue:text}`grad_clamp`, and the learning rate
 # rises from zero over the first {glue:text}`warmup` steps. The authors'
-# program has no such warm-up; {ref}`sec-left-out` shows what happens
+# program has no such warm-up; {ref}`sec-left-out` has what was run
 # without it.
 #
 # One loop trains every model of the library; a model is a file with its

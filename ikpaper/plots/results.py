@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from ikpaper.plots.style import COLORS, INK, LABELS, MUTED, WIDTH, new_figure, s
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 __all__ = [
     "bias_near_reach",
@@ -47,7 +49,28 @@ _TERMS = {
     "L_x": "$L_x$",
     "L_p(x)": "$L_{p(x)}$",
 }
+#: Up to so many decades, a logarithmic axis has ticks at 2 and 5 as well.
+_FEW_DECADES = 2.5
+
 _TERM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Readable numbers on a logarithmic axis, at 1, 2 and 5 where it spans little."""
+    low, high = axis.get_view_interval()
+    few = high / low < 10**_FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float) -> str:
+    """A tick: 0.002, 60, 2 M, or a power of ten where that is shorter."""
+    if value >= 1e5:
+        return f"{value / 1e6:g} M"
+    if value >= 1e-4:
+        return f"{value:g}"
+    return rf"$10^{{{round(math.log10(value))}}}$"
 
 
 @style()
@@ -67,6 +90,7 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         total = [sum(row["terms"].values()) for row in history]
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=(0, (4, 2)), label="sum")
         ax.set(yscale="log", xlabel="epoch", title=LABELS.get(name, name))
+        _log_ticks(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(ncols=2)
     axes[0].set_ylabel("mean loss of a batch")
@@ -132,7 +156,7 @@ def posterior_arms(
     margin = 0.2 * (high - low)[1]
     low, high = low - margin, high + margin
     aspect = float((high - low)[1] / (high - low)[0])
-    figure = new_figure(WIDTH, rows * (0.42 * WIDTH * min(1.1, aspect) + 0.55))
+    figure = new_figure(WIDTH, rows * (0.42 * WIDTH * min(1.1, aspect) + 0.75))
     axes = figure.subplots(rows, 2, sharex=True, sharey=True).ravel()
     for ax, (name, theta) in zip(axes, samples.items(), strict=False):
         draw_arms(
@@ -243,10 +267,10 @@ def scores_over(
                         color=COLORS[name],
                     )
         ax.set(yscale="log", xlabel=xlabel, title=label)
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        _log_ticks(ax.yaxis)
         if xlog:
             ax.set_xscale("log")
-            ax.xaxis.set_minor_formatter(NullFormatter())
+            _log_ticks(ax.xaxis)
         else:
             ax.set_xticks(sorted(scores[x].unique()))
     handles, labels = axes[0].get_legend_handles_labels()
@@ -413,7 +437,7 @@ def home(
         )
     exact = rows[rows["sampler"] == "exact"]
     ax.axhspan(0, float(exact["high"].max()), color=COLORS["exact"], alpha=0.25, linewidth=0)
-    ax.set_yscale("symlog", linthresh=1e-3)
+    ax.set_yscale("symlog", linthresh=5e-5)
     ax.set_ylim(bottom=0)
     ax.annotate(
         "exact against exact",
@@ -446,7 +470,8 @@ def two_judges(
     axes = figure.subplots(1, len(judges), sharey=True)
     offsets = {"cvae": -0.25, "inn": 0.25}
     for ax, (quantity, sigma) in zip(axes, judges.items(), strict=True):
-        for name, marker in (("cvae", "o"), ("inn", "s"), ("exact", "D"), ("rejection", "v")):
+        markers = {"cvae": "o", "inn": "s", "exact": "D", "rejection": "v", "prior": "x"}
+        for name, marker in markers.items():
             rows = scores[(scores["sampler"] == name) & (scores["quantity"] == quantity)]
             errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             shift = offsets.get(name, 0.0)
@@ -476,7 +501,7 @@ def two_judges(
         ax.set_title(f"ground truth with {sigma:g} rad")
     axes[0].set_ylabel(r"$e_\mathrm{posterior}$")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
