@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,12 @@ def as_tensor(values: TensorLike, **kwargs: Any) -> Tensor:
     if not values.is_floating_point():
         values = values.to(torch.float64)
     return values.to(**kwargs) if kwargs else values
+
+
+@lru_cache(maxsize=256)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A tensor that is made once: on a GPU its copy would wait, and fit into no CUDA graph."""
+    return torch.tensor(values, dtype=dtype, device=device)
 
 
 def wrap(angle: Tensor) -> Tensor:
@@ -198,4 +205,4 @@ class PlanarArm:
                 f"theta: expected shape (..., {self.dof}) for an arm with {self.dof} joints, "
                 f"got {tuple(theta.shape)}"
             )
-        return theta.cumsum(dim=-1), theta.new_tensor(self.lengths)
+        return theta.cumsum(dim=-1), _constant(self.lengths, theta.dtype, theta.device)

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verbs.add_parser("train", help="train models; what is trained already is kept")
     _model_arguments(train, required=False)
-    train.add_argument("--all", action="store_true", help="every model for every arm of the paper")
+    train.add_argument(
+        "--all", action="store_true", help="every model of the profile, for the paper's arms"
+    )
     train.add_argument(
         "--retries",
         type=int,
@@ -201,7 +203,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
-    """Every model that the profile trains, for every arm of the paper; quick ones first."""
+    """Every model that the profile trains, for every arm of the paper; teachers come first."""
     return [
         TrainingRun.of(name, dof, profile=profile, **settings)
         for name in get_profile(profile).epochs

@@ -16,8 +16,8 @@ import torch
 
 from ikpaper.files import scratch
 from ikpaper.progress import Progress, duration
-from ikpaper.training import TrainingRun, train
-from ikpaper.weights import load_record, store, weights_path
+from ikpaper.training import TrainingRun, train, trained
+from ikpaper.weights import load_record, store
 
 __all__ = ["cluster_address", "connected", "room", "train_on_cluster"]
 
@@ -106,7 +106,8 @@ def train_on_cluster(
 ) -> list[dict[str, Any]]:
     """Train several models as tasks of a Ray cluster; weights and records come back to here.
 
-    A run whose node dies starts again on another one, from its last checkpoint where both see
+    Models that learn from others start when those are done, and take their weights along. A run
+    whose node dies starts again on another one, from its last checkpoint where both see
     the folder of weights, else from the start.
 
     Args:
@@ -122,16 +123,17 @@ def train_on_cluster(
         The records, in the order of `runs`.
 
     Raises:
+        FileNotFoundError: If a model learns from another one that is not there; likewise.
         FloatingPointError: If a run diverges; the others are finished first.
         RuntimeError: If a run loses its process or its node too often; likewise.
     """
     records: list[dict[str, Any] | None] = [None] * len(runs)
-    paths = [weights_path(r.name, r.arm, r.profile, r.seed, directory) for r in runs]
+    paths = [run.path(directory) for run in runs]
     progress = Progress(sum(run.cost() for run in runs))
     missing = []
-    for i, (run, path) in enumerate(zip(runs, paths, strict=True)):
-        record = load_record(path)
-        if not fresh and record is not None and record["key"] == run.key():
+    for i, run in enumerate(runs):
+        record = None if fresh else run.current(directory)
+        if record is not None:
             progress.skip(run.cost())
             records[i] = record
         else:
@@ -141,8 +143,11 @@ def train_on_cluster(
         return [record for record in records if record is not None]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    # The longest first, so that none of them is started last.
+    # Teachers before those they teach; the longest first, so that none of them is started last.
     missing.sort(key=lambda i: -runs[i].cost())
+    waves = [
+        [i for i in missing if (runs[i].teacher is not None) == taught] for taught in (False, True)
+    ]
     failures: list[Exception] = []
     with connected(address):
         import ray
@@ -150,51 +155,80 @@ def train_on_cluster(
         at_a_time = room(cpus, gpus)
         options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
         remote = ray.remote(**options)(_train_here)
-        tasks = {
-            remote.remote(runs[i], str(paths[i].parents[1]), cpus, gpus > 0, fresh, retries): i
-            for i in missing
-        }
-        progress.show(f"{len(tasks)} runs, {at_a_time} at a time")
-        while tasks:
-            (task,), _ = ray.wait(list(tasks))
-            i = tasks.pop(task)
-            try:
-                data, record = ray.get(task)
-            except FloatingPointError as error:
-                failures.append(FloatingPointError(str(getattr(error, "cause", error))))
-                progress.say(str(failures[-1]))
-                continue
-            except ray.exceptions.RayError as error:
-                what = f"{runs[i].label}: given up after {type(error).__name__}"
-                failures.append(RuntimeError(what))
-                progress.say(what)
-                continue
-            if load_record(paths[i]) != record:
-                store(paths[i], data, record)
-            records[i] = record
-            progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
-            progress.advance(runs[i].cost(), f"{len(tasks)} runs left")
+        progress.show(f"{len(missing)} runs, {at_a_time} at a time")
+        for wave in waves:
+            tasks = {}
+            for i in wave:
+                try:
+                    teacher = _teacher(runs[i], directory)
+                except FileNotFoundError as error:
+                    failures.append(error)
+                    progress.say(f"{runs[i].label}: {error}")
+                    continue
+                folder = str(paths[i].parents[1])
+                task = remote.remote(runs[i], folder, cpus, gpus > 0, fresh, retries, teacher)
+                tasks[task] = i
+            while tasks:
+                (task,), _ = ray.wait(list(tasks))
+                i = tasks.pop(task)
+                try:
+                    data, record = ray.get(task)
+                except FloatingPointError as error:
+                    failures.append(FloatingPointError(str(getattr(error, "cause", error))))
+                    progress.say(str(failures[-1]))
+                    continue
+                except ray.exceptions.RayError as error:
+                    what = f"{runs[i].label}: given up after {type(error).__name__}"
+                    failures.append(RuntimeError(what))
+                    progress.say(what)
+                    continue
+                if load_record(paths[i]) != record:
+                    store(paths[i], data, record)
+                records[i] = record
+                progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
+                progress.advance(runs[i].cost(), f"{len(tasks)} runs left")
     if failures:
         raise failures[0]
     return [record for record in records if record is not None]
 
 
+def _teacher(
+    run: TrainingRun, directory: str | os.PathLike[str] | None
+) -> tuple[bytes, dict[str, Any]] | None:
+    """Weights and record of the model that a run learns from."""
+    if run.teacher is None:
+        return None
+    _, record = trained(run.teacher, train_here=False, directory=directory)
+    return run.teacher.path(directory).read_bytes(), record
+
+
 def _train_here(
-    run: TrainingRun, directory: str, cpus: float, on_gpu: bool, fresh: bool, retries: int
+    run: TrainingRun,
+    directory: str,
+    cpus: float,
+    on_gpu: bool,
+    fresh: bool,
+    retries: int,
+    teacher: tuple[bytes, dict[str, Any]] | None,
 ) -> tuple[bytes, dict[str, Any]]:
     """What a task does on its node: train, and return the weights as safetensors."""
     torch.set_num_threads(max(1, int(cpus)))
     # A node that does not see the folder keeps its checkpoints in one of its own.
     foreign = not Path(directory).is_dir()
+    left = []
     if foreign:
         directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
+        if run.teacher is not None and teacher is not None:
+            left.append(run.teacher.path(directory))
+            store(left[0], *teacher)
     device = "cuda" if on_gpu else "cpu"
     _, record = train(run, device=device, directory=directory, fresh=fresh, retries=retries)
-    path = weights_path(run.name, run.arm, run.profile, run.seed, directory)
+    path = run.path(directory)
     data = path.read_bytes()
     if foreign:
-        path.unlink()
-        path.with_suffix(".json").unlink()
+        for file in (path, *left):
+            file.unlink(missing_ok=True)
+            file.with_suffix(".json").unlink(missing_ok=True)
     return data, record
 
 

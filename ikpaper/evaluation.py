@@ -176,7 +176,8 @@ def sampling_rate(
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        sampler.sample(tcp, n, generator=generator)
+        # On a GPU, a draw is over when it has arrived.
+        sampler.sample(tcp, n, generator=generator).cpu()
         best = min(best, time.perf_counter() - start)
     return n * len(torch.atleast_2d(tcp)) / best
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress
 from ikpaper.projection import TOLERANCE, project
-from ikpaper.sampler import Sampler, check_count
+from ikpaper.sampler import Sampler, check_count, check_positive
 from ikpaper.solver import NumericalSolver
 from ikpaper.weights import load_with_record
 
@@ -60,11 +62,21 @@ COLUMNS = (
 #: Level of the permutation test.
 LEVEL = 0.05
 
-#: Share of the targets that count as the hardest.
+#: Share of the targets that count as the hardest, and how many targets it takes to tell.
 HARDEST = 0.01
+ENOUGH = 100
+
+#: Where a sampler is judged: at TCPs of prior samples, or at the slides' target.
+_RANDOM, _SLIDES = "random", "slides"
+
+#: Modules whose code decides the scores, besides the sampler's own.
+_SOURCES = ("arm", "judging", "metrics", "posterior", "projection")
 
 #: Targets that are drawn at a time.
 _CHUNK = 25
+
+#: Samplers that are no networks, in the order of the table.
+_GROUND_TRUTH = ("exact", "rejection", "numerical", "prior")
 
 #: Samplers for which fewer targets must do: they take hours for a thousand.
 _FEWER = {"rejection": 100, "numerical": 10}
@@ -119,20 +131,34 @@ def judge(
 
     Returns:
         `mmd2`, the mean unbiased MMD^2, with its bootstrap interval (`mmd2_low`, `mmd2_high`) and
-        the mean of the hardest percent of the targets (`mmd2_hardest`); `rejected`, the share of
+        the mean of the hardest percent of the targets (`mmd2_hardest`; NaN for fewer than
+        `ENOUGH`); `rejected`, the share of
         targets at which a permutation test of level 5 % tells the two apart; `c2st`, the mean
         accuracy of a classifier; `e_resim`, E||f(theta) - tcp||^2, with the hardest percent
         and the worst target; `on_target`, the share of samples that reach it to
         `projection.TOLERANCE`; `samples_per_second`.
+
+    Raises:
+        ValueError: If samples are not finite, or fewer than 2 are asked for.
     """
+    check_count("samples", samples, 2)
+    check_positive("sigma", sigma)
     exact = ExactPosterior(arm, sigma)
     reference, drawing, testing = (
         torch.Generator().manual_seed(3 * seed + stream) for stream in range(3)
     )
-    mismatch, p_values, misses, accuracies = [], [], [], []
+    mismatch: list[float] = []
+    p_values: list[float] = []
+    misses: list[float] = []
+    accuracies: list[float] = []
     reached = 0
     for chunk in tcp.split(_CHUNK):
         theta = sampler.sample(chunk, samples, generator=drawing).double().cpu()
+        if lost := int((~torch.isfinite(theta)).any(dim=-1).sum()):
+            raise ValueError(
+                f"{lost} of {len(chunk) * samples} samples for targets near {chunk[0].tolist()} "
+                "are not finite"
+            )
         truth = exact.sample(chunk, samples, generator=reference)
         misses += resimulation_error(arm, theta, chunk).tolist()
         distance = (arm.forward(theta) - chunk[:, None]).norm(dim=-1)
@@ -163,9 +189,10 @@ def judge(
 
 
 def _hardest(values: Sequence[float]) -> float:
-    """Mean of the largest percent, at least of one."""
-    count = max(1, round(HARDEST * len(values)))
-    return float(np.sort(values)[-count:].mean())
+    """Mean of the largest percent."""
+    if len(values) < ENOUGH:
+        return float("nan")
+    return float(np.sort(values)[-round(HARDEST * len(values)) :].mean())
 
 
 def benchmark(
@@ -182,7 +209,8 @@ def benchmark(
 ) -> pd.DataFrame:
     """Print how a sampler compares with the exact posterior, and with the published samplers.
 
-    Targets are TCPs of prior samples with a fixed seed; the first of the published benchmark's.
+    Targets are TCPs of prior samples; with the default seed and prior the first ones of the
+    published benchmark, whose rows may be over more or fewer: the table says over how many.
 
     Args:
         sampler: Anything with a method `sample(tcp, n, generator=None)`; see `sampler.Sampler`.
@@ -213,14 +241,17 @@ def benchmark(
         "sampler": name,
         "dof": arm.dof,
         "refine": refine,
-        "at": "random",
+        "at": _RANDOM,
         **judge(judged, arm, tcp, samples=samples, sigma=sigma, seed=seed),
     }
     table = pd.DataFrame([row])
     published = _table()
-    if arm == PlanarArm.like_paper(arm.dof) and published.exists():
+    comparable = arm == PlanarArm.like_paper(arm.dof) and sigma == get_profile(PUBLISHED).sigma
+    if comparable and published.exists():
         known = pd.read_csv(published)
-        same = known[(known["dof"] == arm.dof) & (known["at"] == "random")]
+        same = known[
+            (known["dof"] == arm.dof) & (known["at"] == _RANDOM) & (known["samples"] == samples)
+        ]
         table = pd.concat([table, same], ignore_index=True)
     print(as_text(table).to_string(index=False))
     return table
@@ -231,7 +262,10 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     cells = [
         {
             "sampler": row["sampler"] + (f", refine={row['refine']}" if row["refine"] else ""),
-            "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"]),
+            "targets": row["targets"],
+            "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"])
+            if row["targets"] > 1
+            else significant(row["mmd2"]),
             "hardest 1 %": significant(row["mmd2_hardest"], 2),
             "rejected": f"{100 * row['rejected']:.1f} %",
             "C2ST": "–" if np.isnan(row["c2st"]) else f"{row['c2st']:.3f}",
@@ -246,8 +280,12 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def random_targets(arm: PlanarArm, count: int, sigma: float = 0.2, seed: int = 0) -> Tensor:
-    """TCPs (count, 2) of prior samples; more of one seed begin with the same ones."""
-    draw = np.random.default_rng(seed).normal(0.0, sigma, size=(count, arm.dof))
+    """TCPs (count, 2) of prior samples; more of one seed begin with the same ones.
+
+    No seed gives those of a data set, on which models may have been trained.
+    """
+    own = np.random.default_rng([int(digest("targets")[:8], 16), seed])
+    draw = own.normal(0.0, sigma, size=(count, arm.dof))
     return arm.forward(torch.from_numpy(draw))
 
 
@@ -261,8 +299,8 @@ def benchmark_published(
 ) -> pd.DataFrame:
     """Judge ground truth, baselines and all published models; the table is written after each row.
 
-    Models also with three Gauss-Newton steps; everything also at the slides' targets. Rows of
-    weights that have not changed are kept.
+    Models also with three Gauss-Newton steps; everything also at the slides' targets. Rows whose
+    weights and code have not changed are kept, as are those that this call is not about.
 
     Args:
         dofs: Which of the paper's arms.
@@ -275,18 +313,26 @@ def benchmark_published(
     known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(COLUMNS))
     entries = list(_entries(dofs, targets, directory))
     progress = Progress(len(entries))
-    rows = {} if fresh else {row["key"]: row for row in known.to_dict("records")}
+    names = ["dof", "at", "sampler", "refine", "targets"]
+    rows = {tuple(row[name] for name in names): row for row in known.to_dict("records")}
     for entry in entries:
-        if entry.key in rows:
+        place = (entry.arm.dof, entry.at, entry.name, entry.refine, len(entry.tcp))
+        if not fresh and place in rows and rows[place]["key"] == entry.key:
             progress.skip(1)
             continue
-        rows[entry.key] = entry.row()
-        current = pd.DataFrame([rows[e.key] for e in entries if e.key in rows])
-        others = known[~known["dof"].isin(dofs)]
-        merged = current if others.empty else pd.concat([others, current], ignore_index=True)
-        write_text(table, merged[list(COLUMNS)].to_csv(index=False))
+        rows[place] = entry.row()
+        merged = pd.DataFrame(rows.values(), columns=list(COLUMNS))
+        merged = merged.sort_values(names, kind="stable", key=_ranked)
+        write_text(table, merged.to_csv(index=False))
         progress.advance(1, f"{entry.name} {entry.arm.dof} DoF, {entry.at} targets")
-    return pd.DataFrame([rows[entry.key] for entry in entries])
+    wanted = {entry.key for entry in entries}
+    return pd.DataFrame([row for row in rows.values() if row["key"] in wanted])
+
+
+def _ranked(column: pd.Series) -> pd.Series:
+    """Sort key: samplers in the order in which they are judged, the rest as it is."""
+    order = {name: i for i, name in enumerate((*_GROUND_TRUTH, *CATALOGUE))}
+    return column.map(order) if column.name == "sampler" else column
 
 
 @dataclass(frozen=True)
@@ -302,10 +348,13 @@ class _Entry:
     weights: str
     parameters: int | None
 
-    @property
+    @cached_property
     def key(self) -> str:
+        """Changes with sampler, weights, targets and the code that draws and scores."""
+        package = Path(__file__).parent
+        files = [package / f"{name}.py" for name in _SOURCES]
         settings = (self.name, self.arm.lengths, self.refine, self.at, self.tcp.tolist())
-        return digest(settings, self.weights)
+        return digest(settings, self.weights, files=[*files, inspect.getfile(type(self.sampler))])
 
     def row(self) -> dict[str, Any]:
         judged = Refined(self.sampler, self.arm, self.refine) if self.refine else self.sampler
@@ -325,17 +374,20 @@ def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Itera
     profile = get_profile(PUBLISHED)
     for dof in dofs:
         arm = PlanarArm.paper(dof)
-        places = {"random": random_targets(arm, targets, profile.sigma)}
+        places = {_RANDOM: random_targets(arm, targets, profile.sigma)}
         if dof in TARGETS:
-            places["slides"] = torch.tensor([TARGETS[dof]], dtype=torch.float64)
+            places[_SLIDES] = torch.tensor([TARGETS[dof]], dtype=torch.float64)
         rejection = RejectionPosterior(
             arm, profile.sigma, profile.eps, max_proposals=MANY_PROPOSALS
         )
+        truths = (
+            ExactPosterior(arm, profile.sigma),
+            rejection,
+            NumericalSolver(arm, profile.sigma),
+            Prior(arm, profile.sigma),
+        )
         samplers: list[tuple[str, Sampler, str, int | None]] = [
-            ("exact", ExactPosterior(arm, profile.sigma), "", None),
-            ("rejection", rejection, "", None),
-            ("numerical", NumericalSolver(arm, profile.sigma), "", None),
-            ("prior", Prior(arm, profile.sigma), "", None),
+            (name, sampler, "", None) for name, sampler in zip(_GROUND_TRUTH, truths, strict=True)
         ]
         for name in CATALOGUE:
             try:

@@ -105,8 +105,7 @@ def _compared(
         )
     if min(len(a), len(b)) < least:
         raise ValueError(
-            f"{name}: expected at least {least} samples a set{' (unbiased)' if least > 1 else ''}, "
-            f"got {len(a)} and {len(b)}"
+            f"{name}: expected at least {least} samples a set, got {len(a)} and {len(b)}"
         )
     if isinstance(kernel, str):
         if kernel not in KERNELS:
@@ -160,9 +159,10 @@ def two_sample_test(
     """
     check_count("permutations", permutations)
     a, b, gram = _compared("two_sample_test", a, b, kernel, 2)
-    n, pooled = len(a), torch.cat([a, b])
+    # In double: relabellings are compared with what rounding makes of the labels given.
+    n, pooled = len(a), torch.cat([a, b]).double()
     matrix = gram(pooled, pooled)
-    signs = torch.cat([a.new_full((len(a),), 1 / len(a)), a.new_full((len(b),), -1 / len(b))])
+    signs = torch.cat([pooled.new_full((n,), 1 / n), pooled.new_full((len(b),), -1 / len(b))])
     orders = [torch.randperm(len(pooled), generator=generator) for _ in range(permutations)]
     labels = torch.stack([signs, *(signs[order] for order in orders)], dim=1)
     # The V-statistic is the quadratic form of the labels.

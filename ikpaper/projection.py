@@ -48,17 +48,22 @@ def damped_step(jacobian: Tensor, residual: Tensor, damping: Tensor | float) -> 
     Args:
         jacobian: J, shape (..., 2, dof).
         residual: f(theta) - tcp, shape (..., 2).
-        damping: Positive, of shape (...) or one number, in squared units of length.
+        damping: Of shape (...) or one number, not negative, in squared units of length.
 
     Returns:
         Shape (..., dof).
     """
     first, second = jacobian.unbind(-2)
-    a = first.square().sum(-1) + damping
-    b = (first * second).sum(-1)
-    c = second.square().sum(-1) + damping
+    a, b, c = first.square().sum(-1), (first * second).sum(-1), second.square().sum(-1)
+    trace = a + c
+    # Less than rounding leaves of a singular matrix would be no damping; nor can the determinant
+    # be less than for a Jacobian of rank one.
+    damping = (torch.finfo(trace.dtype).eps * trace).clamp(min=damping)
+    determinant = torch.maximum(
+        (a + damping) * (c + damping) - b.square(), damping * (trace + damping)
+    )
+    a, c = a + damping, c + damping
     x, y = residual.unbind(-1)
-    determinant = a * c - b * b
     u, v = (c * x - b * y) / determinant, (a * y - b * x) / determinant
     return u[..., None] * first + v[..., None] * second
 
@@ -79,11 +84,15 @@ def project(
 
     Args:
         arm: The arm.
-        theta: Joint angles (..., dof) in radians, near a solution.
-        tcp: Targets (..., 2), in the unit of the link lengths; they broadcast against `theta`.
-        steps: Number of steps.
+        theta: Joint angles in radians, near a solution: one vector (dof,), (n, dof), or
+            (B, n, dof) as samplers return them.
+        tcp: Targets in the unit of the link lengths: (2,), (n, 2) for as many vectors, or (B, 2).
+        steps: Number of steps, at least 1.
         tolerance: Distance to the target of a converged sample; by default `TOLERANCE` times the
             arm's reach.
+
+    Raises:
+        ValueError: If a shape or the number of steps makes no sense.
 
     Example:
         >>> arm = PlanarArm([0.5, 0.5, 1.0])
@@ -92,6 +101,12 @@ def project(
     """
     found = as_tensor(theta).double()
     target = as_tensor(tcp).to(found)
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    if target.ndim == 0 or target.shape[-1] != 2:
+        raise ValueError(f"tcp: expected shape (2,) or (B, 2), got {tuple(target.shape)}")
+    if found.ndim == 3 and target.ndim == 2:
+        target = target[:, None]
     tolerance = TOLERANCE * arm.reach if tolerance is None else tolerance
     point, jacobian = arm.linearised(found)
     residual = point - target
@@ -123,13 +138,13 @@ def refined(arm: PlanarArm, theta: Tensor, tcp: Tensor, steps: int) -> Tensor:
         tcp: Targets (B, 2).
         steps: Number of steps.
     """
-    projected = project(arm, theta, tcp[:, None].to(theta.device), steps)
+    projected = project(arm, theta, tcp, steps)
     missed = int((~projected.converged).sum())
     if missed:
         warnings.warn(
             f"{missed} of {projected.converged.numel()} samples have not converged after {steps} "
             f"steps; the worst is {float(projected.distance.max()):.2g} away from its target. "
             "`ikpaper.project` tells which",
-            stacklevel=4,
+            stacklevel=3,
         )
     return projected.theta

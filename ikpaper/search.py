@@ -628,7 +628,7 @@ def _trial(
             elif epoch == study.epochs:
                 report["outcome"] = "trained"
                 if study.objective == "held-out":
-                    report |= held_out(_bench(study), loop.model.eval())
+                    report |= held_out(_bench(study), loop.result())
         report["seconds"] = time.monotonic() - start
         tune.report(dict(report))
         if report["outcome"] != "running":

@@ -61,8 +61,11 @@ _LOOK = 50
 #: An epoch whose loss is so many times that of the epoch before has diverged.
 _RISE = 10.0
 
-#: Modules whose source decides what a training run computes, besides the model's.
+#: Modules whose source decides what a training run computes, besides the model's own.
 _SOURCES = ("dataset", "training")
+
+#: Modules that models import and that decide nothing of it.
+_NO_SOURCES = ("sampler.py",)
 
 #: Averaged weights follow the trained ones more closely at first: their decay is (1 + n) / (this
 #: + n) after n steps, until it reaches the recipe's.
@@ -113,6 +116,11 @@ class TrainingRun:
             raise ValueError(
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}"
             )
+        if precision not in ("auto", *model_type(name).precisions):
+            raise ValueError(
+                f"precision: {name!r} computes in {' or '.join(model_type(name).precisions)}, got "
+                f"{precision!r}"
+            )
         arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
         seed = profile.seed if seed is None else seed
         return cls(name, arm, profile, seed, precision, tuple(sorted(changes.items())))
@@ -128,8 +136,29 @@ class TrainingRun:
         return self.profile.epochs_for(self.name)
 
     def build(self) -> NetworkSampler:
-        """The untrained model."""
-        return build(self.name, arm=self.arm, seed=self.seed, **dict(self.changes))
+        """The untrained model; one that knows its prior gets the profile's."""
+        changes = dict(self.changes)
+        if "sigma" in model_type(self.name).config_type.__dataclass_fields__:
+            changes = {"sigma": self.profile.sigma, **changes}
+        return build(self.name, arm=self.arm, seed=self.seed, **changes)
+
+    @property
+    def teacher(self) -> TrainingRun | None:
+        """The run of the model that this one learns from, if it learns from one."""
+        name = model_type(self.name).teacher
+        return None if name is None else dataclasses.replace(self, name=name, changes=())
+
+    def path(self, directory: str | os.PathLike[str] | None = None) -> Path:
+        """Where its weights are kept."""
+        return weights_path(self.name, self.arm, self.profile, self.seed, directory)
+
+    def current(self, directory: str | os.PathLike[str] | None = None) -> dict[str, Any] | None:
+        """The record of its weights, if they are there and neither code nor teacher changed."""
+        record = load_record(self.path(directory))
+        if record is None or record["key"] != self.key():
+            return None
+        taught = self.teacher and load_record(self.teacher.path(directory))
+        return None if taught and taught["sha256"] != record["teacher"] else record
 
     def settings_key(self) -> str:
         """Content key of settings and data alone."""
@@ -172,7 +201,7 @@ def _sources(kind: type[NetworkSampler]) -> list[Path]:
     waiting = [Path(inspect.getfile(kind))]
     while waiting:
         path = waiting.pop()
-        if path in found or not path.is_file():
+        if path in found or path.name in _NO_SOURCES or not path.is_file():
             continue
         found[path] = None
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -241,26 +270,26 @@ def train(
             other noise and another order of batches.
 
     Raises:
+        FileNotFoundError: If the model learns from another one that is not there yet.
         FloatingPointError: If the loss diverges; the message names epoch and term, and the
             checkpoint of the epoch before stays.
     """
-    path = weights_path(run.name, run.arm, run.profile, run.seed, directory)
+    path = run.path(directory)
     checkpoint = path.with_suffix(".checkpoint")
     key, cost = run.key(), run.cost()
     progress = progress or Progress(cost)
-    teacher = None
-    if model_type(run.name).teacher is not None:
-        teacher, taught = _teacher(run, device=device, directory=directory, retries=retries)
-        key = digest(key, taught["sha256"])
-    record = load_record(path)
-    if not fresh and record is not None and record["key"] == key:
+    record = None if fresh else run.current(directory)
+    if record is not None:
         progress.skip(cost)
         return restore(model_type(run.name), path, record).to(resolve_device(device)), record
     if fresh:
         checkpoint.unlink(missing_ok=True)
-    if teacher is not None:
+    teacher, taught = None, None
+    if run.teacher is not None:
+        teacher, its = trained(run.teacher, train_here=False, directory=directory)
+        teacher, taught = teacher.to(resolve_device(device)), its["sha256"]
         progress.say(f"{run.label}: {run.profile.training_samples:,} samples of a {teacher.name}")
-    loop = TrainingLoop(run, key, resolve_device(device), teacher)
+    loop = TrainingLoop(run, digest(key, taught), resolve_device(device), teacher)
     progress.skip(cost * loop.resume(checkpoint) / run.epochs)
     attempt = 0
     while loop.epoch < run.epochs:
@@ -274,7 +303,7 @@ def train(
             progress.say(f"{error}; continuing there with other noise")
             progress.repeat(progress.done - before)
             divergences = [*loop.divergences, str(error).partition(": ")[2].partition(";")[0]]
-            loop = TrainingLoop(run, key, loop.device, teacher)
+            loop = TrainingLoop(run, loop.key, loop.device, inputs=loop.theta)
             loop.resume(checkpoint)
             loop.vary(attempt)
             loop.divergences = divergences
@@ -284,6 +313,7 @@ def train(
             torch.save(loop.state(), partial)
     record = {
         "key": key,
+        "teacher": taught,
         "profile": run.profile.name,
         "seed": run.seed,
         "training": {
@@ -299,23 +329,11 @@ def train(
         "environment": environment(),
         "history": loop.history,
     }
-    model = (loop.average or loop.model).eval()
+    model = loop.result()
     model.precision = None
     record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
     return model, record
-
-
-def _teacher(
-    run: TrainingRun, *, device: str | torch.device, **options: Any
-) -> tuple[NetworkSampler, dict[str, Any]]:
-    """The model that a run learns from: the weights that are there, or trained here."""
-    own = dataclasses.replace(run, name=str(model_type(run.name).teacher), changes=())
-    try:
-        model, record = trained(own, train_here=False, directory=options["directory"])
-    except FileNotFoundError:
-        model, record = train(own, device=device, **options)
-    return model.to(resolve_device(device)), record
 
 
 def trained(
@@ -404,6 +422,8 @@ class TrainingLoop:
         key: str,
         device: torch.device,
         teacher: NetworkSampler | None = None,
+        *,
+        inputs: Tensor | None = None,
     ) -> None:
         self.run, self.key, self.device = run, key, device
         self.model = run.build().to(device).train()
@@ -430,18 +450,22 @@ class TrainingLoop:
         self.noise = Generator(device).manual_seed(run.seed)
         theta, tcp = profile_dataset(run.arm, run.profile).train
         self.tcp = tcp.to(device, torch.float32)
-        self.theta = self.model.training_inputs(
-            theta.to(device, torch.float32),
-            self.tcp,
-            teacher,
-            Generator(device).manual_seed(run.seed),
-        )
+        start = time.monotonic()
+        if inputs is None:
+            draw = Generator(device).manual_seed(int(digest(run.seed, "inputs")[:15], 16))
+            theta = theta.to(device, torch.float32)
+            inputs = self.model.training_inputs(theta, self.tcp, teacher, draw)
+        self.theta = inputs
         self.epoch = 0
-        self.seconds = 0.0
+        self.seconds = time.monotonic() - start
         self.history: list[dict[str, Any]] = []
         self.divergences: list[str] = []
         #: A loss so many times that of the epoch before has diverged.
         self.rise = _RISE
+
+    def result(self) -> NetworkSampler:
+        """What the training has led to so far: the averaged weights, if the recipe has them."""
+        return (self.average or self.model).eval()
 
     def vary(self, attempt: int) -> None:
         """Draw other noise and another order of batches from here on.
@@ -572,9 +596,10 @@ class TrainingLoop:
         if self.average is None:
             return
         decay = min(self.model.recipe.average, (1 + step) / (_AVERAGE_START + step))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.model.parameters()), 1 - decay
-        )
+        pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
+        # FrEIA keeps permutations, which are whole numbers, among the parameters.
+        moving, current = zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True)
+        torch._foreach_lerp_(list(moving), list(current), 1 - decay)
 
     def _check_finite(self, table: Tensor, first: int = 0) -> None:
         """Raise if a term (column) of a batch (row) is not finite, naming the first."""

@@ -50,4 +50,5 @@ def test_players_have_the_size_of_the_cvaes_parts(arm):
         return sum(parameter.numel() for parameter in module.parameters())
 
     assert size(gan.generator) == size(cvae.decoder)
-    assert size(gan.discriminator) == size(cvae.encoder) + 201
+    neurons = gan.config.neurons
+    assert size(gan.discriminator) == size(cvae.encoder) + (neurons + 1)  # a last layer to one

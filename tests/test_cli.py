@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ikpaper.cli import all_runs, main
+from ikpaper.models import model_type
+from ikpaper.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,8 +30,19 @@ def test_train_evaluate_and_sample(capsys):
     assert [len(row.split(",")) for row in rows] == [4, 4, 4]
 
 
-def test_all_are_the_eight_models():
-    assert len({(run.name, run.arm.dof) for run in all_runs("quick")}) == 8
+def test_all_are_the_profiles_models_for_the_papers_arms():
+    runs = [(run.name, run.arm.dof) for run in all_runs("quick")]
+    assert len(runs) == len(set(runs))
+    assert {("cvae", 4), ("inn", 10), ("flow", 6)} <= set(runs)
+    assert {dof for _, dof in runs} == {4, 6, 8, 10}
+
+
+def test_teachers_come_before_those_they_teach():
+    for profile in PROFILES.values():
+        names = list(profile.epochs)
+        for name in names:
+            teacher = model_type(name).teacher
+            assert teacher is None or names.index(teacher) < names.index(name)
 
 
 @pytest.mark.parametrize(

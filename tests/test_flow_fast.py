@@ -4,9 +4,8 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import metrics, models
+from ikpaper import metrics, models, training
 from ikpaper.training import TrainingRun, train
-from ikpaper.weights import load_record, weights_path
 
 ARM = ikpaper.PlanarArm([0.5, 0.5, 0.5, 1.0])
 
@@ -50,19 +49,46 @@ def test_projections_take_samples_to_the_target(generator):
     assert errors[0] > 10 * errors[1] > 100 * errors[2]
 
 
-def test_a_run_trains_its_teacher_first_and_follows_it(tmp_path):
+def small(epochs):
     smoke = ikpaper.PROFILES["smoke"]
-    epochs = {"flow": 4, "flow-fast": 10}
-    profile = dataclasses.replace(smoke, epochs=epochs, samples=10_000, batch=250)
+    return dataclasses.replace(smoke, epochs=epochs, samples=10_000, batch=250)
+
+
+def test_a_run_learns_from_the_weights_that_are_there(tmp_path):
+    profile = small({"flow": 4, "flow-fast": 10})
     run = TrainingRun.of("flow-fast", arm=ARM, profile=profile, neurons=64, warmup=20)
+    with pytest.raises(FileNotFoundError, match="ikpaper train --model flow --dof 4"):
+        train(run, directory=tmp_path)
+    _, taught = train(run.teacher, directory=tmp_path)
     _, record = train(run, directory=tmp_path)
     losses = [row["terms"]["distance"] for row in record["history"]]
     assert losses[-1] < 0.5 * losses[0]
-    taught = load_record(weights_path("flow", ARM, profile, 42, tmp_path))
-    assert taught is not None
-    # A teacher that is there is used; another one makes the student train again.
+    assert record["teacher"] == taught["sha256"]
     _, same = train(run, directory=tmp_path)
     assert same["seconds"] == record["seconds"]
-    train(TrainingRun.of("flow", arm=ARM, profile=profile, warmup=50), directory=tmp_path)
-    _, other = train(run, directory=tmp_path)
-    assert other["key"] != record["key"]
+    # Another teacher makes the student train again.
+    train(dataclasses.replace(run.teacher, changes=(("warmup", 50),)), directory=tmp_path)
+    assert run.current(tmp_path) is None
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(tmp_path, monkeypatch):
+    profile = small({"flow": 1, "flow-fast": 3})
+    run = TrainingRun.of("flow-fast", arm=ARM, profile=profile, neurons=16)
+    train(run.teacher, directory=tmp_path)
+    whole, _ = train(run, directory=tmp_path)
+    original = training.TrainingLoop.run_epoch
+
+    def run_epoch(self, *arguments):
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+        original(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.TrainingLoop, "run_epoch", run_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(run, directory=tmp_path, fresh=True)
+    run.path(tmp_path).unlink()
+    resumed, record = train(run, directory=tmp_path)
+    assert len(record["history"]) == 3
+    theirs = resumed.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in whole.state_dict().items())

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -67,7 +69,10 @@ def test_its_loss_may_rise_from_below_zero(tmp_path):
     profile = type(smoke)(**{**vars(smoke), "epochs": {"inn-ml": 6}, "samples": 1000})
     run = TrainingRun.of("inn-ml", 4, profile=profile, neurons=16, width_end=1e-4)
     _, record = train(run, directory=tmp_path)
-    assert len(record["history"]) == 6
+    losses = [sum(row["terms"].values()) for row in record["history"]]
+    assert len(losses) == 6
+    # A tenfold rise, which for a positive loss would count as divergence.
+    assert any(now > 10 * before for before, now in pairwise(losses))
 
 
 def test_widths_are_positive():

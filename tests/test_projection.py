@@ -66,11 +66,11 @@ def test_no_sample_moves_away_from_its_target(arm, generator):
 
 def test_near_full_reach_it_says_what_has_not_converged(arm, generator):
     theta = 0.1 * torch.randn(200, 6, generator=generator, dtype=torch.float64)
-    projected = project(arm, theta, [0.9999 * arm.reach, 0.0], 3)
-    distance = (arm.forward(projected.theta) - projected.theta.new_tensor([3.49965, 0.0])).norm(
-        dim=-1
-    )
+    tcp = torch.tensor([0.99 * arm.reach, 0.0], dtype=torch.float64)
+    projected = project(arm, theta, tcp, 4)
+    distance = (arm.forward(projected.theta) - tcp).norm(dim=-1)
     assert torch.equal(projected.converged, distance <= TOLERANCE * arm.reach)
+    assert 0 < int(projected.converged.sum()) < 200
     out_of_reach = project(arm, theta, [1.01 * arm.reach, 0.0], 20)
     assert not out_of_reach.converged.any()
     assert torch.isfinite(out_of_reach.theta).all()
@@ -79,11 +79,40 @@ def test_near_full_reach_it_says_what_has_not_converged(arm, generator):
     )
 
 
-def test_a_straight_arm_stays_finite(arm):
-    # The Jacobian has rank one there.
-    projected = project(arm, torch.zeros(6), [3.4, 0.0], 5)
+@pytest.mark.parametrize("heading", [0.0, 0.4, 2.0, -1.1])
+def test_a_straight_arm_stays_finite(arm, heading):
+    # The Jacobian has rank one there, and at most headings not even that after rounding.
+    theta = torch.tensor([heading, 0, 0, 0, 0, 0], dtype=torch.float64)
+    tcp = 3.4 * torch.tensor([math.cos(heading), math.sin(heading)], dtype=torch.float64)
+    projected = project(arm, theta, tcp, 5)
     assert torch.isfinite(projected.theta).all()
     assert not bool(projected.converged)
+    jacobian, residual = arm.jacobian(theta), arm.forward(theta) - tcp
+    step = damped_step(jacobian, residual, 1e-20)
+    assert step.abs().max() < 1.0
+
+
+def test_targets_go_with_samples_as_samplers_return_them(arm, rough):
+    theta, tcp = rough[0][:, :3], rough[1]
+    together = project(arm, theta, tcp)
+    for i in range(3):
+        one = project(arm, theta[i], tcp[i])
+        torch.testing.assert_close(one.theta, together.theta[i])
+        each = project(arm, theta[i], tcp[i].expand(3, 2))
+        torch.testing.assert_close(each.theta, one.theta)
+
+
+@pytest.mark.parametrize(
+    ("theta", "tcp", "steps", "message"),
+    [
+        (torch.zeros(6), [3.0, 0.8], 0, "steps: expected at least 1, got 0"),
+        (torch.zeros(6), [3.0, 0.8, 0.1], 1, r"tcp: expected .*, got \(3,\)"),
+        (torch.zeros(5), [3.0, 0.8], 1, "theta: expected shape"),
+    ],
+)
+def test_bad_input_is_refused(arm, theta, tcp, steps, message):
+    with pytest.raises(ValueError, match=message):
+        project(arm, theta, tcp, steps)
 
 
 def test_angles_come_back_wrapped(arm, rough):
@@ -102,8 +131,9 @@ def test_samplers_refine_on_request(arm, generator):
 
 def test_samples_that_have_not_converged_are_counted_in_a_warning(arm, generator):
     prior = ikpaper.Prior(arm, 0.2)
-    with pytest.warns(UserWarning, match=r"of 100 samples have not converged after 1 steps"):
+    with pytest.warns(UserWarning, match=r"of 100 samples have not converged after 1 steps") as w:
         prior.sample([2.0, 2.0], 100, generator=generator, refine=1)
+    assert w[0].filename == __file__
 
 
 def test_refine_takes_whole_numbers(arm):

@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import training
+from ikpaper import models, training
 from ikpaper.profiles import PROFILES
 from ikpaper.training import TrainingRun, resolve_device, resolve_precision, train
 from ikpaper.weights import load_record, weights_path
@@ -63,7 +65,7 @@ def test_other_settings_have_other_keys():
 
 KILLED = """
 import os, signal, sys
-from ikpaper import training
+from ikpaper import models, training
 from ikpaper.training import TrainingRun, train
 
 epochs = iter(range(100))
@@ -234,8 +236,75 @@ def test_the_learning_rate_warms_up(tmp_path, monkeypatch):
     assert rates == pytest.approx(wanted)
 
 
+def test_a_cosine_takes_the_rate_to_zero_and_batches_are_the_recipes(tmp_path, monkeypatch):
+    rates, sizes = [], []
+    original = training.TrainingLoop._step
+
+    def step(self, theta, tcp):
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        sizes.append(len(theta))
+        return original(self, theta, tcp)
+
+    monkeypatch.setattr(training.TrainingLoop, "_step", step)
+    smoke = PROFILES["smoke"]
+    profile = type(smoke)(**{**vars(smoke), "epochs": {"flow": 4}, "samples": 2000, "batch": 70})
+    run = TrainingRun.of("flow", 4, profile=profile, neurons=8, warmup=10)
+    _, record = train(run, directory=tmp_path)
+    steps = 4 * 10
+    assert sizes == [140] * steps
+    assert record["training"]["batch"] == 140
+    expected = [
+        2e-3 * min(1.0, (i + 1) / 10) * 0.5 * (1 + math.cos(math.pi * i / steps))
+        for i in range(steps)
+    ]
+    assert rates == pytest.approx(expected)
+
+
+def test_what_is_kept_is_the_average_of_the_recipe(tmp_path, monkeypatch):
+    seen = []
+    original = training.TrainingLoop._step
+
+    def step(self, theta, tcp):
+        values = original(self, theta, tcp)
+        seen.append(self.model.log_damping.item())
+        return values
+
+    run = TrainingRun.of("flow", 4, profile="smoke", neurons=8, warmup=1)
+    started = run.build().log_damping.item()
+    monkeypatch.setattr(training.TrainingLoop, "_step", step)
+    model, _ = train(run, directory=tmp_path)
+    average = started
+    for i, value in enumerate(seen):
+        decay = min(0.999, (1 + i) / (10 + i))
+        average = decay * average + (1 - decay) * value
+    assert model.log_damping.item() == pytest.approx(average, abs=1e-7)
+    assert model.log_damping.item() != seen[-1]
+
+
+def test_a_key_covers_the_models_own_code_and_no_other():
+    def names(name):
+        return {path.name for path in training._sources(models.model_type(name))}
+
+    assert names("inn") == {
+        "arm.py", "base.py", "coupling.py", "inn.py", "mmd.py", "paper.py", "stacked.py"
+    }  # fmt: skip
+    assert {"flow.py", "flow_fast.py", "projection.py"} <= names("flow-fast")
+    assert "flow_fast.py" not in names("flow")
+
+
+def test_models_refuse_a_precision_they_do_not_have():
+    with pytest.raises(ValueError, match="'flow' computes in float32, got 'bfloat16'"):
+        TrainingRun.of("flow", 4, profile="smoke", precision="bfloat16")
+
+
+def test_a_model_that_knows_its_prior_gets_the_profiles():
+    wide = dataclasses.replace(PROFILES["smoke"], sigma=0.5)
+    assert TrainingRun.of("flow", 4, profile=wide).build().config.sigma == 0.5
+    assert TrainingRun.of("flow", 4, profile=wide, sigma=0.3).build().config.sigma == 0.3
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", ["cvae", "inn"])
+@pytest.mark.parametrize("name", ["cvae", "cgan", "flow", "inn", "inn-ml"])
 def test_captured_steps_are_the_steps(name, tmp_path, monkeypatch):
     smoke = PROFILES["smoke"]
     profile = type(smoke)(**{**vars(smoke), "samples": 4000})

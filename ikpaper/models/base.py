@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.paper import Ranges, Table
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
-__all__ = ["ModelConfig", "NetworkSampler", "Recipe", "rand", "randn", "table_row"]
+__all__ = ["ModelConfig", "NetworkSampler", "Recipe", "hidden_layers", "rand", "randn", "table_row"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class ModelConfig:
         check_count("warmup", self.warmup, 0)
         if len(self.lengths) < 3:
             raise ValueError(
-                f"dof: expected at least 3 (z has dof - 2 entries), got {len(self.lengths)}"
+                f"dof: expected at least 3 (or nothing is left to choose), got {len(self.lengths)}"
             )
 
     @property
@@ -73,7 +74,7 @@ class ModelConfig:
 
     @property
     def latent(self) -> int:
-        """Size of the latent z: dof - 2, what remains of theta once the TCP is known."""
+        """Size of the latent z: by default dof - 2, what remains once the TCP is known."""
         return self.dof - 2
 
 
@@ -83,8 +84,8 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     Attributes:
         name: Name in the catalogue.
         config_type: The model's config dataclass.
-        reducible: Whether its results stay the same when the products between hidden layers are
-            trained in bfloat16.
+        precisions: What the products between hidden layers can be computed in.
+        reducible: Whether its results stay the same when they are trained in bfloat16.
         search_ranges: Ranges of the hyperparameters that a search varies; integers in both
             bounds make it one of integers, others are searched on a logarithmic scale. Empty for
             a model that is not searched.
@@ -96,6 +97,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
 
     name: ClassVar[str]
     config_type: ClassVar[type[ModelConfig]]
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
     reducible: ClassVar[bool] = False
     search_ranges: ClassVar[Ranges] = MappingProxyType({})
     recipe: ClassVar[Recipe] = Recipe()
@@ -176,8 +178,7 @@ def randn(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Normal noise on `device`, drawn where the generator lives."""
-    source = generator.device if generator is not None else device
-    return torch.randn(shape, generator=generator, device=source, dtype=dtype).to(device)
+    return _draw(torch.randn, shape, generator, device, dtype)
 
 
 def rand(
@@ -187,8 +188,26 @@ def rand(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Uniform noise in [0, 1) on `device`, drawn where the generator lives."""
+    return _draw(torch.rand, shape, generator, device, dtype)
+
+
+def _draw(
+    draw: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
     source = generator.device if generator is not None else device
-    return torch.rand(shape, generator=generator, device=source, dtype=dtype).to(device)
+    return draw(shape, generator=generator, device=source, dtype=dtype).to(device)
+
+
+def hidden_layers(inputs: int, neurons: int, count: int, slope: float = 0.0) -> nn.Sequential:
+    """`count` linear layers of `neurons`, a LeakyReLU after each; a ReLU for slope 0."""
+    layers: list[nn.Module] = []
+    for size in [inputs] + [neurons] * (count - 1):
+        layers += [nn.Linear(size, neurons), nn.LeakyReLU(slope) if slope else nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def table_row(table: Table, arm: PlanarArm) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn, table_row
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, hidden_layers, randn, table_row
 from ikpaper.paper import CVAE_TABLE
 from ikpaper.sampler import check_count
 
@@ -51,12 +50,17 @@ class CGAN(NetworkSampler):
 
     def __init__(self, config: CGANConfig) -> None:
         super().__init__(config)
-        self.generator = _network(config.latent + 2, config.dof, config)
-        self.discriminator = _network(config.dof + 2, 1, config)
+        self.generator = self._network(config.latent + 2, config.dof)
+        self.discriminator = self._network(config.dof + 2, 1)
+
+    def _network(self, inputs: int, outputs: int) -> nn.Sequential:
+        config = self.config
+        hidden = hidden_layers(inputs, config.neurons, config.hidden_layers, config.negative_slope)
+        return nn.Sequential(*hidden, nn.Linear(config.neurons, outputs))
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> CGANConfig:
-        """Layers and neurons of Table III's row for the arm; the rest is common for GANs."""
+        """Layers and neurons of Table III's row for the arm; the learning rate is ours."""
         row = table_row(CVAE_TABLE, arm)
         settings = {name: row[name] for name in ("lengths", "hidden_layers", "neurons")}
         return CGANConfig(**{**settings, "learning_rate": 2e-4, "weight_decay": 0.0, **changes})
@@ -87,11 +91,3 @@ class CGAN(NetworkSampler):
             "discriminator": softplus(-of_data).mean() + softplus(of_samples).mean(),
             "generator": softplus(-seen).mean(),
         }
-
-
-def _network(inputs: int, outputs: int, config: CGANConfig) -> nn.Sequential:
-    sizes = [inputs] + [config.neurons] * config.hidden_layers
-    layers: list[nn.Module] = []
-    for size, next_size in pairwise(sizes):
-        layers += [nn.Linear(size, next_size), nn.LeakyReLU(config.negative_slope)]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, wrap
-from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
+from ikpaper.models.base import ModelConfig, NetworkSampler, hidden_layers, randn, table_row
 from ikpaper.models.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
 from ikpaper.sampler import check_count
@@ -45,16 +44,20 @@ class CVAE(NetworkSampler):
     name = "cvae"
     config_type = CVAEConfig
     search_ranges = CVAE_RANGES
+    precisions = ("float32", "bfloat16")
     config: CVAEConfig
 
     def __init__(self, config: CVAEConfig) -> None:
         super().__init__(config)
-        self.encoder = _relu_network(config.dof + 2, config)
+        self.encoder = self._hidden(config.dof + 2)
         self.mean = nn.Linear(config.neurons, config.latent)
         self.log_variance = nn.Linear(config.neurons, config.latent)
         self.decoder = nn.Sequential(
-            *_relu_network(config.latent + 2, config), nn.Linear(config.neurons, config.dof)
+            *self._hidden(config.latent + 2), nn.Linear(config.neurons, config.dof)
         )
+
+    def _hidden(self, inputs: int) -> nn.Sequential:
+        return hidden_layers(inputs, self.config.neurons, self.config.hidden_layers)
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> CVAEConfig:
@@ -92,11 +95,3 @@ class CVAE(NetworkSampler):
             "reconstruction": wrap(decoded - theta).square().sum(),
             "kl": self.config.kl_weight * kl,
         }
-
-
-def _relu_network(inputs: int, config: CVAEConfig) -> nn.Sequential:
-    sizes = [inputs] + [config.neurons] * config.hidden_layers
-    layers: list[nn.Module] = []
-    for size, next_size in pairwise(sizes):
-        layers += [nn.Linear(size, next_size), nn.ReLU()]
-    return nn.Sequential(*layers)

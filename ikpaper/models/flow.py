@@ -14,7 +14,7 @@ from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
 from ikpaper.projection import damped_step
 from ikpaper.sampler import check_count, check_positive
 
-__all__ = ["Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures"]
+__all__ = ["BOUND", "Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures"]
 
 #: Training times end here: the guess of the velocity divides by 1 - t.
 _LAST = 0.999
@@ -108,11 +108,11 @@ class Flow(NetworkSampler):
         residual = point - tcp
         # What the linearisation misses grows with the variance, in units of sigma^2 reach.
         missed = self.log_damping.exp() * (sigma**2 * self.arm.reach * variance[:, 0]).square()
-        damping = missed + _NO_DAMPING * (sigma * self.arm.reach) ** 2
+        damping = missed + _LEAST_DAMPING * (sigma * self.arm.reach) ** 2
         step = damped_step(sigma * jacobian, residual, damping)
         guess = (2 * t - 1) / q * x - step / rest
         scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1) / (spread + _LEAST)
-        inputs = [x, scaled.clamp(-_BOUND, _BOUND), features, _time_features(t)]
+        inputs = [x, scaled.clamp(-BOUND, BOUND), features, _time_features(t)]
         return guess + spread * self.network(torch.cat(inputs, dim=1))
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
@@ -141,13 +141,13 @@ class Flow(NetworkSampler):
 
 
 #: Least damping of the guess's step, relative to (sigma reach)^2: for arms that are all straight.
-_NO_DAMPING = 1e-6
+_LEAST_DAMPING = 1e-6
 
 #: Added to the spread where it divides the network's inputs.
 _LEAST = 1e-3
 
 #: Inputs of the network stay within so many times their scale.
-_BOUND = 5.0
+BOUND = 5.0
 
 
 class TargetFeatures(nn.Module):

@@ -10,14 +10,11 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn
-from ikpaper.models.flow import ResidualNetwork, TargetFeatures
+from ikpaper.models.flow import BOUND, ResidualNetwork, TargetFeatures
 from ikpaper.projection import damped_step
 from ikpaper.sampler import check_count, check_positive
 
 __all__ = ["FlowFast", "FlowFastConfig"]
-
-#: Inputs of the network stay within so many times their scale.
-_BOUND = 5.0
 
 #: Samples that the teacher is asked for at a time.
 _ROWS = 1 << 12
@@ -88,7 +85,7 @@ class FlowFast(NetworkSampler):
         # Relative to what the prior covers: beyond it, the linearisation tells the direction.
         step, residual = self._step(z, tcp, (sigma**2 * self.arm.reach) ** 2)
         scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1)
-        inputs = [z, scaled.clamp(-_BOUND, _BOUND), self.features(tcp)]
+        inputs = [z, scaled.clamp(-BOUND, BOUND), self.features(tcp)]
         x = z + self.network(torch.cat(inputs, dim=1))
         for _ in range(self.config.projections):
             x = x - self._step(x, tcp)[0]

@@ -32,7 +32,7 @@ class CouplingConfig(ModelConfig):
         clamp: Soft clamp of the log scales (arctangent).
         negative_slope: Slope of the LeakyReLUs in the subnets.
         activate_last: Whether a LeakyReLU follows also the last layer of a subnet. The slides do
-            not mention it; without it the inverse pass overflows within a dozen steps.
+            not mention it; with their losses, training diverges without it.
         permutation_seed: Seed of the fixed permutations between blocks.
     """
 
@@ -136,6 +136,7 @@ class INN(InvertibleNetwork):
     name = "inn"
     config_type = INNConfig
     search_ranges = INN_RANGES
+    precisions = ("float32", "bfloat16")
     reducible = True
     config: INNConfig
 

@@ -25,7 +25,7 @@ class INNMLConfig(CouplingConfig):
         noise: Scale of the noise added to theta in each step, in radians.
         width_start: Standard deviation of the predicted TCP around the true one at the start of
             training, in units of length.
-        width_end: The same at its end; in between it shrinks geometrically.
+        width_end: What it shrinks towards, geometrically over the epochs.
     """
 
     clamp: float = 2.0
@@ -51,6 +51,7 @@ class INNML(InvertibleNetwork):
 
     name = "inn-ml"
     config_type = INNMLConfig
+    precisions = ("float32", "bfloat16")
     recipe = Recipe(schedule="cosine", positive=False)
     config: INNMLConfig
 
