@@ -261,7 +261,9 @@ for dof in arms:
             "rejection sampling": significant(own["rejection"]),
             "exact posterior": significant(own["exact"]),
             **{f"{LABELS[name]}, result files": significant(values[name]) for name in MODELS},
-            **{f"{LABELS[name]}, above exact": f"{left[name]:.4f}" for name in MODELS},
+            **{
+                f"{LABELS[name]}, above exact": f"{round(left[name], 4) + 0:.4f}" for name in MODELS
+            },
         }
     )
 out.table(pd.DataFrame(rows), "floor")
@@ -372,7 +374,7 @@ for (study, variant, model), runs in ablations.groupby(["study", "variant", "mod
     rows.append(
         {
             "study": study,
-            "variant": variant,
+            "variant": variant.replace("as published", "as in this book"),
             "model": f"{LABELS[model]}, {runs['dof'].iloc[0]} DoF",
             "runs": len(runs),
             "diverged": len(runs) - len(good),
