@@ -395,7 +395,13 @@ crashed = ablations[ablations["outcome"] != "trained"]
 crashes = crashed.groupby("variant", sort=False)["outcome"].agg(
     lambda outcomes: "; ".join(outcome.removeprefix("diverged: ") for outcome in outcomes)
 )
-out.number("crashes", ". ".join(f"{variant}: {where}" for variant, where in crashes.items()))
+out.number(
+    "crashes",
+    ". ".join(
+        f"{variant.replace('as published', 'as in this book')}: {where}"
+        for variant, where in crashes.items()
+    ),
+)
 with_warmup = ablations[(ablations["model"] == "inn") & ablations["study"].isin(WARM)]
 without = ablations[ablations["study"] == "start"]
 for key, runs in (("warm", with_warmup), ("cold", without)):
