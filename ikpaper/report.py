@@ -16,7 +16,6 @@ from typing import Any
 
 from ikpaper.arm import PlanarArm
 from ikpaper.files import atomic, digest, project_root, write_json, write_text
-from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import load_record, weights_path
@@ -35,6 +34,7 @@ class Page:
         title: Title of the page, where it differs from the notebook's.
         reads: Result files of other pages that it reads.
         dof: Arms whose trained models it uses.
+        models: Which of them.
         effort: Expected run time relative to other pages, for the time left.
     """
 
@@ -44,6 +44,7 @@ class Page:
     title: str = ""
     reads: tuple[str, ...] = ()
     dof: tuple[int, ...] = ()
+    models: tuple[str, ...] = ("cvae", "inn")
     effort: float = 10.0
 
     @property
@@ -172,7 +173,7 @@ def _key(page: Page, profile: str, root: Path) -> str:
     ]
     weights = []
     for dof in page.dof:
-        for name in CATALOGUE:
+        for name in page.models:
             path = weights_path(name, PlanarArm.paper(dof), profile, get_profile(profile).seed)
             record = load_record(path)
             weights.append(record["sha256"] if record else "none")
