@@ -96,7 +96,7 @@ def project(
 
     Example:
         >>> arm = PlanarArm([0.5, 0.5, 1.0])
-        >>> bool(project(arm, [0.1, 0.2, 0.3], [1.7, 0.6]).converged)
+        >>> bool(project(arm, [0.1, 0.2, 0.3], [1.75, 0.8]).converged)
         True
     """
     found = as_tensor(theta).double()
