@@ -202,14 +202,14 @@ out.number("inn_exact", count("inn", ours_by_model, "mmd2_exact", complete))
 arm = ikpaper.PlanarArm.paper(6)
 slides_target = torch.tensor(paper.TARGETS[6], dtype=torch.float64)
 direction = slides_target / slides_target.norm()
-gaps = (0.03, 0.01) if smoke else (0.1, 0.05, 0.03, 0.02, 0.01, 0.004)
+gaps = (0.03, 0.01) if smoke else (0.05, 0.03, 0.02, 0.01, 0.004)
 edge = rejection_bias(
     arm,
     {f"{gap:g}": ((1 - gap) * arm.reach * direction).tolist() for gap in gaps},
     (0.05,) if smoke else (0.05, 0.02, 0.01),
     sigma=numbers.sigma,
     n=200 if smoke else 1000,
-    repeats=2 if smoke else 12,
+    repeats=2 if smoke else 6,
     generator=generator,
 )
 edge["gap"] = edge["target"].astype(float)
