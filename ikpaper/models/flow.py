@@ -14,7 +14,7 @@ from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
 from ikpaper.projection import damped_step
 from ikpaper.sampler import check_count, check_positive
 
-__all__ = ["BOUND", "Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures"]
+__all__ = ["BOUND", "Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures", "TransportConfig"]
 
 #: Training times end here: the guess of the velocity divides by 1 - t.
 _LAST = 0.999
@@ -24,30 +24,41 @@ _FREQUENCIES = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowConfig(ModelConfig):
-    """Hyperparameters of the flow.
+class TransportConfig(ModelConfig):
+    """Hyperparameters of a model that moves prior samples to the posterior.
 
     Attributes:
-        blocks: Residual blocks of the velocity network, two linear layers each.
-        sigma: Standard deviation of the prior over each joint angle, in radians. The flow starts
-            from that prior.
-        steps: Midpoint steps of sampling, two network evaluations each.
+        blocks: Residual blocks of the network, two linear layers each.
+        sigma: Standard deviation of the prior over each joint angle, in radians.
     """
 
     blocks: int
     sigma: float = 0.2
-    steps: int = 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("blocks", self.blocks)
         check_positive("sigma", self.sigma)
-        check_count("steps", self.steps)
 
     @property
     def latent(self) -> int:
-        """Size of z: the flow moves all joint angles, from the prior to the posterior."""
+        """Size of z, a prior sample in units of sigma: all joint angles move."""
         return self.dof
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig(TransportConfig):
+    """Hyperparameters of the flow.
+
+    Attributes:
+        steps: Midpoint steps of sampling, two network evaluations each.
+    """
+
+    steps: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("steps", self.steps)
 
 
 class Flow(NetworkSampler):

@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn
-from ikpaper.models.flow import BOUND, ResidualNetwork, TargetFeatures
+from ikpaper.models.base import NetworkSampler, Recipe, randn
+from ikpaper.models.flow import BOUND, ResidualNetwork, TargetFeatures, TransportConfig
 from ikpaper.projection import damped_step
-from ikpaper.sampler import check_count, check_positive
+from ikpaper.sampler import check_count
 
 __all__ = ["FlowFast", "FlowFastConfig"]
 
@@ -21,29 +21,18 @@ _ROWS = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowFastConfig(ModelConfig):
+class FlowFastConfig(TransportConfig):
     """Hyperparameters of the distilled flow.
 
     Attributes:
-        blocks: Residual blocks of the network, two linear layers each.
-        sigma: Standard deviation of the prior over each joint angle, in radians.
         projections: Gauss-Newton steps onto the target after the network.
     """
 
-    blocks: int
-    sigma: float = 0.2
     projections: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("blocks", self.blocks)
-        check_positive("sigma", self.sigma)
         check_count("projections", self.projections, 0)
-
-    @property
-    def latent(self) -> int:
-        """Size of z, a prior sample, as for the flow."""
-        return self.dof
 
 
 class FlowFast(NetworkSampler):
@@ -97,11 +86,8 @@ class FlowFast(NetworkSampler):
         point, jacobian = self.arm.linearised(sigma * x)
         residual = point - tcp
         # In units of x, the Jacobian is sigma times that in radians, and so is its damping.
-        least = (torch.finfo(x.dtype).eps * self.arm.reach) ** 2
-        own = sigma**2 * residual.square().sum(dim=1) + least
-        return damped_step(
-            sigma * jacobian, residual, own if damping is None else damping
-        ), residual
+        own = sigma**2 * residual.square().sum(dim=1) if damping is None else damping
+        return damped_step(sigma * jacobian, residual, own), residual
 
     @torch.no_grad()
     def training_inputs(
