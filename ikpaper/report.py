@@ -124,6 +124,7 @@ def build_pages(
     root = root or project_root()
     pages = [page for page in PAGES if not only or page.name in only]
     progress = Progress(sum(page.effort for page in pages))
+    status = 0
     for number, page in enumerate(pages, 1):
         label = f"[{number}/{len(pages)}] {page.name}"
         key = _key(page, profile, root)
@@ -136,11 +137,13 @@ def build_pages(
         failure = _run(page, profile, key, root)
         if failure:
             progress.say(f"{label}: {failure}")
-            return 1
+            status = 1
+            break
         progress.advance(page.effort, label)
         progress.say(f"{label}: done in {duration(time.monotonic() - start)}")
+    # Also after a failure: pages before it may have changed what the table shows.
     write_readme_table(root)
-    return 0
+    return status
 
 
 def write_readme_table(root: Path) -> None:
