@@ -2,11 +2,15 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
 
+from ikpaper.arm import PlanarArm
+from ikpaper.files import write_json
 from ikpaper.report import PAGES
+from ikpaper.search import Study, load_studies, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -36,8 +40,9 @@ def test_cells_are_short_and_parameters_are_there(source):
 
 
 def test_every_notebook_makes_a_page():
-    # A study takes hours: its notebook runs on its own.
-    assert {page.notebook for page in PAGES} == {source.stem for source in SOURCES} - {"search"}
+    # A study takes hours: its notebook runs on its own. Their page waits for the first of them.
+    apart = {"search"} if load_studies() else {"search", "studies"}
+    assert {page.notebook for page in PAGES} == {source.stem for source in SOURCES} - apart
 
 
 def test_papermill_runs_a_study(tmp_path):
@@ -88,3 +93,53 @@ def svg_figures(path):
         out for c in executed.cells if c.cell_type == "code" for out in c.outputs
         if "image/svg+xml" in out.get("data", {})
     ]  # fmt: skip
+
+
+def made_up_study(root, method):
+    """A study of 30 trials, eight of them trained in full, whose objective ranks all scores."""
+    study = Study("cvae", PlanarArm.paper(6), method=method)
+    folder = root / study.name
+    rng = np.random.default_rng(0)
+    rows = []
+    for trial in range(1, 31):
+        drawn = {
+            name: int(rng.integers(low, high + 1))
+            if isinstance(low, int)
+            else low * (high / low) ** rng.random()
+            for name, (low, high) in study.bounds.items()
+        }
+        loss = 1.0 + abs(np.log(drawn["learning_rate"] / 1e-3))
+        own = {"trial": trial, "objective": loss, "loss": loss, "outcome": "trained"}
+        rows.append({**drawn, **own, "epochs": 60, "seconds": 9.0, "seed": 42, "profile": "search"})
+    write_json(folder / "study.json", study.settings())
+    pd.DataFrame(rows, columns=study.columns).to_csv(folder / "trials.csv", index=False)
+    full = [
+        {"trial": row["trial"], "objective": row["objective"], "profile": "paper",
+         "quantity": quantity, "value": factor * row["objective"], "low": 0.0, "high": 1.0}
+        for row in spread(pd.DataFrame(rows), 8).to_dict("records")
+        for quantity, factor in (
+            ("e_posterior", 1e-2), ("mmd2_exact", 1e-3), ("e_resim_test", 1e-4), ("loss", -1.0)
+        )
+    ]  # fmt: skip
+    pd.DataFrame(full).to_csv(folder / "confirmed.csv", index=False)
+
+
+def test_papermill_runs_the_page_on_the_search(tmp_path):
+    for method in ("bayesian", "random"):
+        made_up_study(tmp_path / "studies", method)
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "studies.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"studies": str(tmp_path / "studies"), "book": str(tmp_path / "book")},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+    assert len(svg_figures(tmp_path / "out.ipynb")) == 4
+    ranks = pd.read_csv(tmp_path / "book" / "tables" / "ranks.csv").iloc[0]
+    # Here the objective ranks every score, and the full training loss the other way round.
+    assert ranks["e_posterior"].startswith("1.00 ")
+    assert ranks["training loss"].startswith("-1.00 ")
+    found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
+    assert list(found.iloc[:, 2]) == ["printed", "found"]
+    assert found["learning rate"][0] == 0.0041
