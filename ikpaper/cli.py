@@ -126,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--fresh", action="store_true", help="also what the table has")
     ablate.set_defaults(command=_ablate)
 
+    growth = verbs.add_parser("growth", help="train and judge the flow for arms of many joints")
+    growth.add_argument("--profile", default="quick", help=f"one of {', '.join(PROFILES)}")
+    growth.add_argument("--dof", type=int, nargs="+", help="numbers of joints (default: 4 to 32)")
+    growth.add_argument("--fresh", action="store_true", help="also what the table has")
+    growth.set_defaults(command=_growth)
+
     sample = verbs.add_parser("sample", help="joint angles for one target, as CSV")
     _model_arguments(sample, models=[*CATALOGUE, "exact"])
     sample.add_argument("--tcp", type=float, nargs=2, required=True, metavar=("X", "Y"))
@@ -296,6 +302,12 @@ def _ablate(arguments: argparse.Namespace) -> None:
         raise ValueError(f"unknown study {', '.join(unknown)}; known: {', '.join(studies)}")
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
     run_ablations(chosen, profile=arguments.profile, fresh=arguments.fresh)
+
+
+def _growth(arguments: argparse.Namespace) -> None:
+    from ikpaper.growth import DOF, run_growth
+
+    run_growth(arguments.dof or DOF, profile=arguments.profile, fresh=arguments.fresh)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

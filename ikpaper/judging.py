@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ COLUMNS = (
     "on_target",
     "samples_per_second",
     "parameters",
+    "training_seconds",
     "profile",
     "seed",
     "key",
@@ -114,7 +115,7 @@ def judge(
     samples: int = 1000,
     sigma: float = 0.2,
     c2st_targets: int = 3,
-    permutations: int = 200,
+    permutations: int = 99,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Scores of a sampler against fresh exact samples, over targets.
@@ -143,23 +144,20 @@ def judge(
     """
     check_count("samples", samples, 2)
     check_positive("sigma", sigma)
-    exact = ExactPosterior(arm, sigma)
-    reference, drawing, testing = (
-        torch.Generator().manual_seed(3 * seed + stream) for stream in range(3)
-    )
+    truths = _reference(arm, sigma, samples, seed, tcp.double().numpy().tobytes())
+    drawing, testing = (torch.Generator().manual_seed(3 * seed + stream) for stream in (1, 2))
     mismatch: list[float] = []
     p_values: list[float] = []
     misses: list[float] = []
     accuracies: list[float] = []
     reached = 0
-    for chunk in tcp.split(_CHUNK):
+    for chunk, truth in zip(tcp.split(_CHUNK), truths, strict=True):
         theta = sampler.sample(chunk, samples, generator=drawing).double().cpu()
         if lost := int((~torch.isfinite(theta)).any(dim=-1).sum()):
             raise ValueError(
                 f"{lost} of {len(chunk) * samples} samples for targets near {chunk[0].tolist()} "
                 "are not finite"
             )
-        truth = exact.sample(chunk, samples, generator=reference)
         misses += resimulation_error(arm, theta, chunk).tolist()
         distance = (arm.forward(theta) - chunk[:, None]).norm(dim=-1)
         reached += int((distance <= TOLERANCE * arm.reach).sum())
@@ -186,6 +184,16 @@ def judge(
         "samples_per_second": sampling_rate(sampler, tcp[:_TIMED], samples, generator=drawing),
         "seed": seed,
     }
+
+
+@lru_cache(maxsize=1)
+def _reference(
+    arm: PlanarArm, sigma: float, samples: int, seed: int, targets: bytes
+) -> list[Tensor]:
+    """Exact samples, chunk by chunk, for targets given as bytes: a table's rows share them."""
+    tcp = torch.from_numpy(np.frombuffer(targets).copy()).reshape(-1, 2)
+    exact, generator = ExactPosterior(arm, sigma), torch.Generator().manual_seed(3 * seed)
+    return [exact.sample(chunk, samples, generator=generator) for chunk in tcp.split(_CHUNK)]
 
 
 def _hardest(values: Sequence[float]) -> float:
@@ -347,6 +355,7 @@ class _Entry:
     tcp: Tensor
     weights: str
     parameters: int | None
+    training_seconds: float | None
 
     @cached_property
     def key(self) -> str:
@@ -365,6 +374,7 @@ class _Entry:
             "at": self.at,
             **judge(judged, self.arm, self.tcp, sigma=get_profile(PUBLISHED).sigma),
             "parameters": self.parameters,
+            "training_seconds": self.training_seconds,
             "profile": PUBLISHED,
             "key": self.key,
         }
@@ -386,20 +396,23 @@ def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Itera
             NumericalSolver(arm, profile.sigma),
             Prior(arm, profile.sigma),
         )
-        samplers: list[tuple[str, Sampler, str, int | None]] = [
-            (name, sampler, "", None) for name, sampler in zip(_GROUND_TRUTH, truths, strict=True)
+        samplers: list[tuple[str, Sampler, str, int | None, float | None]] = [
+            (name, sampler, "", None, None)
+            for name, sampler in zip(_GROUND_TRUTH, truths, strict=True)
         ]
         for name in CATALOGUE:
             try:
                 model, record = load_with_record(name, arm, profile, profile.seed, directory)
             except FileNotFoundError:
                 continue
-            samplers.append((name, model, record["sha256"], model.num_parameters))
-        for name, sampler, weights, parameters in samplers:
-            for refine in (0, 3) if name in CATALOGUE else (0,):
-                for at, tcp in places.items():
+            known = (record["sha256"], model.num_parameters, record["seconds"])
+            samplers.append((name, model, *known))
+        for at, tcp in places.items():
+            for name, sampler, weights, parameters, seconds in samplers:
+                for refine in (0, 3) if name in CATALOGUE else (0,):
                     some = tcp[: _FEWER.get(name, len(tcp))]
-                    yield _Entry(name, arm, sampler, refine, at, some, weights, parameters)
+                    origin = (weights, parameters, seconds)
+                    yield _Entry(name, arm, sampler, refine, at, some, *origin)
 
 
 def _table() -> Path:

@@ -72,7 +72,9 @@ some = next(iter(first.values())).study
 out.number("trials", str(paper.SEARCH_TRIALS))
 out.number("samples", f"{some.profile.training_samples:,}")
 out.number("epochs", str(some.epochs))
-missing = [(m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF if (m, dof) not in first]
+missing = [
+    (m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF if (m, dof) not in first
+]
 out.number(
     "pending",
     f"Studies still to be run: {', '.join(map(title, missing))}." if missing else "",

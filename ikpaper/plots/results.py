@@ -32,6 +32,7 @@ __all__ = [
     "joint_marginals",
     "judges_over_priors",
     "kernel_shapes",
+    "pareto",
     "posterior_arms",
     "proposal_closure",
     "scores_over",
@@ -597,3 +598,71 @@ def speedups(bench: pd.DataFrame) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
+
+
+#: Marker of each sampler where size and colour do not tell them apart.
+_MARKERS: Mapping[str, str] = {
+    "cvae": "o",
+    "inn": "s",
+    "inn-ml": "P",
+    "cgan": "X",
+    "flow": "^",
+    "flow-fast": ">",
+    "exact": "D",
+    "rejection": "v",
+    "numerical": "h",
+    "prior": "x",
+}
+
+
+@style()
+def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> Figure:
+    """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
+
+    Args:
+        table: Rows of the benchmark: dof, sampler, refine, samples_per_second, and a column for
+            each quantity. Samples moved onto the target have open markers.
+        quantities: Label and least value that can be told from zero, by column; what is below
+            is drawn there.
+    """
+    arms = sorted(table["dof"].unique())
+    figure = new_figure(WIDTH, 0.9 + 2.0 * len(quantities))
+    axes = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
+    names = [name for name in _MARKERS if name in set(table["sampler"])]
+    for row, (column, (label, least)) in zip(axes, quantities.items(), strict=True):
+        for ax, dof in zip(row, arms, strict=True):
+            mine = table[table["dof"] == dof]
+            microseconds = 1e6 / mine["samples_per_second"]
+            values = mine[column].clip(lower=least)
+            for name in names:
+                for refined in (False, True):
+                    some = (mine["sampler"] == name) & ((mine["refine"] > 0) == refined)
+                    ax.plot(
+                        microseconds[some], values[some], _MARKERS[name], color=COLORS[name],
+                        markersize=6, markerfacecolor="none" if refined else COLORS[name],
+                        label=None if refined else LABELS[name],
+                    )  # fmt: skip
+            front = _front(microseconds.to_numpy(), values.to_numpy())
+            ax.step(*front, where="post", color=MUTED, linewidth=0.9, zorder=0)
+            ax.axhspan(least / 2, least, color=MUTED, alpha=0.2, linewidth=0)
+            ax.set(xscale="log", yscale="log")
+            ax.xaxis.set_major_locator(LogLocator(numticks=9))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        row[0].set_ylabel(label)
+    for ax, dof in zip(axes[0], arms, strict=True):
+        ax.set_title(f"{dof} DoF")
+    figure.supxlabel("time per sample [µs]", fontsize=9.5)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _front(cost: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points that no other one beats in both, by rising cost."""
+    order = np.lexsort((error, cost))
+    best, kept = math.inf, []
+    for i in order:
+        if error[i] < best:
+            best = error[i]
+            kept.append(i)
+    return cost[kept], error[kept]
