@@ -8,6 +8,7 @@ import multiprocessing
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Bench:
         for name in ("inn", "cvae"):
             for dof in ikpaper.PlanarArm.PAPER_DOF:
                 yield f"sampling {name}", lambda n=name, d=dof: self.sampling(n, d)
+        for dof in ikpaper.PlanarArm.PAPER_DOF:
+            yield "sampling flow-fast", lambda d=dof: self.against_inn(d)
         for count in (100, 1000, 4000):
             yield "mmd", lambda c=count: self.mmd(c)
         for dof in (*ikpaper.PlanarArm.PAPER_DOF, *GROWTH):
@@ -145,6 +148,36 @@ class Bench:
                 "samples/s",
             )
             for precision, seconds in zip(PRECISIONS, fast, strict=True)
+        ]
+
+    def against_inn(self, dof: int) -> list[dict[str, Any]]:
+        """The flow in one evaluation, moved onto the target, against the paper's INN as it is.
+
+        A row for samples as the network draws them, and one with three more steps in float64.
+        """
+        fast, inn = (models.build(name, dof=dof).to(self.device) for name in ("flow-fast", "inn"))
+        tcp = targets(inn.arm, TARGETS)
+        ours, yardstick = (Generator(self.device).manual_seed(0) for _ in range(2))
+        sides = [
+            lambda refine=k: fast.sample(tcp, SAMPLES, generator=ours, refine=refine)
+            for k in REFINED
+        ]
+        with warnings.catch_warnings():
+            # It is not trained, which has no influence on its speed: few samples converge.
+            warnings.simplefilter("ignore")
+            *times, slow = self.best(*sides, lambda: plain.sample(inn, tcp, SAMPLES, yardstick))
+        count = TARGETS * SAMPLES
+        return [
+            self.row(
+                f"samples against FrEIA's INN, {refine} steps onto the target",
+                "flow-fast",
+                dof,
+                SAMPLES,
+                count / seconds,
+                count / slow,
+                "samples/s",
+            )
+            for refine, seconds in zip(REFINED, times, strict=True)
         ]
 
     def mmd(self, count: int, dof: int = 8) -> list[dict[str, Any]]:
@@ -248,6 +281,8 @@ class Bench:
 
 
 PRECISIONS = ("float32", "bfloat16")
+#: Steps onto the target after the flow in one evaluation.
+REFINED = (0, 3)
 #: Operations of torch by what they do in a training step.
 KINDS = {
     "products": ("aten::bmm", "aten::baddbmm", "aten::mm", "aten::addmm"),
