@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import jupytext
@@ -7,10 +8,12 @@ import pandas as pd
 import papermill
 import pytest
 
+from ikpaper import judging
 from ikpaper.arm import PlanarArm
 from ikpaper.files import write_json
 from ikpaper.report import PAGES
 from ikpaper.search import Study, load_studies, spread
+from ikpaper.training import TrainingRun, train
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
@@ -145,3 +148,32 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
     assert list(found.iloc[:, 2]) == ["printed", "found"]
     assert found["learning rate"][0] == 0.0041
+
+
+def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(judging, "PUBLISHED", "smoke")
+    few = {"samples": 20, "c2st_targets": 0}
+    monkeypatch.setattr(
+        judging, "judge", lambda *a, judge=judging.judge, **k: judge(*a, **k, **few)
+    )
+    for name in ("flow", "flow-fast"):
+        train(TrainingRun.of(name, 6, profile="smoke"))
+    table = tmp_path / "book" / "results" / "benchmark.csv"
+    judging.benchmark_published(dofs=[6], targets=3, table=table)
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "beyond.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"profile": "smoke", "book": str(tmp_path / "book")},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+    assert len(svg_figures(tmp_path / "out.ipynb")) == 1
+    tables = tmp_path / "book" / "tables"
+    aims = pd.read_csv(tables / "aims.csv")
+    assert set(aims["met on"]) <= {"0 of 1 arms", "1 of 1 arms"}
+    projection = pd.read_csv(tables / "projection.csv")
+    assert list(projection["sampler"]) == ["flow", "flow, one evaluation"]
+    # The numbers of steps, with and without a projection.
+    assert len(pd.read_csv(tables / "flow-steps.csv")) == 10
