@@ -1,7 +1,7 @@
 """Posterior samplers for the inverse kinematics of planar arms, judged against exact samples."""
 
 from ikpaper import evaluation, metrics, models, paper
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.dataset import Dataset, make_dataset
 from ikpaper.judging import benchmark
 from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
@@ -20,6 +20,7 @@ __all__ = [
     "PosteriorSampler",
     "Prior",
     "Profile",
+    "RailArm",
     "RejectionPosterior",
     "Sampler",
     "benchmark",

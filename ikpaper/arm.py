@@ -1,21 +1,22 @@
-"""Planar arms with revolute joints: kinematics and workspace."""
+"""Planar arms of revolute joints, fixed or on a rail: kinematics and workspace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     TensorLike = Tensor | ArrayLike
 
-__all__ = ["PlanarArm", "as_tensor", "wrap"]
+__all__ = ["PlanarArm", "RailArm", "arm_of", "as_tensor", "constant", "wrap"]
 
 
 def as_tensor(values: TensorLike, **kwargs: Any) -> Tensor:
@@ -28,7 +29,7 @@ def as_tensor(values: TensorLike, **kwargs: Any) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """A tensor that is made once: on a GPU its copy would wait, and fit into no CUDA graph."""
     return torch.tensor(values, dtype=dtype, device=device)
 
@@ -63,6 +64,15 @@ class PlanarArm:
     #: Degrees of freedom of the four arms in the paper.
     PAPER_DOF = (4, 6, 8, 10)
 
+    #: How many joints, from the first on, slide instead of turning.
+    rails: ClassVar[int] = 0
+
+    #: Standard deviations of the prior that belongs to the arm, one a joint, if one does.
+    sigma: tuple[float, ...] | None = None
+
+    #: What `span` measures, in messages: one and many.
+    _SPAN: ClassVar[tuple[str, str]] = ("radius", "radii")
+
     def __init__(self, lengths: Sequence[float] | Tensor | np.ndarray) -> None:
         values = np.asarray(lengths, dtype=float)
         if values.ndim != 1 or values.size == 0:
@@ -91,12 +101,12 @@ class PlanarArm:
             )
         return cls.like_paper(dof)
 
-    @classmethod
-    def like_paper(cls, dof: int) -> PlanarArm:
+    @staticmethod
+    def like_paper(dof: int) -> PlanarArm:
         """Arm built by the paper's rule for any number of joints: links of 0.5, the last of 1.0."""
         if dof < 1:
             raise ValueError(f"dof: expected at least 1, got {dof}")
-        return cls([0.5] * (dof - 1) + [1.0])
+        return PlanarArm([0.5] * (dof - 1) + [1.0])
 
     @property
     def dof(self) -> int:
@@ -152,6 +162,47 @@ class PlanarArm:
         x, y = levers.unbind(-2)
         return levers[..., 0], torch.stack([-y, x], dim=-2)
 
+    def wrapped(self, theta: Tensor) -> Tensor:
+        """Joint angles (..., dof) folded into (-pi, pi]."""
+        return wrap(theta)
+
+    def span(self, tcp: Tensor) -> Tensor:
+        """Distance (...) that the links have to bridge to reach targets (..., 2)."""
+        return tcp.norm(dim=-1)
+
+    def elbow(self, before: Tensor, after: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
+        """How to turn one joint so that the first one can do the rest: the law of cosines.
+
+        Args:
+            before: Vectors (2, n) from the base to the joint, with the first joint at zero.
+            after: Vectors (2, n) from there to the TCP, with this joint at zero as well.
+            tcp: Target, shape (2,).
+
+        Returns:
+            The angle (n,) in the middle between both solutions, and the cosine (n,) of what lies
+            between it and either; there is none where that is beyond 1.
+        """
+        a2, b2 = before.square().sum(dim=0), after.square().sum(dim=0)
+        cosine = (tcp.square().sum() - a2 - b2) / (2 * (a2 * b2).sqrt())
+        return _heading(before) - _heading(after), cosine
+
+    def aim(self, point: Tensor, tcp: Tensor) -> Tensor:
+        """What the first joint is to add, shape (...), to bring points (2, ...) onto a target."""
+        return _heading(tcp) - _heading(point)
+
+    def minors(self, theta: Tensor, tcp: Tensor) -> Tensor:
+        """Minors of the Jacobian, of its first column with each other one, up to their sign.
+
+        Args:
+            theta: Joint angles (..., dof) that reach the target.
+            tcp: Target, shape (2,).
+
+        Returns:
+            Shape (..., dof - 1).
+        """
+        joints = self.joint_positions(theta)[..., 1:-1, :]
+        return joints[..., 0] * tcp[1] - joints[..., 1] * tcp[0]
+
     def residual(
         self, tcp: Sequence[float] | np.ndarray
     ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
@@ -186,15 +237,16 @@ class PlanarArm:
             raise ValueError(f"tcp: expected shape (2,) or (B, 2), got {tuple(tcp.shape)}")
         if not torch.isfinite(tcp).all():
             raise ValueError(f"tcp: expected finite coordinates, got {tcp.tolist()}")
-        radius = tcp.to(torch.float64).norm(dim=-1).reshape(-1)
+        span = self.span(tcp.to(torch.float64)).reshape(-1)
         # Float32 targets of a fully stretched arm may round to just outside.
         slack = 4 * torch.finfo(tcp.dtype).eps * self.reach
-        outside = (radius > self.reach + slack) | (radius < self.hole - slack)
+        outside = (span > self.reach + slack) | (span < self.hole - slack)
         if outside.any():
             first = int(outside.nonzero()[0])
+            one, many = self._SPAN
             raise ValueError(
-                f"tcp {tcp.reshape(-1, 2)[first].tolist()} is at radius {radius[first]:.6g}; this "
-                f"arm reaches radii from {self.hole:.6g} to {self.reach:.6g}"
+                f"tcp {tcp.reshape(-1, 2)[first].tolist()} is at {one} {span[first]:.6g}; this "
+                f"arm reaches {many} from {self.hole:.6g} to {self.reach:.6g}"
             )
         return tcp
 
@@ -205,4 +257,147 @@ class PlanarArm:
                 f"theta: expected shape (..., {self.dof}) for an arm with {self.dof} joints, "
                 f"got {tuple(theta.shape)}"
             )
-        return theta.cumsum(dim=-1), _constant(self.lengths, theta.dtype, theta.device)
+        return self._headings(theta), constant(self.lengths, theta.dtype, theta.device)
+
+    def _headings(self, theta: Tensor) -> Tensor:
+        """Direction of each joint's link, shape (..., dof)."""
+        return theta.cumsum(dim=-1)
+
+
+class RailArm(PlanarArm):
+    """Planar arm whose base slides along a rail, the y axis, before its first link.
+
+    `theta[0]` is how far the base is from the origin, in the unit of the lengths; the joints
+    after it turn, as those of `PlanarArm` do. `lengths` has a number for each joint: 0 for the
+    rail, which has no link.
+
+    With the links and the prior of `benchmark`, this is the benchmark *inverse kinematics* of
+    Ardizzone et al. (2018) and Kruse et al. (2021), in the convention of their code
+    (github.com/vislearn/inn_toy_data) and of BayesFlow, which has y before x. With x1 for
+    theta[0] and x2, x3, x4 for the angles, those compute::
+
+        x = l1 cos(x2) + l2 cos(x2 + x3) + l3 cos(x2 + x3 + x4)
+        y = l1 sin(x2) + l2 sin(x2 + x3) + l3 sin(x2 + x3 + x4) + x1
+
+    A formula in print has x3 - x2 and x4 - x2 - x3 for the headings of the second and the third
+    link. Under independent angles that is another distribution, which no change of signs leads
+    to: the headings of the first two links correlate negatively there, and positively here.
+
+    Args:
+        lengths: Lengths of the links after the rail, all finite and positive, shape (dof - 1,).
+
+    Raises:
+        ValueError: As `PlanarArm`.
+
+    Example:
+        >>> arm = RailArm.benchmark()
+        >>> arm.dof, arm.reach, arm.sigma
+        (4, 2.0, (0.25, 0.5, 0.5, 0.5))
+        >>> arm.forward([0.3, 0.0, 0.0, 0.0]).tolist()
+        [2.0, 0.3]
+    """
+
+    rails = 1
+    _SPAN = ("distance from the rail", "distances")
+
+    #: Standard deviations of the benchmark's prior: of the rail, in its unit, and of each angle.
+    _PRIOR = (0.25, 0.5)
+
+    def __init__(self, lengths: Sequence[float] | Tensor | np.ndarray) -> None:
+        super().__init__(lengths)
+        rail, angle = self._PRIOR
+        self.sigma = (rail, *(angle for _ in self.lengths))
+        self.lengths = (0.0, *self.lengths)
+
+    @staticmethod
+    def benchmark() -> RailArm:
+        """The arm of Ardizzone et al. (2018): links of 0.5, 0.5 and 1."""
+        return RailArm([0.5, 0.5, 1.0])
+
+    @property
+    def hole(self) -> float:
+        """Zero: the base moves to where the links reach the target."""
+        return 0.0
+
+    def __repr__(self) -> str:
+        return f"RailArm({list(self.lengths[1:])})"
+
+    def forward(self, theta: TensorLike) -> Tensor:
+        """TCP positions (..., 2) of rail and joint angles `theta` (..., dof).
+
+        Raises:
+            ValueError: If the last axis of `theta` is not dof long.
+        """
+        return super().forward(theta) + _along_rail(theta)
+
+    def joint_positions(self, theta: TensorLike) -> Tensor:
+        """Positions (..., dof + 1, 2) of origin, base, joints and TCP for `theta` (..., dof)."""
+        origin, moved = super().joint_positions(theta).tensor_split([1], dim=-2)
+        return torch.cat([origin, moved + _along_rail(theta)[..., None, :]], dim=-2)
+
+    def linearised(self, theta: TensorLike) -> tuple[Tensor, Tensor]:
+        """TCP (..., 2) and Jacobian (..., 2, dof) of rail and joint angles `theta` (..., dof)."""
+        point, jacobian = super().linearised(theta)
+        rail = constant((0.0, 1.0), jacobian.dtype, jacobian.device)
+        rail = rail[:, None].expand_as(jacobian[..., :1])
+        return point + _along_rail(theta), torch.cat([rail, jacobian[..., 1:]], dim=-1)
+
+    def wrapped(self, theta: Tensor) -> Tensor:
+        """Joint angles of `theta` (..., dof) folded into (-pi, pi]; the rail stays as it is."""
+        return torch.cat([theta[..., :1], wrap(theta[..., 1:])], dim=-1)
+
+    def span(self, tcp: Tensor) -> Tensor:
+        """Distance (...) of targets (..., 2) from the rail."""
+        return tcp[..., 0].abs()
+
+    def elbow(self, before: Tensor, after: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
+        """How to turn one joint so that the rail can do the rest; see `PlanarArm.elbow`.
+
+        It is to put the TCP at the target's distance from the rail.
+        """
+        return -_heading(after), (tcp[0] - before[0]) / after.norm(dim=0)
+
+    def aim(self, point: Tensor, tcp: Tensor) -> Tensor:
+        """How far the rail is to move on, shape (...), to bring points (2, ...) onto a target."""
+        return tcp[1] - point[1]
+
+    def minors(self, theta: Tensor, tcp: Tensor) -> Tensor:
+        """Minors (..., dof - 1) of the rail's column with each other; see `PlanarArm.minors`."""
+        return self.joint_positions(theta)[..., 1:-1, 1] - tcp[1]
+
+    def residual(
+        self, tcp: Sequence[float] | np.ndarray
+    ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+        """f(theta) - tcp and its Jacobian as plain numpy functions of one vector (dof,)."""
+        links, of_links = super().residual(tcp)
+        rail, turning = np.array([0.0, 1.0]), np.arange(self.dof) > 0
+
+        def value(theta: np.ndarray) -> np.ndarray:
+            return links(theta * turning) + theta[0] * rail
+
+        def jacobian(theta: np.ndarray) -> np.ndarray:
+            return np.where(turning, of_links(theta * turning), rail[:, None])
+
+        return value, jacobian
+
+    def _headings(self, theta: Tensor) -> Tensor:
+        return pad(theta[..., 1:].cumsum(dim=-1), (1, 0))
+
+
+def arm_of(lengths: Sequence[float]) -> PlanarArm:
+    """The arm that has these `lengths`, one a joint; a 0 in front is a rail.
+
+    Raises:
+        ValueError: As `PlanarArm`.
+    """
+    on_rail = len(lengths) > 1 and lengths[0] == 0
+    return RailArm(lengths[1:]) if on_rail else PlanarArm(lengths)
+
+
+def _along_rail(theta: TensorLike) -> Tensor:
+    """Vectors (..., 2) from the origin to the base."""
+    return pad(as_tensor(theta)[..., :1], (1, 0))
+
+
+def _heading(vector: Tensor) -> Tensor:
+    return torch.atan2(vector[1], vector[0])

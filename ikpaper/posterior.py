@@ -14,11 +14,15 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, wrap
 from ikpaper.metrics import effective_sample_size
-from ikpaper.sampler import PosteriorSampler, check_count, check_positive
+from ikpaper.sampler import (
+    PosteriorSampler,
+    Sigma,
+    check_count,
+    check_positive,
+    check_sigma,
+)
 
 __all__ = ["ExactDraw", "ExactPosterior", "Prior", "RejectionPosterior"]
-
-Sigma = float | Sequence[float]
 
 
 class Prior(PosteriorSampler):
@@ -28,22 +32,16 @@ class Prior(PosteriorSampler):
 
     Args:
         arm: The arm.
-        sigma: Standard deviation in radians: one value, or one a joint.
+        sigma: Standard deviation in radians (of a rail, in units of length): one value, or one a
+            joint.
 
     Raises:
         ValueError: If a sigma is not finite and positive, or their number is not 1 or dof.
     """
 
     def __init__(self, arm: PlanarArm, sigma: Sigma = 0.2) -> None:
-        values = np.asarray(sigma, dtype=float).reshape(-1)
-        if values.size not in (1, arm.dof):
-            raise ValueError(
-                f"sigma: expected one value or {arm.dof} (one a joint), got {values.size}"
-            )
-        for value in values:
-            check_positive("sigma", float(value))
         self.arm = arm
-        self.sigma = torch.from_numpy(np.broadcast_to(values, (arm.dof,)).copy())
+        self.sigma = torch.tensor(check_sigma(sigma, arm.dof), dtype=torch.float64)
 
     def draw(self, n: int, generator: Generator | None = None) -> Tensor:
         """`n` joint angle vectors, shape (n, dof), float64, without reference to any target."""
@@ -89,8 +87,9 @@ class ExactPosterior(PosteriorSampler):
     The posterior lives on the manifold {theta : f(theta) = tcp} and has there, by the co-area
     formula, the density p(theta) / sqrt(det(J J^T)). A proposal draws all joints but the first
     and joint k from q = N(mu, (s sigma)^2) and closes these two onto the target: the law of cosines
-    gives theta_k up to the sign of the elbow, a rotation gives theta_0. Mixed over
-    k = 1 ... dof - 1 and over q, a point has the importance weight (balance heuristic)::
+    gives theta_k up to the sign of the elbow, a rotation gives theta_0. (On a rail, theta_k takes
+    the TCP to the target's distance from it, and theta_0 along it.) Mixed over k = 1 ... dof - 1
+    and over q, a point has the importance weight (balance heuristic)::
 
         w(theta) = p(theta) / sum_q sum_k [ |m_0k(theta)| q(theta) / (q_0(theta_0) q_k(theta_k)) ],
 
@@ -105,7 +104,7 @@ class ExactPosterior(PosteriorSampler):
 
     Args:
         arm: The arm, with at least 3 joints (with 2 the posterior is two points, not a density).
-        sigma: Standard deviation of the prior in radians: one value, or one a joint.
+        sigma: Standard deviation of the prior; see `Prior`.
         oversampling: Effective sample size of the pool, in multiples of `n`.
         max_proposals: Proposals after which a target is given up.
 
@@ -156,7 +155,7 @@ class ExactPosterior(PosteriorSampler):
         if target.ndim != 1:
             raise ValueError(f"tcp: expected shape (2,), got {tuple(target.shape)}")
         target = target.to("cpu", torch.float64)
-        if float(target.norm()) < 1e-9 * self.arm.reach:
+        if not self.arm.rails and float(target.norm()) < 1e-9 * self.arm.reach:
             raise ValueError(f"tcp: expected a target away from the base, got {target.tolist()}")
         components = [_Component(torch.zeros(self.arm.dof, dtype=torch.float64))]
         thetas: list[Tensor] = []
@@ -224,7 +223,7 @@ class ExactPosterior(PosteriorSampler):
             theta += torch.stack([c.mean for c in components])[which]
         k = torch.randint(1, self.arm.dof, (count, 1), generator=generator)
         points = self._close(tcp, theta, k)
-        points = points[(points.abs() <= torch.pi).all(dim=1)]
+        points = points[(points[:, self.arm.rails :].abs() <= torch.pi).all(dim=1)]
         return points, self._log_weight(points, tcp, components)
 
     def _close(self, tcp: Tensor, theta: Tensor, k: Tensor) -> Tensor:
@@ -241,29 +240,26 @@ class ExactPosterior(PosteriorSampler):
         lengths = torch.tensor(self.arm.lengths, dtype=torch.float64)
         before = (torch.arange(dof) < k).to(torch.float64) * lengths
         cos, sin = phi.cos(), phi.sin()
-        ax, ay = (cos * before).sum(1), (sin * before).sum(1)
-        bx, by = cos @ lengths - ax, sin @ lengths - ay
-        a2, b2 = ax.square() + ay.square(), bx.square() + by.square()
-        cos_gamma = (tcp.square().sum() - a2 - b2) / (2 * (a2 * b2).sqrt())
+        a = torch.stack([(cos * before).sum(1), (sin * before).sum(1)])
+        b = torch.stack([cos @ lengths, sin @ lengths]) - a
+        turn, cos_gamma = self.arm.elbow(a, b, tcp)
 
         closes = cos_gamma.abs() <= 1
-        theta, k, cos_gamma = theta[closes], k[closes], cos_gamma[closes]
-        ax, ay, bx, by = ax[closes], ay[closes], bx[closes], by[closes]
-        turn = torch.atan2(ay, ax) - torch.atan2(by, bx)
-        gamma = torch.acos(cos_gamma)
+        theta, k, a, b = theta[closes], k[closes], a[:, closes], b[:, closes]
+        turn, gamma = turn[closes], torch.acos(cos_gamma[closes])
         both = []
         for branch in (gamma, -gamma):
             theta_k = wrap(turn + branch)
             c, s = theta_k.cos(), theta_k.sin()
-            x, y = ax + c * bx - s * by, ay + s * bx + c * by
+            x, y = a[0] + c * b[0] - s * b[1], a[1] + s * b[0] + c * b[1]
             closed = theta.scatter(1, k, theta_k[:, None])
-            closed[:, 0] = wrap(torch.atan2(tcp[1], tcp[0]) - torch.atan2(y, x))
+            closed[:, 0] = self.arm.aim(torch.stack([x, y]), tcp)
+            closed[:, :1] = self.arm.wrapped(closed[:, :1])
             both.append(closed)
         return torch.cat(both)
 
     def _log_weight(self, theta: Tensor, tcp: Tensor, components: list[_Component]) -> Tensor:
-        joints = self.arm.joint_positions(theta)[:, 1:-1]
-        log_minor = (joints[..., 0] * tcp[1] - joints[..., 1] * tcp[0]).abs().log()
+        log_minor = self.arm.minors(theta, tcp).abs().log()
         log_prior = self.prior.log_density(theta).sum(1)
         terms = []
         for component in components:
@@ -281,14 +277,12 @@ class ExactPosterior(PosteriorSampler):
         """
         sigma, arm = self.prior.sigma.numpy(), self.arm
         residual, jacobian = arm.residual(tcp.numpy())
-        heading = math.atan2(float(tcp[1]), float(tcp[0]))
         rng = np.random.default_rng(0)
         starts = [*rng.normal(0, 0.8, (6, arm.dof))]
         starts += [np.full(arm.dof, curl / arm.dof) for curl in (-4.0, -2.0, 2.0, 4.0)]
         found: list[tuple[float, np.ndarray]] = []
         for start in starts:
-            reached = residual(start) + tcp.numpy()
-            start[0] += heading - math.atan2(reached[1], reached[0])
+            start[0] += float(arm.aim(arm.forward(start), tcp))
             result = minimize(
                 lambda theta: 0.5 * np.sum((theta / sigma) ** 2),
                 start,
@@ -302,7 +296,7 @@ class ExactPosterior(PosteriorSampler):
                 options={"maxiter": 200},
             )
             mode = result.x
-            if np.linalg.norm(residual(mode)) > 1e-3 or np.abs(mode).max() > np.pi:
+            if np.linalg.norm(residual(mode)) > 1e-3 or np.abs(mode[arm.rails :]).max() > np.pi:
                 continue
             if all(np.abs(mode - other).max() > 0.05 for _, other in found):
                 found.append((float(result.fun), mode))
@@ -333,7 +327,7 @@ class RejectionPosterior(PosteriorSampler):
 
     Args:
         arm: The arm.
-        sigma: Standard deviation of the prior in radians: one value, or one a joint.
+        sigma: Standard deviation of the prior; see `Prior`.
         eps: Tolerance, in units of length.
         max_proposals: Prior samples after which the sampler gives up.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ikpaper.arm import PlanarArm, as_tensor, wrap
+from ikpaper.arm import PlanarArm, as_tensor
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -126,7 +126,7 @@ def project(
         found = torch.where(better[..., None], candidate, found)
         jacobian = torch.where(better[..., None, None], slope, jacobian)
     distance = error.sqrt()
-    return Projected(wrap(found), distance, distance <= tolerance)
+    return Projected(arm.wrapped(found), distance, distance <= tolerance)
 
 
 def refined(arm: PlanarArm, theta: Tensor, tcp: Tensor, steps: int) -> Tensor:

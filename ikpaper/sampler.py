@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
@@ -13,7 +15,17 @@ from ikpaper.projection import refined
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = ["PosteriorSampler", "Sampler", "check_count", "check_positive"]
+__all__ = [
+    "PosteriorSampler",
+    "Sampler",
+    "Sigma",
+    "check_count",
+    "check_positive",
+    "check_sigma",
+]
+
+#: Standard deviation of a prior: one value for all joints, or one a joint.
+Sigma = float | Sequence[float]
 
 
 def check_count(name: str, value: int, least: int = 1) -> int:
@@ -28,6 +40,15 @@ def check_positive(name: str, value: float) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
     return float(value)
+
+
+def check_sigma(sigma: Sigma, dof: int) -> tuple[float, ...]:
+    """`sigma` as one value a joint; a ValueError if one is not finite and positive, or missing."""
+    values = np.asarray(sigma, dtype=float).reshape(-1)
+    if values.size not in (1, dof):
+        raise ValueError(f"sigma: expected one value or {dof} (one a joint), got {values.size}")
+    checked = [check_positive("sigma", value) for value in values.tolist()]
+    return tuple(np.broadcast_to(checked, (dof,)).tolist())
 
 
 @runtime_checkable
@@ -57,7 +78,8 @@ class PosteriorSampler(ABC):
                 see `projection.project`. A warning counts samples that have not converged.
 
         Returns:
-            Joint angles in radians, shape (n, dof) for a single target, (B, n, dof) for a batch.
+            Joint angles in radians, shape (n, dof) for a single target, (B, n, dof) for a batch;
+            a rail's position is in the unit of the lengths.
 
         Raises:
             ValueError: If `n` < 1 or a target is malformed, not finite or out of reach.

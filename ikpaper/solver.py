@@ -7,9 +7,9 @@ import torch
 from scipy.optimize import least_squares
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm, wrap
-from ikpaper.posterior import Prior, Sigma
-from ikpaper.sampler import PosteriorSampler, check_count, check_positive
+from ikpaper.arm import PlanarArm
+from ikpaper.posterior import Prior
+from ikpaper.sampler import PosteriorSampler, Sigma, check_count, check_positive
 
 __all__ = ["NumericalSolver"]
 
@@ -22,7 +22,7 @@ class NumericalSolver(PosteriorSampler):
 
     Args:
         arm: The arm.
-        sigma: Standard deviation of the starts in radians: one value, or one a joint.
+        sigma: Standard deviation of the starts; see `posterior.Prior`.
         tolerance: Largest distance to the target of an accepted solution, in units of length.
         attempts: Starts a solution may take before the solver gives up.
     """
@@ -51,7 +51,7 @@ class NumericalSolver(PosteriorSampler):
             start = self.prior.draw(1, generator)[0].numpy()
             found = least_squares(residual, start, jacobian, xtol=1e-12, ftol=1e-15, gtol=1e-15)
             if np.linalg.norm(found.fun) <= self.tolerance:
-                return wrap(torch.from_numpy(found.x))
+                return self.arm.wrapped(torch.from_numpy(found.x))
         raise RuntimeError(
             f"NumericalSolver: no solution within {self.tolerance} of tcp {tcp.tolist()} from "
             f"{self.attempts} starts"

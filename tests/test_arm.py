@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ikpaper.arm import PlanarArm, wrap
+from ikpaper.arm import PlanarArm, RailArm, arm_of, wrap
+
+ON_RAIL = RailArm([0.7, 1.3, 0.2])
 
 
 def naive_forward(lengths, theta):
@@ -63,6 +65,79 @@ def test_forward_takes_lists_arrays_tensors_and_batches(arm, theta):
 def test_paper_arms_have_their_reach(dof, reach):
     paper = PlanarArm.paper(dof)
     assert (paper.dof, paper.reach, paper.hole) == (dof, reach, 0.0)
+
+
+def naive_rail(lengths, theta):
+    x, y = naive_forward(lengths, theta[1:])
+    return [x, y + theta[0]]
+
+
+def test_a_rail_moves_what_turns_after_it(generator):
+    theta = torch.randn(20, 4, generator=generator, dtype=torch.float64)
+    expected = torch.tensor([naive_rail([0.7, 1.3, 0.2], row) for row in theta.tolist()]).double()
+    torch.testing.assert_close(ON_RAIL.forward(theta), expected, atol=1e-6, rtol=0)
+    positions = ON_RAIL.joint_positions(theta)
+    assert positions.shape == (20, 5, 2)
+    assert not positions[:, 0].any()
+    assert not positions[:, 1, 0].any()
+    assert torch.equal(positions[:, 1, 1], theta[:, 0])
+    torch.testing.assert_close(positions[:, -1], ON_RAIL.forward(theta))
+    links = positions[:, 1:].diff(dim=1).norm(dim=-1)
+    torch.testing.assert_close(links, torch.tensor([0.7, 1.3, 0.2]).double().expand(20, 3))
+
+
+def test_jacobian_on_a_rail_agrees_with_autograd(generator):
+    theta = torch.randn(5, 4, generator=generator, dtype=torch.float64)
+    for row, jacobian in zip(theta, ON_RAIL.jacobian(theta), strict=True):
+        expected = torch.autograd.functional.jacobian(ON_RAIL.forward, row)
+        torch.testing.assert_close(jacobian, expected)
+    value, slope = ON_RAIL.residual([1.0, 2.0])
+    expected = ON_RAIL.forward(theta[0]) - torch.tensor([1.0, 2.0])
+    np.testing.assert_allclose(value(theta[0].numpy()), expected)
+    np.testing.assert_allclose(slope(theta[0].numpy()), ON_RAIL.jacobian(theta[0]))
+
+
+@pytest.mark.parametrize("kinematics", [PlanarArm([0.7, 1.3, 0.2]), ON_RAIL], ids=repr)
+def test_minors_are_determinants_of_two_columns(kinematics, generator):
+    theta = torch.randn(kinematics.dof, generator=generator, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(kinematics.forward, theta)
+    expected = [torch.linalg.det(jacobian[:, [0, k]]).abs() for k in range(1, kinematics.dof)]
+    found = kinematics.minors(theta, kinematics.forward(theta)).abs()
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_the_benchmarks_arm_is_that_of_its_code(generator):
+    benchmark = RailArm.benchmark()
+    sigma = torch.tensor(benchmark.sigma, dtype=torch.float64)
+    torch.testing.assert_close(sigma.square(), torch.tensor([1 / 16, 1 / 4, 1 / 4, 1 / 4]).double())
+    x1, x2, x3, x4 = theta = sigma * torch.randn(4, generator=generator, dtype=torch.float64)
+    x = 0.5 * x2.cos() + 0.5 * (x2 + x3).cos() + (x2 + x3 + x4).cos()
+    y = 0.5 * x2.sin() + 0.5 * (x2 + x3).sin() + (x2 + x3 + x4).sin() + x1
+    torch.testing.assert_close(benchmark.forward(theta), torch.stack([x, y]))
+
+
+def test_lengths_tell_a_rail_from_none():
+    assert arm_of(ON_RAIL.lengths) == ON_RAIL
+    assert isinstance(arm_of([0.0, 0.7, 1.3]), RailArm)
+    assert arm_of([0.7, 1.3]) == PlanarArm([0.7, 1.3])
+    assert PlanarArm([0.7, 1.3, 0.2]) != ON_RAIL
+    for lengths in ([0.0], [0.5, 0.0, 0.5], [0.0, 0.0, 0.5]):
+        with pytest.raises(ValueError, match="link lengths: expected"):
+            arm_of(lengths)
+
+
+def test_a_rail_reaches_whatever_is_near_it():
+    ON_RAIL.check_targets([[0.0, 50.0], [-2.2, -3.0]])
+    with pytest.raises(ValueError, match=r"from the rail 2\.3; .* distances from 0 to 2\.2"):
+        ON_RAIL.check_targets([-2.3, 0.0])
+    with pytest.raises(ValueError, match=r"\.\.\., 4.*got \(2, 3\)"):
+        ON_RAIL.forward(torch.zeros(2, 3))
+
+
+def test_only_angles_are_wrapped():
+    theta = torch.tensor([7.0, 7.0, -4.0, 1.0], dtype=torch.float64)
+    expected = torch.tensor([7.0, 7.0 - 2 * math.pi, 2 * math.pi - 4.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(ON_RAIL.wrapped(theta), expected)
 
 
 def test_hole_is_what_the_longest_link_leaves():

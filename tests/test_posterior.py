@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ikpaper import ExactPosterior, PlanarArm, Prior, RejectionPosterior
-from ikpaper.metrics import distinct_solutions, mmd2
+from ikpaper import ExactPosterior, PlanarArm, Prior, RailArm, RejectionPosterior
+from ikpaper.metrics import distinct_solutions, mmd2, two_sample_test
 
 PAPER_TARGETS = {4: (2.25, 0.5), 6: (3.42, 0.68), 8: (4.05, 0.9), 10: (5.0, 0.53)}
 
@@ -45,6 +45,35 @@ def test_exact_copes_with_the_tails_and_the_edge(lengths, tcp, generator):
     residual = arm.forward(draw.theta) - torch.tensor(tcp, dtype=torch.float64)
     assert residual.norm(dim=1).max() < 1e-9
     assert distinct_solutions(draw.theta, 1e-12) == 500
+
+
+@pytest.mark.parametrize(
+    "tcp", [(1.8, 0.2), (1.2, 0.3), (1.9999, -0.2), (0.0, 0.0), (-1.0, 0.5), (1.5, 4.0)]
+)
+def test_exact_samples_on_a_rail_reach_the_target(tcp, generator):
+    arm = RailArm.benchmark()
+    draw = ExactPosterior(arm, arm.sigma).draw(tcp, 300, generator=generator)
+    residual = arm.forward(draw.theta) - torch.tensor(tcp, dtype=torch.float64)
+    assert residual.norm(dim=1).max() < 1e-14
+    assert distinct_solutions(draw.theta, 1e-9) == 300
+    assert draw.theta[:, 1:].abs().max() <= math.pi
+
+
+def test_a_rail_may_go_farther_than_an_angle_can(generator):
+    arm = RailArm.benchmark()
+    theta = ExactPosterior(arm, (5.0, 0.5, 0.5, 0.5)).sample([1.8, 8.0], 100, generator=generator)
+    assert theta[:, 0].min() > math.pi
+
+
+def test_rejection_on_a_rail_cannot_be_told_from_exact():
+    arm, n = RailArm.benchmark(), 1000
+    tcp = torch.tensor([[1.8, 0.2], [1.7, -0.8], [1.9, 0.1]], dtype=torch.float64)
+    exact = ExactPosterior(arm, arm.sigma).sample(tcp, n, generator=seeded(1))
+    kept = RejectionPosterior(arm, arm.sigma, 0.02).sample(tcp, n, generator=seeded(2))
+    for a, b in zip(exact, kept, strict=True):
+        assert two_sample_test(a, b, generator=seeded(3)).p_value > 0.05
+        assert (a.mean(0) - b.mean(0)).abs().max() < 0.05
+        assert (a.std(0) - b.std(0)).abs().max() < 0.05
 
 
 def test_tail_proposals_do_not_change_what_is_drawn():
@@ -107,6 +136,30 @@ def test_exact_agrees_with_an_integral_over_the_solution_curve():
     grid, cdf = three_link_posterior(arm, tcp, 0.5)
     # 1.63 / sqrt(n): rejects at 1 % for independent draws.
     assert kolmogorov_smirnov(samples[:, 0].numpy(), grid, cdf) < 1.63 / math.sqrt(n)
+
+
+def test_exact_on_a_rail_agrees_with_an_integral_over_one_heading():
+    arm, (x, y), sigma, n = RailArm([1.0, 0.8]), (1.4, 0.5), np.array([0.25, 0.5, 0.5]), 20_000
+    _, l1, l2 = arm.lengths
+    # In x, one heading decides the other up to the elbow; the rail takes what y lacks. The sine
+    # keeps the integrand finite where the first link is horizontal.
+    farthest = math.acos((x - l1) / l2)
+    u = np.linspace(-np.pi / 2, np.pi / 2, 100_001)[1:-1]
+    tail = farthest * np.sin(u)
+    rails, masses = [], []
+    for elbow in (1, -1):
+        first = elbow * np.arccos((x - l2 * np.cos(tail)) / l1)
+        rail = y - l1 * np.sin(first) - l2 * np.sin(tail)
+        scaled = np.stack([rail, first, tail - first]) / sigma[:, None]
+        rails.append(rail)
+        masses.append(
+            np.exp(-0.5 * (scaled**2).sum(axis=0)) * np.cos(u) / np.abs(l1 * np.sin(first))
+        )
+    rail, mass = np.concatenate(rails), np.concatenate(masses)
+    order = np.argsort(rail)
+    samples = ExactPosterior(arm, sigma).sample((x, y), n, generator=seeded(3))
+    cdf = np.cumsum(mass[order]) / mass.sum()
+    assert kolmogorov_smirnov(samples[:, 0].numpy(), rail[order], cdf) < 1.63 / math.sqrt(n)
 
 
 def test_exact_agrees_with_constrained_hmc():

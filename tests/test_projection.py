@@ -115,6 +115,17 @@ def test_bad_input_is_refused(arm, theta, tcp, steps, message):
         project(arm, theta, tcp, steps)
 
 
+def test_steps_on_a_rail_reach_the_target_and_leave_its_position_unwrapped(generator):
+    arm = ikpaper.RailArm.benchmark()
+    tcp = torch.tensor([1.7, 6.0], dtype=torch.float64)
+    exact = ikpaper.ExactPosterior(arm, (4.0, 0.5, 0.5, 0.5)).sample(tcp, 50, generator=generator)
+    thrown = exact + 0.01 * torch.randn(exact.shape, generator=generator, dtype=exact.dtype)
+    projected = project(arm, thrown, tcp, 4)
+    assert (arm.forward(projected.theta) - tcp).norm(dim=-1).max() < 1e-12
+    assert (projected.theta - exact).abs().max() < 0.2
+    assert projected.theta[:, 0].max() > math.pi
+
+
 def test_angles_come_back_wrapped(arm, rough):
     turned = rough[0][0] + 2 * math.pi
     projected = project(arm, turned, rough[1][0])

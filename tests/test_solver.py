@@ -18,6 +18,13 @@ def test_two_joints_have_two_solutions(generator):
     assert distinct_solutions(theta, 1e-3) == 2
 
 
+def test_on_a_rail_too(generator):
+    arm = ikpaper.RailArm.benchmark()
+    theta = ikpaper.NumericalSolver(arm, arm.sigma).sample([1.7, 5.0], 20, generator=generator)
+    assert (arm.forward(theta) - torch.tensor([1.7, 5.0])).norm(dim=1).max() < 2e-6
+    assert theta[:, 0].max() > 3.2
+
+
 def test_it_gives_up_naming_target_and_tolerance(arm, generator):
     solver = ikpaper.NumericalSolver(arm, tolerance=1e-30, attempts=2)
     with pytest.raises(RuntimeError, match=r"within 1e-30 of tcp \[3\.0, 0\.8\] from 2 starts"):
