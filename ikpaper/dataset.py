@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.profiles import Profile
-from ikpaper.sampler import check_count, check_positive
+from ikpaper.sampler import Sigma, check_count, check_sigma
 
 __all__ = ["Dataset", "make_dataset", "profile_dataset"]
 
@@ -51,7 +51,7 @@ def make_dataset(
     arm: PlanarArm,
     samples: int = 1_000_000,
     *,
-    sigma: float = 0.2,
+    sigma: Sigma = 0.2,
     seed: int = 42,
     train_fraction: float = 0.7,
 ) -> Dataset:
@@ -63,7 +63,8 @@ def make_dataset(
     Args:
         arm: The arm.
         samples: Number of samples, at least 1.
-        sigma: Standard deviation of each joint angle, in radians.
+        sigma: Standard deviation in radians (of a rail, in units of length): one value, or one a
+            joint.
         seed: Seed of the draw and of the split.
         train_fraction: Share of the samples in the training part, between 0 and 1.
 
@@ -71,7 +72,7 @@ def make_dataset(
         ValueError: If an argument is out of its range.
     """
     check_count("samples", samples)
-    check_positive("sigma", sigma)
+    check_sigma(sigma, arm.dof)
     if not 0 < train_fraction < 1:
         raise ValueError(f"train_fraction: expected a number between 0 and 1, got {train_fraction}")
     draw = np.random.default_rng(seed).normal(0.0, sigma, size=(samples, arm.dof))
@@ -86,7 +87,7 @@ def profile_dataset(arm: PlanarArm, profile: Profile) -> Dataset:
     return make_dataset(
         arm,
         profile.samples,
-        sigma=profile.sigma,
+        sigma=profile.sigma_for(arm),
         seed=profile.seed,
         train_fraction=profile.train_fraction,
     )

@@ -409,13 +409,12 @@ class Benchmark:
 
     def exact(self) -> ExactPosterior:
         """The exact sampler of this arm and prior."""
-        return ExactPosterior(self.arm, self.profile.sigma)
+        return ExactPosterior(self.arm, self.profile.sigma_for(self.arm))
 
     def rejection(self) -> RejectionPosterior:
         """The paper's ground truth for this arm and prior; minutes for targets in its tail."""
-        return RejectionPosterior(
-            self.arm, self.profile.sigma, self.profile.eps, max_proposals=MANY_PROPOSALS
-        )
+        sigma = self.profile.sigma_for(self.arm)
+        return RejectionPosterior(self.arm, sigma, self.profile.eps, max_proposals=MANY_PROPOSALS)
 
     @cached_property
     def rejection_samples(self) -> Tensor:
@@ -506,9 +505,10 @@ class Benchmark:
             generator=self._generator(4),
         )
         judge = f"V-statistic, rejection sampling, eps = {profile.eps:g}, sigma = "
+        sigma = ", ".join(f"{value:g}" for value in np.atleast_1d(profile.sigma_for(self.arm)))
         count = profile.posterior_samples
         scores = [
-            _Score("e_posterior", f"{judge}{profile.sigma:g}", paper["mmd2"], count),
+            _Score("e_posterior", judge + sigma, paper["mmd2"], count),
             _Score("e_posterior_wide", f"{judge}{PUBLISHED_SIGMA:g}", wide["mmd2"], count),
             _Score("e_resim", RESIMULATION, paper["resimulation_error"], count),
             _Score("mmd2_exact", "unbiased, exact posterior", exact["mmd2"], profile.exact_samples),

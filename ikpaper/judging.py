@@ -25,7 +25,7 @@ from ikpaper.posterior import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress
 from ikpaper.projection import TOLERANCE, project
-from ikpaper.sampler import Sampler, check_count, check_positive
+from ikpaper.sampler import Sampler, Sigma, check_count, check_sigma
 from ikpaper.solver import NumericalSolver
 from ikpaper.weights import load_with_record
 
@@ -113,7 +113,7 @@ def judge(
     tcp: Tensor,
     *,
     samples: int = 1000,
-    sigma: float = 0.2,
+    sigma: Sigma = 0.2,
     c2st_targets: int = 3,
     permutations: int = 99,
     seed: int = 0,
@@ -125,7 +125,7 @@ def judge(
         arm: The arm.
         tcp: Targets, shape (N, 2).
         samples: Samples a target, of either side.
-        sigma: Standard deviation of the prior, in radians.
+        sigma: Standard deviation of the prior; see `posterior.Prior`.
         c2st_targets: Of how many targets a classifier is trained, which takes seconds each.
         permutations: Of the two-sample test.
         seed: Of the reference samples, the sampler's and the test's.
@@ -143,8 +143,8 @@ def judge(
         ValueError: If samples are not finite, or fewer than 2 are asked for.
     """
     check_count("samples", samples, 2)
-    check_positive("sigma", sigma)
-    truths = _reference(arm, sigma, samples, seed, tcp.double().numpy().tobytes())
+    spread = check_sigma(sigma, arm.dof)
+    truths = _reference(arm, spread, samples, seed, tcp.double().numpy().tobytes())
     drawing, testing = (torch.Generator().manual_seed(3 * seed + stream) for stream in (1, 2))
     mismatch: list[float] = []
     p_values: list[float] = []
@@ -188,7 +188,7 @@ def judge(
 
 @lru_cache(maxsize=1)
 def _reference(
-    arm: PlanarArm, sigma: float, samples: int, seed: int, targets: bytes
+    arm: PlanarArm, sigma: tuple[float, ...], samples: int, seed: int, targets: bytes
 ) -> list[Tensor]:
     """Exact samples, chunk by chunk, for targets given as bytes: a table's rows share them."""
     tcp = torch.from_numpy(np.frombuffer(targets).copy()).reshape(-1, 2)
@@ -211,7 +211,7 @@ def benchmark(
     name: str = "yours",
     targets: int = 100,
     samples: int = 1000,
-    sigma: float = 0.2,
+    sigma: Sigma | None = None,
     refine: int = 0,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -227,7 +227,8 @@ def benchmark(
         name: What to call it in the table.
         targets: Number of random targets.
         samples: Samples a target.
-        sigma: Standard deviation of the prior, in radians.
+        sigma: Standard deviation of the prior, see `posterior.Prior`; by default the arm's own, or
+            that of the published benchmark.
         refine: Gauss-Newton steps onto the target after the sampler.
         seed: Seed of all that is drawn.
 
@@ -243,6 +244,8 @@ def benchmark(
     arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
     check_count("targets", targets)
     check_count("refine", refine, 0)
+    usual = get_profile(PUBLISHED).sigma_for(arm)
+    sigma = usual if sigma is None else sigma
     tcp = random_targets(arm, targets, sigma, seed)
     judged = Refined(sampler, arm, refine) if refine else sampler
     row = {
@@ -254,7 +257,7 @@ def benchmark(
     }
     table = pd.DataFrame([row])
     published = _table()
-    comparable = arm == PlanarArm.like_paper(arm.dof) and sigma == get_profile(PUBLISHED).sigma
+    comparable = arm == PlanarArm.like_paper(arm.dof) and sigma == usual
     if comparable and published.exists():
         known = pd.read_csv(published)
         same = known[
@@ -287,11 +290,12 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
-def random_targets(arm: PlanarArm, count: int, sigma: float = 0.2, seed: int = 0) -> Tensor:
+def random_targets(arm: PlanarArm, count: int, sigma: Sigma = 0.2, seed: int = 0) -> Tensor:
     """TCPs (count, 2) of prior samples; more of one seed begin with the same ones.
 
     No seed gives those of a data set, on which models may have been trained.
     """
+    check_sigma(sigma, arm.dof)
     own = np.random.default_rng([int(digest("targets")[:8], 16), seed])
     draw = own.normal(0.0, sigma, size=(count, arm.dof))
     return arm.forward(torch.from_numpy(draw))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ikpaper.arm import PlanarArm
 
 __all__ = ["PROFILES", "PUBLISHED", "Profile", "get_profile"]
 
@@ -29,7 +32,8 @@ class Profile:
         figure_samples: Samples in the figures of one target (hull, arms).
         batch: Batch size.
         train_fraction: Share of the data set used for training.
-        sigma: Standard deviation of the prior over each joint angle, in radians.
+        sigma: Standard deviation of the prior over each joint angle, in radians, for arms that
+            have no prior of their own; see `sigma_for`.
         eps: Tolerance of rejection sampling in the paper's protocol, in units of length.
         seed: Seed of the data set, of its split and of the first training run.
     """
@@ -62,6 +66,10 @@ class Profile:
                 f"for {model!r}"
             )
         return self.epochs[model]
+
+    def sigma_for(self, arm: PlanarArm) -> float | tuple[float, ...]:
+        """Standard deviation of the prior over an arm's joints: one value, or the arm's own."""
+        return self.sigma if arm.sigma is None else arm.sigma
 
 
 def _profile(name: str, *, epochs: dict[str, int], **numbers: Any) -> Profile:

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.cluster import RESTARTS, connected, room
 from ikpaper.evaluation import Benchmark, evaluate
 from ikpaper.files import digest, project_root, scratch, write_json, write_text
@@ -115,7 +115,7 @@ class Study:
 
     def settings(self) -> dict[str, Any]:
         """What two runs of the same study agree on, as JSON."""
-        profile = self.profile
+        profile, sigma = self.profile, self.profile.sigma_for(self.arm)
         return {
             "model": self.model,
             "lengths": list(self.arm.lengths),
@@ -124,7 +124,7 @@ class Study:
             "profile": profile.name,
             "training_samples": profile.training_samples,
             "batch": profile.batch,
-            "sigma": profile.sigma,
+            "sigma": list(sigma) if isinstance(sigma, tuple) else sigma,
             "epochs": self.epochs,
             "seed": self.seed,
             "early_stopping": self.early_stopping,
@@ -199,7 +199,7 @@ def held_out(bench: Benchmark, sampler: Sampler) -> dict[str, float]:
             unbiased=True,
             generator=torch.Generator().manual_seed(bench.seed),
         ).mean()
-        for each in (sampler, Prior(bench.arm, bench.profile.sigma))
+        for each in (sampler, Prior(bench.arm, bench.profile.sigma_for(bench.arm)))
     )
     mismatch = max(own["mmd2"] / prior["mmd2"], _RESOLVED)
     miss = own["resimulation_error"] / prior["resimulation_error"]
@@ -282,7 +282,7 @@ class StudyRecord:
         settings = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
         names = ("model", "objective", "method", "epochs", "seed", "early_stopping")
         return Study(
-            arm=PlanarArm(settings["lengths"]),
+            arm=arm_of(settings["lengths"]),
             profile=get_profile(settings["profile"]),
             ranges={name: tuple(bounds) for name, bounds in settings["ranges"].items()},
             **{name: settings[name] for name in names},
@@ -388,7 +388,8 @@ def _confirmed(
         progress.say(str(error))
         row = {"profile": run.profile.name, "dof": run.arm.dof, "sampler": run.name}
         return pd.DataFrame([{**row, "quantity": "diverged", "value": math.nan}])
-    scores = bench.score_all({run.name: model, "prior": Prior(run.arm, run.profile.sigma)})
+    prior = Prior(run.arm, run.profile.sigma_for(run.arm))
+    scores = bench.score_all({run.name: model, "prior": prior})
     scores = scores[scores["sampler"] == run.name]
     loss = sum(record["history"][-1]["terms"].values())
     return pd.concat(

@@ -136,10 +136,10 @@ class TrainingRun:
         return self.profile.epochs_for(self.name)
 
     def build(self) -> NetworkSampler:
-        """The untrained model; one that knows its prior gets the profile's."""
+        """The untrained model; one that knows its prior gets the one it trains on."""
         changes = dict(self.changes)
         if "sigma" in model_type(self.name).config_type.__dataclass_fields__:
-            changes = {"sigma": self.profile.sigma, **changes}
+            changes = {"sigma": self.profile.sigma_for(self.arm), **changes}
         return build(self.name, arm=self.arm, seed=self.seed, **changes)
 
     @property
@@ -163,7 +163,8 @@ class TrainingRun:
     def settings_key(self) -> str:
         """Content key of settings and data alone."""
         profile = self.profile
-        numbers = (profile.samples, profile.batch, profile.train_fraction, profile.sigma)
+        sigma = profile.sigma_for(self.arm)
+        numbers = (profile.samples, profile.batch, profile.train_fraction, sigma)
         config = dataclasses.asdict(self.build().config)
         seeds = (profile.seed, self.seed)
         return digest(
@@ -320,7 +321,7 @@ def train(
             "samples": run.profile.training_samples,
             "epochs": run.epochs,
             "batch": run.batch,
-            "sigma": run.profile.sigma,
+            "sigma": run.profile.sigma_for(run.arm),
         },
         "device": str(loop.device),
         "precision": loop.precision,

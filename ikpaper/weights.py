@@ -140,11 +140,11 @@ def load_with_record(
     path = weights_path(name, arm, profile, seed, directory)
     record = load_record(path)
     if record is None:
-        of_arm = (
-            f"--dof {arm.dof}"
-            if arm == PlanarArm.like_paper(arm.dof)
-            else "--lengths " + " ".join(map(str, arm.lengths))
-        )
+        if arm == PlanarArm.like_paper(arm.dof):
+            of_arm = f"--dof {arm.dof}"
+        else:
+            option = "--rail" if arm.rails else "--lengths"
+            of_arm = " ".join([option, *map(str, arm.lengths[arm.rails :])])
         raise FileNotFoundError(
             f"no weights of {name!r} for {arm} in {path}; make them with: ikpaper train "
             f"--model {name} {of_arm} --profile {profile.name} --seed {seed}"
@@ -154,7 +154,10 @@ def load_with_record(
 
 def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> NetworkSampler:
     """The model that `record` describes, with the weights in `path`."""
-    settings = {**record["config"], "lengths": tuple(record["config"]["lengths"])}
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record["config"].items()
+    }
     model = kind(kind.config_type(**settings))
     try:
         model.load_state_dict(load_file(path))

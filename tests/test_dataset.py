@@ -28,12 +28,21 @@ def test_a_profile_decides_the_data(arm):
     assert len(data.train_index) == PROFILES["smoke"].training_samples
 
 
+def test_an_arms_own_prior_goes_before_the_profiles():
+    arm = ikpaper.RailArm.benchmark()
+    data = profile_dataset(arm, PROFILES["smoke"])
+    expected = torch.tensor([0.25, 0.5, 0.5, 0.5], dtype=torch.float64)
+    torch.testing.assert_close(data.theta.std(dim=0), expected, rtol=0.05, atol=0)
+    torch.testing.assert_close(data.tcp, arm.forward(data.theta))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"samples": 0}, "samples: .* got 0"),
         ({"sigma": 0.0}, "sigma: .* got 0.0"),
         ({"sigma": math.nan}, "sigma: .* got nan"),
+        ({"sigma": (0.2, 0.3)}, r"sigma: .* 6 \(one a joint\), got 2"),
         ({"train_fraction": 1.0}, "train_fraction: .* got 1.0"),
     ],
 )

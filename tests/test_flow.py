@@ -7,10 +7,9 @@ from ikpaper.models.flow import TargetFeatures
 from ikpaper.training import TrainingRun, train
 
 
-@pytest.fixture
-def flow(arm):
+def shaken(arm, **changes):
     """A flow whose network is not zero, as it would be at the start of training."""
-    model = models.build("flow", arm=arm, neurons=32).double()
+    model = models.build("flow", arm=arm, neurons=32, **changes).double()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for parameter in model.network.parameters():
@@ -18,28 +17,48 @@ def flow(arm):
     return model.eval()
 
 
-def test_velocity_is_what_the_docstring_says(flow, arm, generator):
+@pytest.fixture
+def flow(arm):
+    return shaken(arm)
+
+
+@pytest.mark.parametrize(
+    ("arm", "sigma", "bend", "swing"),
+    [
+        (ikpaper.PlanarArm.paper(6), 0.2, 0.2**2 * 3.5, 0.2 * 3.5),
+        (ikpaper.RailArm.benchmark(), (0.25, 0.5, 0.5, 0.5), 0.5**2 * 2.0, 0.5 * 2.0),
+        (ikpaper.RailArm.benchmark(), (1.5, 0.5, 0.5, 0.5), 0.5**2 * 2.0, 1.5),
+    ],
+)
+def test_velocity_is_what_the_docstring_says(arm, sigma, bend, swing, generator):
     """The guess by an independent way: dense linear algebra, target by target."""
-    x = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+    flow = models.build("flow", arm=arm, sigma=sigma, neurons=32).double().eval()
+    scale = torch.tensor(sigma, dtype=torch.float64).expand(arm.dof)
+    x = torch.randn(4, arm.dof, generator=generator, dtype=torch.float64)
     t = torch.tensor([[0.0], [0.3], [0.7], [0.95]], dtype=torch.float64)
-    tcp = arm.forward(0.2 * torch.randn(4, 6, generator=generator, dtype=torch.float64))
+    tcp = arm.forward(scale * torch.randn(4, arm.dof, generator=generator, dtype=torch.float64))
     with torch.no_grad():
-        for parameter in flow.network.last.parameters():
-            parameter.zero_()
         found = flow.velocity(x, t, tcp, flow.features(tcp))
     for i in range(4):
         time = float(t[i])
         q = time**2 + (1 - time) ** 2
         mean, variance = time * x[i] / q, (1 - time) ** 2 / q
-        jacobian = torch.autograd.functional.jacobian(lambda m: arm.forward(0.2 * m), mean)
-        missed = (0.2**2 * arm.reach * variance) ** 2 + 1e-6 * (0.2 * arm.reach) ** 2
-        gram = jacobian @ jacobian.T + missed * torch.eye(2)
-        end = mean - jacobian.T @ torch.linalg.solve(gram, arm.forward(0.2 * mean) - tcp[i])
+        jacobian = torch.autograd.functional.jacobian(lambda m: arm.forward(scale * m), mean)
+        gram = jacobian @ jacobian.T + ((bend * variance) ** 2 + 1e-6 * swing**2) * torch.eye(2)
+        end = mean - jacobian.T @ torch.linalg.solve(gram, arm.forward(scale * mean) - tcp[i])
         torch.testing.assert_close(found[i], (end - x[i]) / (1 - time))
 
 
-def test_samples_approach_the_target_whatever_the_network_does(flow, arm, generator):
-    tcp = torch.tensor([[3.0, 0.8], [2.8, -1.0]], dtype=torch.float64)
+@pytest.mark.parametrize(
+    ("arm", "sigma", "tcp"),
+    [
+        (ikpaper.PlanarArm.paper(6), 0.2, [[3.0, 0.8], [2.8, -1.0]]),
+        (ikpaper.RailArm.benchmark(), (0.25, 0.5, 0.5, 0.5), [[1.8, 0.8], [1.6, -1.0]]),
+    ],
+    ids=["fixed", "rail"],
+)
+def test_samples_approach_the_target_whatever_the_network_does(arm, sigma, tcp, generator):
+    flow, tcp = shaken(arm, sigma=sigma), torch.tensor(tcp, dtype=torch.float64)
     errors = []
     for steps in (4, 16, 64):
         flow.steps = steps
@@ -81,9 +100,13 @@ def test_more_steps_converge_to_one_map(flow, generator):
     assert near > 3 * nearer
 
 
-def test_features_of_common_targets_are_of_order_one(arm, generator):
-    tcp = ikpaper.Prior(arm, 0.2).draw(2000, generator)
-    features = TargetFeatures(arm, 0.2)(arm.forward(tcp))
+@pytest.mark.parametrize(
+    ("arm", "sigma"),
+    [(ikpaper.PlanarArm.paper(6), 0.2), (ikpaper.RailArm.benchmark(), (0.25, 0.5, 0.5, 0.5))],
+)
+def test_features_of_common_targets_are_of_order_one(arm, sigma, generator):
+    tcp = ikpaper.Prior(arm, sigma).draw(2000, generator)
+    features = TargetFeatures(arm, sigma)(arm.forward(tcp))
     assert features.shape == (2000, 4)
     assert (features.std(dim=0) > 0.2).all()
     assert (features.std(dim=0) < 1.5).all()

@@ -49,6 +49,14 @@ def test_projections_take_samples_to_the_target(generator):
     assert errors[0] > 10 * errors[1] > 100 * errors[2]
 
 
+def test_projections_know_the_spread_of_each_joint(generator):
+    rail, tcp = ikpaper.RailArm.benchmark(), torch.tensor([1.8, 0.8], dtype=torch.float64)
+    for sigma in (rail.sigma, (2.0, 0.3, 0.3, 0.3)):
+        fast = models.build("flow-fast", arm=rail, sigma=sigma, neurons=32, projections=8)
+        theta = fast.double().eval().sample(tcp, 200, generator=generator)
+        assert (rail.forward(theta) - tcp).norm(dim=1).median() < 1e-6
+
+
 def small(epochs):
     smoke = ikpaper.PROFILES["smoke"]
     return dataclasses.replace(smoke, epochs=epochs, samples=10_000, batch=250)

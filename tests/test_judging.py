@@ -25,6 +25,18 @@ def test_exact_samples_pass_and_the_prior_fails():
     assert np.isnan(prior["mmd2_hardest"])
 
 
+def test_an_arm_with_a_prior_of_its_own_is_judged_by_it(monkeypatch):
+    monkeypatch.setattr(judging, "c2st", lambda *arguments, **options: 0.5)
+    rail = ikpaper.RailArm.benchmark()
+    settings = {"arm": rail, "targets": 8, "samples": 200}
+    own = benchmark(ikpaper.ExactPosterior(rail, rail.sigma), **settings)
+    other = benchmark(ikpaper.ExactPosterior(rail, 0.2), **settings)
+    assert own["mmd2_low"].item() < 1e-3 < other["mmd2_low"].item()
+    assert own["on_target"].item() == 1.0
+    widened = benchmark(ikpaper.ExactPosterior(rail, 0.2), sigma=0.2, **settings)
+    assert widened["mmd2_low"].item() < 1e-3
+
+
 def test_scores_are_those_of_the_metrics():
     tcp = random_targets(ARM, 3)
     prior = ikpaper.Prior(ARM, 0.2)
@@ -122,6 +134,7 @@ def test_benchmark_prints_a_row_beside_the_published_ones(tmp_path, monkeypatch,
         ({"dof": 5}, "4, 6, 8, 10"),
         ({"dof": 6, "targets": 0}, r"targets: .* got 0"),
         ({"dof": 6, "refine": -1}, r"refine: .* got -1"),
+        ({"dof": 6, "sigma": (0.2, 0.3)}, r"sigma: .* got 2"),
     ],
 )
 def test_bad_input_is_refused(arguments, message):

@@ -9,32 +9,37 @@ import torch
 import ikpaper
 from ikpaper.sampler import Sampler
 
-ARM = ikpaper.PlanarArm([0.6, 0.5, 0.5, 0.8])
+ARMS = [ikpaper.PlanarArm([0.6, 0.5, 0.5, 0.8]), ikpaper.RailArm([0.9, 0.5, 1.0])]
 TCP = [[2.0, 0.6], [1.9, -0.7], [2.2, 0.1]]
 SAMPLERS = {
-    "prior": lambda: ikpaper.Prior(ARM, 0.3),
-    "exact": lambda: ikpaper.ExactPosterior(ARM, 0.3),
-    "rejection": lambda: ikpaper.RejectionPosterior(ARM, 0.3, eps=0.2),
-    "numerical": lambda: ikpaper.NumericalSolver(ARM, 0.3),
+    "prior": lambda arm: ikpaper.Prior(arm, 0.3),
+    "exact": lambda arm: ikpaper.ExactPosterior(arm, 0.3),
+    "rejection": lambda arm: ikpaper.RejectionPosterior(arm, 0.3, eps=0.2),
+    "numerical": lambda arm: ikpaper.NumericalSolver(arm, 0.3),
     **{
-        name: lambda name=name: ikpaper.models.build(name, arm=ARM, neurons=16).eval()
+        name: lambda arm, name=name: ikpaper.models.build(name, arm=arm, neurons=16).eval()
         for name in ikpaper.models.CATALOGUE
     },
 }
 
 
+@pytest.fixture(params=ARMS, ids=["fixed", "rail"])
+def arm(request):
+    return request.param
+
+
 @pytest.fixture(params=list(SAMPLERS))
-def sampler(request):
-    return SAMPLERS[request.param]()
+def sampler(request, arm):
+    return SAMPLERS[request.param](arm)
 
 
 def draw(sampler, tcp, n, seed=0):
     return sampler.sample(tcp, n, generator=torch.Generator().manual_seed(seed))
 
 
-def test_is_a_sampler(sampler):
+def test_is_a_sampler(sampler, arm):
     assert isinstance(sampler, Sampler)
-    assert sampler.arm == ARM
+    assert sampler.arm == arm
 
 
 @pytest.mark.parametrize("convert", [list, np.array, torch.tensor])
@@ -69,7 +74,7 @@ def test_fewer_than_one_sample_is_refused(sampler, n):
 @pytest.mark.parametrize(
     ("tcp", "message"),
     [
-        ([3.0, 0.0], r"reaches radii from 0 to 2\.4"),
+        ([3.0, 0.0], r"this arm reaches .* from 0 to 2\.4"),
         ([math.nan, 1.0], "finite coordinates"),
         ([1.0, math.inf], "finite coordinates"),
         ([1.0, 1.0, 1.0], r"\(2,\) or \(B, 2\), got \(3,\)"),
@@ -82,11 +87,11 @@ def test_bad_targets_are_refused(sampler, tcp, message):
 
 
 @pytest.mark.parametrize("name", list(ikpaper.models.CATALOGUE))
-def test_networks_have_finite_gradients_everywhere(name, generator):
-    model = SAMPLERS[name]().train()
-    teacher = model.teacher and SAMPLERS[model.teacher]()
+def test_networks_have_finite_gradients_everywhere(name, arm, generator):
+    model = SAMPLERS[name](arm).train()
+    teacher = model.teacher and SAMPLERS[model.teacher](arm)
     theta = 0.3 * torch.randn(64, 4, generator=generator)
-    tcp = ARM.forward(theta)
+    tcp = arm.forward(theta)
     inputs = model.training_inputs(theta, tcp, teacher, generator)
     terms = model.loss(inputs, tcp, 0.5, generator)
     sum(terms.values()).backward()

@@ -165,9 +165,10 @@ def listening(root):
     return found
 
 
-def finished_study(folder, objectives):
+def finished_study(folder, objectives, arm=None):
     """The folder of a study whose trials ended with these objectives."""
-    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=2)
+    arm = arm or ikpaper.PlanarArm.paper(4)
+    study = Study("cvae", arm, profile=SMOKE, epochs=2)
     rows = [
         {
             "trial": i,
@@ -298,6 +299,14 @@ def test_a_finished_study_is_not_run_again(tmp_path, capsys):
     assert "best of 2 trials is number 2, loss 0.5" in capsys.readouterr().err
 
 
+def test_a_study_of_an_arm_on_a_rail_goes_on(tmp_path):
+    arm = ikpaper.RailArm.benchmark()
+    study = finished_study(tmp_path / "study", [1.0, 0.5], arm)
+    assert study.settings()["sigma"] == [0.25, 0.5, 0.5, 0.5]
+    assert StudyRecord(tmp_path / "study").study.arm == arm
+    assert len(run_study(study, trials=2, folder=tmp_path / "study")) == 2
+
+
 def test_names_tell_studies_apart():
     arm = ikpaper.PlanarArm.paper(6)
     studies = [
@@ -305,6 +314,7 @@ def test_names_tell_studies_apart():
         Study("inn", arm),
         Study("cvae", ikpaper.PlanarArm.paper(4)),
         Study("cvae", ikpaper.PlanarArm([0.4] * 6)),
+        Study("cvae", ikpaper.RailArm([0.5] * 4 + [1.0])),
         Study("cvae", arm, objective="held-out"),
         Study("cvae", arm, method="random"),
         Study("cvae", arm, early_stopping=True),

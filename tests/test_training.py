@@ -301,6 +301,8 @@ def test_a_model_that_knows_its_prior_gets_the_profiles():
     wide = dataclasses.replace(PROFILES["smoke"], sigma=0.5)
     assert TrainingRun.of("flow", 4, profile=wide).build().config.sigma == 0.5
     assert TrainingRun.of("flow", 4, profile=wide, sigma=0.3).build().config.sigma == 0.3
+    rail = ikpaper.RailArm.benchmark()
+    assert TrainingRun.of("flow", arm=rail, profile=wide).build().config.sigma == rail.sigma
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

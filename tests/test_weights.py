@@ -7,13 +7,18 @@ import ikpaper
 from ikpaper import models
 from ikpaper.weights import load, load_record, save, weights_path
 
-ARMS = [ikpaper.PlanarArm.paper(4), ikpaper.PlanarArm([0.4, 0.7, 0.2, 0.9])]
+ARMS = [
+    ikpaper.PlanarArm.paper(4),
+    ikpaper.PlanarArm([0.4, 0.7, 0.2, 0.9]),
+    ikpaper.RailArm.benchmark(),
+]
 
 
 @pytest.fixture(params=[(name, arm) for name in models.CATALOGUE for arm in ARMS], ids=str)
 def saved(request, tmp_path):
     name, arm = request.param
-    model = models.build(name, arm=arm, neurons=12, seed=5).eval()
+    prior = {"sigma": arm.sigma} if arm.sigma and "flow" in name else {}
+    model = models.build(name, arm=arm, neurons=12, seed=5, **prior).eval()
     path = weights_path(name, arm, "paper", 42, tmp_path)
     save(model, path, {"key": "k", "history": []})
     return model, path, tmp_path
@@ -48,7 +53,12 @@ def test_weights_of_another_architecture_are_refused(saved):
 
 
 @pytest.mark.parametrize(
-    ("arm", "options"), [(ARMS[0], "--dof 4"), (ARMS[1], r"--lengths 0\.4 0\.7 0\.2 0\.9")]
+    ("arm", "options"),
+    [
+        (ARMS[0], "--dof 4"),
+        (ARMS[1], r"--lengths 0\.4 0\.7 0\.2 0\.9"),
+        (ARMS[2], r"--rail 0\.5 0\.5 1\.0"),
+    ],
 )
 def test_missing_weights_name_the_command_that_makes_them(arm, options, tmp_path):
     command = f"ikpaper train --model inn {options} --profile paper --seed 42"
@@ -72,7 +82,7 @@ def test_paths_tell_arms_profiles_and_seeds_apart(tmp_path):
         for profile in ("smoke", "paper")
         for seed in (1, 2)
     }
-    assert len(paths) == 8
+    assert len(paths) == 12
 
 
 def test_the_environment_variable_moves_the_weights(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.paper import Ranges, Table
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
@@ -41,7 +41,8 @@ class ModelConfig:
     """Hyperparameters that every model has; each model's own config adds to them.
 
     Attributes:
-        lengths: Link lengths of the arm that the model answers for.
+        lengths: Link lengths of the arm that the model answers for, one a joint; see
+            `arm.arm_of`.
         neurons: Width of the hidden layers.
         learning_rate: Adam's learning rate at the start.
         weight_decay: Adam's L2 penalty.
@@ -106,7 +107,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
-        self.arm = PlanarArm(config.lengths)
+        self.arm = arm_of(config.lengths)
         self.precision: torch.dtype | None = None
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm, wrap
+from ikpaper.arm import PlanarArm
 from ikpaper.models.base import ModelConfig, NetworkSampler, hidden_layers, randn, table_row
 from ikpaper.models.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
@@ -92,6 +92,6 @@ class CVAE(NetworkSampler):
         decoded = self.decode(mean + noise * torch.exp(0.5 * log_variance), tcp)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
         return {
-            "reconstruction": wrap(decoded - theta).square().sum(),
+            "reconstruction": self.arm.wrapped(decoded - theta).square().sum(),
             "kl": self.config.kl_weight * kl,
         }

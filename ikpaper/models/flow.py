@@ -9,12 +9,20 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, constant
 from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
 from ikpaper.projection import damped_step
-from ikpaper.sampler import check_count, check_positive
+from ikpaper.sampler import Sigma, check_count, check_sigma
 
-__all__ = ["BOUND", "Flow", "FlowConfig", "ResidualNetwork", "TargetFeatures", "TransportConfig"]
+__all__ = [
+    "BOUND",
+    "Flow",
+    "FlowConfig",
+    "ResidualNetwork",
+    "TargetFeatures",
+    "Transport",
+    "TransportConfig",
+]
 
 #: Training times end here: the guess of the velocity divides by 1 - t.
 _LAST = 0.999
@@ -29,16 +37,17 @@ class TransportConfig(ModelConfig):
 
     Attributes:
         blocks: Residual blocks of the network, two linear layers each.
-        sigma: Standard deviation of the prior over each joint angle, in radians.
+        sigma: Standard deviation of the prior in radians (of a rail, in units of length): one
+            value, or one a joint.
     """
 
     blocks: int
-    sigma: float = 0.2
+    sigma: Sigma = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("blocks", self.blocks)
-        check_positive("sigma", self.sigma)
+        check_sigma(self.sigma, self.dof)
 
     @property
     def latent(self) -> int:
@@ -61,7 +70,33 @@ class FlowConfig(TransportConfig):
         check_count("steps", self.steps)
 
 
-class Flow(NetworkSampler):
+class Transport(NetworkSampler):
+    """Base of models that move prior samples to the posterior.
+
+    They compute with joint angles in units of the prior's standard deviation.
+
+    Attributes:
+        sigma: Standard deviation of each joint.
+        swing: How far one of them moves the TCP at most, to first order, in units of length.
+        bend: What that order misses, up to a factor, in units of length; a rail is linear.
+        features: Targets as inputs of a network.
+    """
+
+    config: TransportConfig
+
+    def __init__(self, config: TransportConfig) -> None:
+        super().__init__(config)
+        self.sigma = check_sigma(config.sigma, config.dof)
+        self.swing = float(_swings(self.arm, self.sigma).max())
+        self.bend = max(self.sigma[self.arm.rails :]) ** 2 * self.arm.reach
+        self.features = TargetFeatures(self.arm, self.sigma)
+
+    def unit(self, like: Tensor) -> Tensor:
+        """`sigma` as a tensor (dof,) of the dtype and on the device of another."""
+        return constant(self.sigma, like.dtype, like.device)
+
+
+class Flow(Transport):
     """Velocity field v(x, t | tcp) that carries prior samples (t = 0) to the posterior (t = 1).
 
     x are joint angles in units of the prior's standard deviation, x_t = (1 - t) x_0 + t x_1 on
@@ -87,7 +122,6 @@ class Flow(NetworkSampler):
         inputs = 2 * config.dof + 2 + TargetFeatures.COUNT + 1 + 2 * len(_FREQUENCIES)
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
         self.log_damping = nn.Parameter(torch.zeros(()))
-        self.features = TargetFeatures(self.arm, config.sigma)
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowConfig:
@@ -110,19 +144,19 @@ class Flow(NetworkSampler):
             tcp: Targets (batch, 2).
             features: What `self.features` makes of the targets.
         """
-        sigma = self.config.sigma
+        sigma = self.unit(x)
         rest = 1 - t
         q = t.square() + rest.square()
         variance = rest.square() / q
         spread = variance.sqrt()
         point, jacobian = self.arm.linearised(sigma * t / q * x)
         residual = point - tcp
-        # What the linearisation misses grows with the variance, in units of sigma^2 reach.
-        missed = self.log_damping.exp() * (sigma**2 * self.arm.reach * variance[:, 0]).square()
-        damping = missed + _LEAST_DAMPING * (sigma * self.arm.reach) ** 2
+        # What the linearisation misses grows with the variance.
+        missed = self.log_damping.exp() * (self.bend * variance[:, 0]).square()
+        damping = missed + _LEAST_DAMPING * self.swing**2
         step = damped_step(sigma * jacobian, residual, damping)
         guess = (2 * t - 1) / q * x - step / rest
-        scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1) / (spread + _LEAST)
+        scaled = torch.cat([step, residual / self.swing], dim=1) / (spread + _LEAST)
         inputs = [x, scaled.clamp(-BOUND, BOUND), features, _time_features(t)]
         return guess + spread * self.network(torch.cat(inputs, dim=1))
 
@@ -134,7 +168,7 @@ class Flow(NetworkSampler):
             t = z.new_full((len(z), 1), k * length)
             middle = x + 0.5 * length * self.velocity(x, t, tcp, features)
             x = x + length * self.velocity(middle, t + 0.5 * length, tcp, features)
-        return self.config.sigma * x
+        return self.unit(x) * x
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -143,7 +177,7 @@ class Flow(NetworkSampler):
 
         One time a sample, spread evenly over the batch, which lowers the variance.
         """
-        end = theta / self.config.sigma
+        end = theta / self.unit(theta)
         start = randn(tuple(end.shape), generator, end.device, end.dtype)
         even = torch.arange(len(end), device=end.device, dtype=end.dtype)[:, None]
         t = _LAST * (even + rand((len(end), 1), generator, end.device, end.dtype)) / len(end)
@@ -151,7 +185,7 @@ class Flow(NetworkSampler):
         return {"velocity": (v - (end - start)).square().sum(dim=1).mean()}
 
 
-#: Least damping of the guess's step, relative to (sigma reach)^2: for arms that are all straight.
+#: Least damping of the guess's step, relative to `swing`^2: for arms that are all straight.
 _LEAST_DAMPING = 1e-6
 
 #: Added to the spread where it divides the network's inputs.
@@ -165,24 +199,26 @@ class TargetFeatures(nn.Module):
     """Targets (batch, 2) as network inputs (batch, 4) of order one.
 
     Bearing and stretch, sqrt(reach - radius), which is how the width of the posterior shrinks
-    towards full reach; and Cartesian, both relative to what the prior makes common.
+    towards full reach (on a rail, it is the distance from it that counts); and Cartesian, all
+    relative to what the prior makes common.
     """
 
     #: How many there are.
     COUNT = 4
 
-    def __init__(self, arm: PlanarArm, sigma: float) -> None:
+    def __init__(self, arm: PlanarArm, sigma: Sigma) -> None:
         super().__init__()
-        self.reach = arm.reach
+        self.arm, self.reach = arm, arm.reach
         lengths = torch.tensor(arm.lengths, dtype=torch.float64)
-        joints = torch.arange(1, arm.dof + 1, dtype=torch.float64)
-        # E x = sum l_k exp(-k sigma^2 / 2); to first order, y = sum of lever times angle.
-        self.slack = arm.reach - float(lengths @ torch.exp(-joints * sigma**2 / 2))
-        self.sway = sigma * float(lengths.flip(0).cumsum(0).norm())
+        variances = _vector(sigma, arm).square()
+        variances[: arm.rails] = 0
+        # E x = sum l_k exp(-v_k / 2), v_k the variance of the link's heading.
+        self.slack = arm.reach - float(lengths @ torch.exp(-variances.cumsum(0) / 2))
+        self.sway = float(_swings(arm, sigma).norm())
 
     def forward(self, tcp: Tensor) -> Tensor:
         """Features of targets."""
-        radius = tcp.norm(dim=1)
+        radius = self.arm.span(tcp)
         x, y = tcp.unbind(1)
         return torch.stack(
             [
@@ -216,6 +252,16 @@ class ResidualNetwork(nn.Module):
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.last(hidden)
+
+
+def _swings(arm: PlanarArm, sigma: Sigma) -> Tensor:
+    """How far a standard deviation of each joint moves the TCP of a straight arm, shape (dof,)."""
+    straight = torch.zeros(arm.dof, dtype=torch.float64)
+    return _vector(sigma, arm) * arm.jacobian(straight)[1]
+
+
+def _vector(sigma: Sigma, arm: PlanarArm) -> Tensor:
+    return torch.tensor(check_sigma(sigma, arm.dof), dtype=torch.float64)
 
 
 def _time_features(t: Tensor) -> Tensor:

@@ -10,7 +10,13 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.models.base import NetworkSampler, Recipe, randn
-from ikpaper.models.flow import BOUND, ResidualNetwork, TargetFeatures, TransportConfig
+from ikpaper.models.flow import (
+    BOUND,
+    ResidualNetwork,
+    TargetFeatures,
+    Transport,
+    TransportConfig,
+)
 from ikpaper.projection import damped_step
 from ikpaper.sampler import check_count
 
@@ -35,7 +41,7 @@ class FlowFastConfig(TransportConfig):
         check_count("projections", self.projections, 0)
 
 
-class FlowFast(NetworkSampler):
+class FlowFast(Transport):
     """From a prior sample straight to where the flow carries it.
 
     The flow is a deterministic map of prior samples to posterior samples. A residual network
@@ -52,7 +58,6 @@ class FlowFast(NetworkSampler):
 
     def __init__(self, config: FlowFastConfig) -> None:
         super().__init__(config)
-        self.features = TargetFeatures(self.arm, config.sigma)
         inputs = 2 * config.dof + 2 + TargetFeatures.COUNT
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
 
@@ -70,23 +75,22 @@ class FlowFast(NetworkSampler):
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for prior samples `z` (batch, dof) in units of its standard deviation."""
-        sigma = self.config.sigma
         # Relative to what the prior covers: beyond it, the linearisation tells the direction.
-        step, residual = self._step(z, tcp, (sigma**2 * self.arm.reach) ** 2)
-        scaled = torch.cat([step, residual / (sigma * self.arm.reach)], dim=1)
+        step, residual = self._step(z, tcp, self.bend**2)
+        scaled = torch.cat([step, residual / self.swing], dim=1)
         inputs = [z, scaled.clamp(-BOUND, BOUND), self.features(tcp)]
         x = z + self.network(torch.cat(inputs, dim=1))
         for _ in range(self.config.projections):
             x = x - self._step(x, tcp)[0]
-        return sigma * x
+        return self.unit(x) * x
 
     def _step(self, x: Tensor, tcp: Tensor, damping: float | None = None) -> tuple[Tensor, Tensor]:
         """A step towards the target, and f(theta) - tcp; damped by its square by default."""
-        sigma = self.config.sigma
+        sigma = self.unit(x)
         point, jacobian = self.arm.linearised(sigma * x)
         residual = point - tcp
         # In units of x, the Jacobian is sigma times that in radians, and so is its damping.
-        own = sigma**2 * residual.square().sum(dim=1) if damping is None else damping
+        own = max(self.sigma) ** 2 * residual.square().sum(dim=1) if damping is None else damping
         return damped_step(sigma * jacobian, residual, own), residual
 
     @torch.no_grad()
@@ -120,5 +124,5 @@ class FlowFast(NetworkSampler):
         In units of the prior's variance. `theta` is what `training_inputs` returns.
         """
         wanted, z = theta.chunk(2, dim=1)
-        difference = (self.decode(z, tcp) - wanted) / self.config.sigma
+        difference = (self.decode(z, tcp) - wanted) / self.unit(wanted)
         return {"distance": difference.square().sum(dim=1).mean()}

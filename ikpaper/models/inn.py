@@ -12,7 +12,7 @@ from FrEIA.framework import SequenceINN
 from FrEIA.modules import PermuteRandom, RNVPCouplingBlock
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm, wrap
+from ikpaper.arm import PlanarArm
 from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
 from ikpaper.models.coupling import CouplingChain
 from ikpaper.models.mmd import mmd2_loss
@@ -184,7 +184,7 @@ class INN(InvertibleNetwork):
         inverted, _ = chain.inverse(torch.cat([latents, torch.cat([tcp, tcp])], dim=1))
         cycled, generated = inverted.chunk(2)
         ramped = self.ramp(progress) * config.weight_p
-        terms["L_x"] = config.weight_x * wrap(cycled - theta).square().sum()
+        terms["L_x"] = config.weight_x * self.arm.wrapped(cycled - theta).square().sum()
         terms["L_p(x)"] = ramped * mmd2_loss(generated, theta, config.kernel_width)
         return terms
 
