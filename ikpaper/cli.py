@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.cluster import cluster_address, train_on_cluster
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.paper import SEARCH_TRIALS, Ranges
@@ -179,13 +179,22 @@ def _model_arguments(
     which.add_argument(
         "--lengths", type=float, nargs="+", help="link lengths of an arm of your own"
     )
+    which.add_argument(
+        "--rail", type=float, nargs="+", help="link lengths of an arm whose base slides on a rail"
+    )
     parser.add_argument("--profile", default=profile, help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--seed", type=int, help="seed (default: the profile's, 42)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
 
 
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
+    if arguments.rail:
+        return RailArm(arguments.rail)
     return PlanarArm(arguments.lengths) if arguments.lengths else PlanarArm.paper(arguments.dof)
+
+
+def _names_arm(arguments: argparse.Namespace) -> bool:
+    return arguments.dof is not None or bool(arguments.lengths or arguments.rail)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -196,8 +205,8 @@ def _train(arguments: argparse.Namespace) -> None:
     }
     if arguments.all:
         runs = all_runs(**settings)
-    elif arguments.model is None or (arguments.dof is None and not arguments.lengths):
-        raise ValueError("expected --all, or --model with --dof or --lengths")
+    elif arguments.model is None or not _names_arm(arguments):
+        raise ValueError("expected --all, or --model with --dof, --lengths or --rail")
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
     options = {"fresh": arguments.fresh, "retries": arguments.retries}
@@ -227,7 +236,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     seed = profile.seed if arguments.seed is None else arguments.seed
     model = load(arguments.model, arm=arm, profile=profile, seed=seed)
     bench = Benchmark(arm, profile)
-    samplers = {arguments.model: model, "prior": Prior(arm, profile.sigma)}
+    samplers = {arguments.model: model, "prior": Prior(arm, profile.sigma_for(arm))}
     scores = bench.score_all(samplers)
     print(scores.to_string(index=False))
     if arguments.save:
@@ -317,7 +326,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     arm, profile = _arm(arguments), get_profile(arguments.profile)
     seed = profile.seed if arguments.seed is None else arguments.seed
     if arguments.model == "exact":
-        sampler: Any = ExactPosterior(arm, profile.sigma)
+        sampler: Any = ExactPosterior(arm, profile.sigma_for(arm))
     else:
         sampler = load(arguments.model, arm=arm, profile=profile, seed=seed)
     generator = torch.Generator().manual_seed(seed)

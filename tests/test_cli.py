@@ -30,6 +30,19 @@ def test_train_evaluate_and_sample(capsys):
     assert [len(row.split(",")) for row in rows] == [4, 4, 4]
 
 
+def test_the_same_commands_take_an_arm_on_a_rail(capsys, monkeypatch):
+    monkeypatch.setattr("ikpaper.evaluation.c2st", lambda *arguments: 0.5)
+    model = ["--model", "flow", "--rail", "0.5", "0.5", "1.0", "--profile", "smoke"]
+    assert main(["train", *model]) == 0
+    assert main(["evaluate", *model]) == 0
+    assert "sigma = 0.25, 0.5, 0.5, 0.5" in capsys.readouterr().out
+    assert main(["sample", *model, "--tcp", "1.8", "3.0", "-n", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    exact = ["--model", "exact", "--rail", "0.5", "0.5", "1.0"]
+    assert main(["sample", *exact, "--tcp", "2.1", "0.0"]) == 1
+    assert "distances from 0 to 2" in capsys.readouterr().err
+
+
 def test_all_are_the_profiles_models_for_the_papers_arms():
     runs = [(run.name, run.arm.dof) for run in all_runs("quick")]
     assert len(runs) == len(set(runs))
