@@ -73,7 +73,13 @@ lock:
 	@{ echo "# Made by 'make lock' from pyproject.toml. torch is asked for by this exact version so that"; \
 	   echo "# no newer one comes in; on Linux see the README for its build without CUDA."; \
 	   .venv/lock/bin/python -m pip freeze --exclude ikpaper | sed 's/+cpu$$//'; } > requirements.lock.new
+	@.venv/lock/bin/python -m pip install --quiet --constraint requirements.lock.new ".[peers]"
+	@{ echo "# Made by 'make lock' from pyproject.toml: what sbi needs beside requirements.lock, which holds"; \
+	   echo "# for both. Apart from it, since only 'ikpaper peers' needs sbi: a book builds without."; \
+	   .venv/lock/bin/python -m pip freeze --exclude ikpaper | sed 's/+cpu$$//' \
+	     | grep -vxFf requirements.lock.new; } > requirements-peers.lock.new
 	@mv requirements.lock.new requirements.lock
+	@mv requirements-peers.lock.new requirements-peers.lock
 	@rm -rf .venv/lock
 
 clean:

@@ -1,7 +1,9 @@
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -12,28 +14,51 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
 
-def lock():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+BASE, PEERS = "requirements.lock", "requirements-peers.lock"
+
+
+def lock(file=BASE):
+    lines = (ROOT / file).read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(pin.name): pin for pin in pins}
 
 
-def test_the_lock_pins_everything_exactly_and_names_no_host():
-    for pin in lock().values():
+@pytest.mark.parametrize("file", [BASE, PEERS])
+def test_the_lock_pins_everything_exactly_and_names_no_host(file):
+    for pin in lock(file).values():
         assert [spec.operator for spec in pin.specifier] == ["=="], pin
         assert pin.url is None
-    text = (ROOT / "requirements.lock").read_text()
+    text = (ROOT / file).read_text()
     assert not re.search(r"https?://|^-|file:|/", text, re.M)
 
 
 def test_every_dependency_is_locked_at_a_version_that_satisfies_it():
-    extras = PROJECT["optional-dependencies"]
+    extras = dict(PROJECT["optional-dependencies"])
+    peers = extras.pop("peers")
     wanted = [*PROJECT["dependencies"], *(r for extra in extras.values() for r in extra)]
-    pins = lock()
-    for requirement in map(Requirement, wanted):
-        pin = pins[canonicalize_name(requirement.name)]
-        (version,) = (spec.version for spec in pin.specifier)
-        assert requirement.specifier.contains(version), requirement
+    for requirements, pins in ((wanted, lock()), (peers, lock(PEERS))):
+        for requirement in map(Requirement, requirements):
+            assert satisfied(requirement, pins), requirement
+
+
+def satisfied(requirement, pins):
+    pin = pins[canonicalize_name(requirement.name)]
+    (version,) = (spec.version for spec in pin.specifier)
+    return requirement.specifier.contains(version)
+
+
+def test_the_lock_of_the_peers_adds_to_the_other_and_repeats_nothing():
+    assert not lock().keys() & lock(PEERS).keys()
+
+
+def test_both_locks_together_have_all_that_the_peers_need():
+    pytest.importorskip("sbi")
+    # pip takes setuptools for its own and freezes no version of it.
+    pins = {**lock(), **lock(PEERS), "setuptools": Requirement("setuptools==77")}
+    for name in lock(PEERS):
+        for requirement in map(Requirement, distribution(name).requires or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert satisfied(requirement, pins), (name, requirement)
 
 
 def test_torch_is_the_version_asked_for():
