@@ -81,6 +81,22 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--fresh", action="store_true", help="measure again")
     benchmark.set_defaults(command=_benchmark)
 
+    peers = verbs.add_parser(
+        "peers",
+        help="train posteriors of sbi for as long as flow and judge both; what is measured already "
+        "is kept",
+    )
+    peers.add_argument(
+        "--dof", type=int, nargs="+", default=list(PlanarArm.PAPER_DOF), help="only these arms"
+    )
+    peers.add_argument(
+        "--seconds", type=float, help="to train for (default: what the arm's flow took)"
+    )
+    peers.add_argument("--targets", type=int, default=1000, help="random targets (1000)")
+    peers.add_argument("--profile", default=PUBLISHED, help=f"one of {', '.join(PROFILES)}")
+    peers.add_argument("--fresh", action="store_true", help="train and judge again")
+    peers.set_defaults(command=_peers)
+
     search = verbs.add_parser(
         "search", help="search hyperparameters; what is finished already is kept"
     )
@@ -252,6 +268,20 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     )
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{as_text(part).to_string(index=False)}")
+
+
+def _peers(arguments: argparse.Namespace) -> None:
+    from ikpaper.peers import as_text, benchmark_peers
+
+    table = benchmark_peers(
+        dofs=arguments.dof,
+        seconds=arguments.seconds,
+        targets=arguments.targets,
+        profile=arguments.profile,
+        fresh=arguments.fresh,
+    )
+    for dof, part in table.groupby("dof"):
+        print(f"\n{dof} DoF\n{as_text(part).to_string(index=False)}")
 
 
 def _search(arguments: argparse.Namespace) -> None:
