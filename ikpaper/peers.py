@@ -43,7 +43,7 @@ __all__ = ["COLUMNS", "PEERS", "Peer", "SbiSampler", "as_text", "benchmark_peers
 #: by maximum likelihood (Greenberg et al., 2019), and flow matching (Wildberger et al., 2023).
 PEERS: Mapping[str, str] = MappingProxyType({"npe": "NPE", "fmpe": "FMPE"})
 
-#: Columns of the table: the scores, then what the training took, and who did it.
+#: Columns of the table, which are the scores, what the training took, and who did it.
 COLUMNS = (*judging.COLUMNS, "seconds", "epochs", "threads", "library")
 
 #: Our model that sets the clock.
