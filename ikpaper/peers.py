@@ -44,7 +44,7 @@ __all__ = ["COLUMNS", "PEERS", "Peer", "SbiSampler", "as_text", "benchmark_peers
 PEERS: Mapping[str, str] = MappingProxyType({"npe": "NPE", "fmpe": "FMPE"})
 
 #: Columns of the table, which are the scores, what the training took, and who did it.
-COLUMNS = (*judging.COLUMNS, "seconds", "epochs", "threads", "library")
+COLUMNS = (*judging.COLUMNS, "epochs", "threads", "library")
 
 #: Our model that sets the clock.
 _OURS = "flow"
@@ -285,9 +285,9 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _training(row: Mapping[str, Any]) -> str:
-    if pd.isna(row["seconds"]):
+    if pd.isna(row["training_seconds"]):
         return "–"
-    return f"{duration(row['seconds'])} in {row['epochs']:.0f} epochs"
+    return f"{duration(row['training_seconds'])} in {row['epochs']:.0f} epochs"
 
 
 def _ranked(column: pd.Series) -> pd.Series:
@@ -422,7 +422,7 @@ def _entries(
     else:
         origin = {
             "parameters": model.num_parameters,
-            "seconds": record["seconds"],
+            "training_seconds": record["seconds"],
             "epochs": record["training"]["epochs"],
             "threads": record["environment"]["cpu_threads"],
             "library": f"ikpaper {record['environment']['packages']['ikpaper']}",
@@ -453,7 +453,7 @@ def _train(
     part.reach(1.0)
     return peer.sampler, {
         "parameters": peer.parameters,
-        "seconds": round(peer.seconds, 2),
+        "training_seconds": round(peer.seconds, 2),
         "epochs": peer.epochs,
         "threads": torch.get_num_threads(),
         "library": _library(),

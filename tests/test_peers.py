@@ -164,7 +164,7 @@ def test_every_sampler_has_a_row_and_is_judged_once(settings, monkeypatch, capsy
     assert rows["mmd2"].notna().all()
     ours, npe = rows.iloc[1], rows.iloc[2]
     # The clock is that of our training; one more epoch at most.
-    assert ours["seconds"] <= npe["seconds"] < ours["seconds"] + 0.02
+    assert ours["training_seconds"] <= npe["training_seconds"] < ours["training_seconds"] + 0.02
     assert list(rows["library"].str.split().str[0]) == ["ikpaper", "ikpaper", "sbi", "sbi"]
     assert "[3/4] npe 4 DoF: MMD² to exact" in capsys.readouterr().err
     shown = as_text(rows)
