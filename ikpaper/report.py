@@ -88,6 +88,7 @@ PAGES = (
         reads=(*_SCORES, "ablations"),
         effort=30.0,
     ),
+    Page("benchmark", reads=("benchmark",), effort=20.0),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
 )
 
@@ -257,7 +258,8 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
     """An executed notebook as a page: titled, labelled, without what changes at every run.
 
     Labels and figure names that end in `-dof` get the arm's number instead, since the same
-    notebook makes several pages. Code is folded; parameter cells are left out.
+    notebook makes several pages. Code is folded, but for cells tagged `show-input`; parameter
+    cells are left out.
     """
     result = copy.deepcopy(dict(notebook))
     dof = page.parameters.get("dof")
@@ -270,7 +272,7 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
             hidden = {"parameters", "injected-parameters"} & set(tags)
             if hidden:
                 tags.append("remove-cell")
-            elif "remove-cell" not in tags:
+            elif not {"remove-cell", "show-input"} & set(tags):
                 tags.append("hide-input")
             if {"remove-cell", "remove-output"} & set(tags):
                 # Only what pages ask for by name is kept of outputs that nobody sees.

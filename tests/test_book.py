@@ -54,7 +54,7 @@ def test_executed_notebooks_are_clean(name):
     for cell in cells_of(name):
         if cell["cell_type"] != "code":
             continue
-        assert {"hide-input", "remove-cell"} & set(cell["metadata"]["tags"])
+        assert {"hide-input", "remove-cell", "show-input"} & set(cell["metadata"]["tags"])
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
             assert output.get("name") != "stderr"

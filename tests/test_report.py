@@ -121,6 +121,7 @@ def test_publishable_strips_what_changes_at_every_run():
             cell("code", "x = 2", tags=["injected-parameters"], papermill={"duration": 1.5}),
             cell("code", "x", execution={"time": "now"}),
             cell("code", "x", tags=["remove-output"]),
+            cell("code", "x", tags=["show-input"]),
         ],
         "metadata": {"papermill": {"start": "now"}, "language_info": {"version": "3.11.7"}},
         "nbformat": 4,
@@ -134,10 +135,11 @@ def test_publishable_strips_what_changes_at_every_run():
         ["injected-parameters", "remove-cell"],
         ["hide-input"],
         ["remove-output", "hide-input"],
+        ["show-input"],
     ]
     assert "papermill" not in json.dumps(page)
     assert "3.11.7" not in json.dumps(page)
-    assert [c["id"] for c in page["cells"]] == [f"cell-{i:03d}" for i in range(5)]
+    assert [c["id"] for c in page["cells"]] == [f"cell-{i:03d}" for i in range(6)]
     assert notebook["cells"][0]["id"] == "random"
 
 
