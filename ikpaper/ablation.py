@@ -110,12 +110,13 @@ def run_ablations(
         variants: What to train.
         profile: How much data and how many epochs, and how many targets to score.
         fresh: Train and score also what the table has.
-        table: File of results; by default `book/results/ablations.csv`.
+        table: File of results; by default `book/results/ablations.csv`, and for profiles other
+            than `ablation` one of their own in `.cache/`.
         root: Folder of weights and checkpoints, which are not kept for readers; by default
             `.cache/ablations/`.
     """
     profile = get_profile(profile)
-    table = table or project_root() / "book" / "results" / "ablations.csv"
+    table = table or _table_path(profile)
     root = root or project_root() / ".cache" / "ablations"
     known = _read(table)
     jobs = [(variant, variant.run(profile, seed)) for variant in variants for seed in variant.seeds]
@@ -141,6 +142,12 @@ def run_ablations(
             f"{found[key]['outcome']}, {duration(found[key]['seconds'])}"
         )
     return _table([*others, *found.values()])
+
+
+def _table_path(profile: Profile) -> Path:
+    if profile.name == "ablation":
+        return project_root() / "book" / "results" / "ablations.csv"
+    return project_root() / ".cache" / f"ablations-{profile.name}.csv"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from ikpaper.cluster import cluster_address, train_on_cluster
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.paper import SEARCH_TRIALS, Ranges
 from ikpaper.profiles import PROFILES, PUBLISHED, get_profile
-from ikpaper.training import PRECISIONS, TrainingRun, train_all
+from ikpaper.training import PRECISIONS, TrainingRun, resolve_device, train_all
 
 __all__ = ["main"]
 
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     search = verbs.add_parser(
         "search", help="search hyperparameters; what is finished already is kept"
     )
-    _model_arguments(search, profile="search")
+    _model_arguments(search, profile="search", device=False)
     search.add_argument("--trials", type=int, default=SEARCH_TRIALS, help="trials in all (100)")
     search.add_argument("--epochs", type=int, default=60, help="epochs of a trial (60)")
     search.add_argument(
@@ -187,6 +187,7 @@ def _model_arguments(
     required: bool = True,
     models: Sequence[str] = (),
     profile: str = "quick",
+    device: bool = True,
 ) -> None:
     names = list(models or CATALOGUE)
     parser.add_argument("--model", required=required, help=f"one of {', '.join(names)}")
@@ -200,7 +201,8 @@ def _model_arguments(
     )
     parser.add_argument("--profile", default=profile, help=f"one of {', '.join(PROFILES)}")
     parser.add_argument("--seed", type=int, help="seed (default: the profile's, 42)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+    if device:
+        parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
 
 
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
@@ -219,6 +221,8 @@ def _train(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
         "precision": arguments.precision,
     }
+    if arguments.all and (arguments.model or _names_arm(arguments)):
+        raise ValueError("expected either --all or --model with an arm, got both")
     if arguments.all:
         runs = all_runs(**settings)
     elif arguments.model is None or not _names_arm(arguments):
@@ -250,7 +254,15 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     arm, profile = _arm(arguments), get_profile(arguments.profile)
     seed = profile.seed if arguments.seed is None else arguments.seed
-    model = load(arguments.model, arm=arm, profile=profile, seed=seed)
+    if arguments.save and arm != PlanarArm.like_paper(arm.dof):
+        raise ValueError(f"--save is for the paper's arms, whose tables have no column for {arm}")
+    model = load(
+        arguments.model,
+        arm=arm,
+        profile=profile,
+        seed=seed,
+        device=resolve_device(arguments.device),
+    )
     bench = Benchmark(arm, profile)
     samplers = {arguments.model: model, "prior": Prior(arm, profile.sigma_for(arm))}
     scores = bench.score_all(samplers)
@@ -358,7 +370,8 @@ def _sample(arguments: argparse.Namespace) -> None:
     if arguments.model == "exact":
         sampler: Any = ExactPosterior(arm, profile.sigma_for(arm))
     else:
-        sampler = load(arguments.model, arm=arm, profile=profile, seed=seed)
+        device = resolve_device(arguments.device)
+        sampler = load(arguments.model, arm=arm, profile=profile, seed=seed, device=device)
     generator = torch.Generator().manual_seed(seed)
     theta = sampler.sample(arguments.tcp, arguments.n, generator=generator)
     print(",".join(f"theta_{j}" for j in range(1, arm.dof + 1)))

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic", "digest", "project_root", "scratch", "write_json", "write_text"]
+__all__ = [
+    "atomic",
+    "digest",
+    "project_root",
+    "scratch",
+    "sources",
+    "write_json",
+    "write_text",
+]
 
 #: Characters that the path of the folder for temporary files may have.
 _SHORT = 16
@@ -100,3 +110,23 @@ def digest(*parts: Any, files: Iterable[str | os.PathLike[str]] = ()) -> str:
         sha.update(file.name.encode())
         sha.update(file.read_bytes())
     return sha.hexdigest()[:24]
+
+
+def sources(kind: type, ignored: Collection[str] = ()) -> list[Path]:
+    """Files whose code decides what a class of this package does: its module, and its imports.
+
+    Imports of imports, too; but for files whose names are `ignored`.
+    """
+    package = Path(__file__).parent
+    found: set[Path] = set()
+    waiting = [Path(inspect.getfile(kind))]
+    while waiting:
+        path = waiting.pop()
+        if path in found or path.name in ignored or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if module.startswith("ikpaper."):
+                waiting.append(package.joinpath(*module.split(".")[1:]).with_suffix(".py"))
+    return sorted(found)

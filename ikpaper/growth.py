@@ -11,7 +11,7 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import sampling_rate
 from ikpaper.files import digest, project_root, write_text
-from ikpaper.judging import judge, random_targets
+from ikpaper.judging import judge, random_targets, scoring_sources
 from ikpaper.posterior import ExactPosterior, Prior
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
@@ -77,7 +77,8 @@ def run_growth(
     known = pd.read_csv(table).to_dict("records") if table.exists() else []
     rows: dict[str, dict[str, Any]] = {str(row["key"]): row for row in known}
     runs = [TrainingRun.of(model, arm=PlanarArm.like_paper(dof), profile=profile) for dof in dofs]
-    keys = [digest("growth", run.settings_key()) for run in runs]
+    judged = (profile.exact_targets, profile.exact_samples, profile.c2st_targets)
+    keys = [digest("growth", run.key(), judged, files=scoring_sources()) for run in runs]
     progress = Progress(sum(run.cost() for run in runs))
     for key, run in zip(keys, runs, strict=True):
         if key in rows and not fresh:
@@ -88,7 +89,10 @@ def run_growth(
         found = found.sort_values(["model", "profile", "dof"], kind="stable")
         write_text(table, found.to_csv(index=False))
         row = rows[key]
-        progress.say(f"{model} {run.arm.dof} DoF: MMD^2 {row['mmd2']:.2g}, {row['rejected']:.0%}")
+        progress.say(
+            f"{model} {run.arm.dof} DoF: MMD^2 to exact {row['mmd2']:.2g}, rejected at "
+            f"{row['rejected']:.0%} of the targets"
+        )
     return pd.DataFrame([rows[key] for key in keys], columns=list(COLUMNS))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.evaluation import MANY_PROPOSALS, bootstrap_interval, sampling_rate
-from ikpaper.files import digest, project_root, write_text
+from ikpaper.files import digest, project_root, sources, write_text
 from ikpaper.metrics import c2st, resimulation_error, two_sample_test
 from ikpaper.models import CATALOGUE
 from ikpaper.outputs import significant, with_interval
@@ -60,6 +60,20 @@ COLUMNS = (
     "key",
 )
 
+#: Columns of formatted rows that a person who judges a sampler wants to see.
+PRINTED = (
+    "sampler",
+    "targets",
+    "MMD² to exact",
+    "hardest 1 %",
+    "rejected",
+    "C2ST",
+    "E‖f(θ) − y‖²",
+    "worst target",
+    "on target",
+    "samples/s",
+)
+
 #: Level of the permutation test.
 LEVEL = 0.05
 
@@ -71,7 +85,7 @@ ENOUGH = 100
 _RANDOM, _SLIDES = "random", "slides"
 
 #: Modules whose code decides the scores, besides the sampler's own.
-_SOURCES = ("arm", "judging", "metrics", "posterior", "projection")
+_SOURCES = ("arm", "evaluation", "judging", "metrics", "posterior", "projection", "sampler")
 
 #: Targets that are drawn at a time.
 _CHUNK = 25
@@ -102,7 +116,7 @@ class Refined:
 
     def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """As the sampler's own, in float64; samples that do not converge are among them."""
-        theta = self.sampler.sample(tcp, n, generator=generator)
+        theta = as_tensor(self.sampler.sample(tcp, n, generator=generator))
         targets = as_tensor(tcp).to(theta.device, torch.float64)
         return project(self.arm, theta, targets[..., None, :], self.steps).theta
 
@@ -140,7 +154,8 @@ def judge(
         `projection.TOLERANCE`; `samples_per_second`.
 
     Raises:
-        ValueError: If samples are not finite, or fewer than 2 are asked for.
+        ValueError: If samples are not finite or of another shape than (targets, samples, dof), or
+            fewer than 2 are asked for.
     """
     check_count("samples", samples, 2)
     spread = check_sigma(sigma, arm.dof)
@@ -152,7 +167,12 @@ def judge(
     accuracies: list[float] = []
     reached = 0
     for chunk, truth in zip(tcp.split(_CHUNK), truths, strict=True):
-        theta = sampler.sample(chunk, samples, generator=drawing).double().cpu()
+        theta = as_tensor(sampler.sample(chunk, samples, generator=drawing)).double().cpu()
+        if theta.shape != (wanted := (len(chunk), samples, arm.dof)):
+            raise ValueError(
+                f"samples: expected shape {wanted} for {len(chunk)} targets, {samples} samples "
+                f"each and {arm.dof} joints, got {tuple(theta.shape)}"
+            )
         if lost := int((~torch.isfinite(theta)).any(dim=-1).sum()):
             raise ValueError(
                 f"{lost} of {len(chunk) * samples} samples for targets near {chunk[0].tolist()} "
@@ -161,12 +181,12 @@ def judge(
         misses += resimulation_error(arm, theta, chunk).tolist()
         distance = (arm.forward(theta) - chunk[:, None]).norm(dim=-1)
         reached += int((distance <= TOLERANCE * arm.reach).sum())
-        for drawn, wanted in zip(theta, truth, strict=True):
-            test = two_sample_test(drawn, wanted, permutations=permutations, generator=testing)
+        for drawn, true in zip(theta, truth, strict=True):
+            test = two_sample_test(drawn, true, permutations=permutations, generator=testing)
             mismatch.append(test.mmd2)
             p_values.append(test.p_value)
             if len(accuracies) < c2st_targets:
-                accuracies.append(c2st(drawn, wanted, seed=seed))
+                accuracies.append(c2st(drawn, true, seed=seed))
     low, high = bootstrap_interval(mismatch)
     return {
         "targets": len(tcp),
@@ -268,26 +288,48 @@ def benchmark(
     return table
 
 
-def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that people read, formatted."""
-    cells = [
-        {
-            "sampler": row["sampler"] + (f", refine={row['refine']}" if row["refine"] else ""),
-            "targets": row["targets"],
-            "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"])
-            if row["targets"] > 1
-            else significant(row["mmd2"]),
-            "hardest 1 %": significant(row["mmd2_hardest"], 2),
-            "rejected": f"{100 * row['rejected']:.1f} %",
-            "C2ST": "–" if np.isnan(row["c2st"]) else f"{row['c2st']:.3f}",
-            "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
-            "worst target": significant(row["e_resim_worst"], 2),
-            "on target": f"{100 * row['on_target']:.2f} %",
-            "samples/s": f"{row['samples_per_second']:,.0f}",
-        }
-        for row in table.to_dict("records")
-    ]
-    return pd.DataFrame(cells)
+def as_text(
+    table: pd.DataFrame,
+    columns: Sequence[str] = PRINTED,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Rows of scores, formatted for people.
+
+    Args:
+        table: Rows as `benchmark_published` returns them; of what a row lacks, the cell is a dash.
+        columns: Which of the formatted columns; see `PRINTED` and the code.
+        labels: What to call samplers; those without a label keep their name.
+    """
+    cells = [_cells(row, labels) for row in table.to_dict("records")]
+    return pd.DataFrame(cells, columns=list(columns))
+
+
+def _cells(row: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """All formatted columns of one row."""
+    known = {name: value for name, value in row.items() if not pd.isna(value)}
+
+    def number(name: str, form: Callable[[float], str]) -> str:
+        return form(known[name]) if name in known else "–"
+
+    refined = f", refine={row['refine']}" if row.get("refine") else ""
+    return {
+        "DoF": row.get("dof"),
+        "sampler": labels.get(row["sampler"], row["sampler"]) + refined,
+        "targets": f"{row['targets']:,}",
+        "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"])
+        if row["targets"] > 1
+        else significant(row["mmd2"]),
+        "hardest 1 %": number("mmd2_hardest", lambda value: significant(value, 2)),
+        "rejected": f"{100 * row['rejected']:.1f} %",
+        "C2ST": number("c2st", lambda value: f"{value:.3f}"),
+        "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
+        "worst target": significant(row["e_resim_worst"], 2),
+        "on target": f"{100 * row['on_target']:.4g} %",
+        "samples/s": f"{float(significant(row['samples_per_second'], 2).replace(',', '')):,.0f}",
+        "parameters": number("parameters", lambda value: f"{value:,.0f}"),
+        "training [min]": number("training_seconds", lambda value: significant(value / 60, 2)),
+        "profile": row.get("profile", "–"),
+    }
 
 
 def random_targets(arm: PlanarArm, count: int, sigma: Sigma = 0.2, seed: int = 0) -> Tensor:
@@ -321,6 +363,7 @@ def benchmark_published(
         table: File of results; by default `book/results/benchmark.csv`.
         directory: Folder of all weights; see `weights.weights_path`.
     """
+    check_count("targets", targets)
     table = table or _table()
     known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(COLUMNS))
     entries = list(_entries(dofs, targets, directory))
@@ -364,10 +407,11 @@ class _Entry:
     @cached_property
     def key(self) -> str:
         """Changes with sampler, weights, targets and the code that draws and scores."""
-        package = Path(__file__).parent
-        files = [package / f"{name}.py" for name in _SOURCES]
+        profile = get_profile(PUBLISHED)
         settings = (self.name, self.arm.lengths, self.refine, self.at, self.tcp.tolist())
-        return digest(settings, self.weights, files=[*files, inspect.getfile(type(self.sampler))])
+        prior = (profile.sigma, profile.eps)
+        files = {*scoring_sources(), *sources(type(self.sampler))}
+        return digest(settings, prior, self.weights, files=files)
 
     def row(self) -> dict[str, Any]:
         judged = Refined(self.sampler, self.arm, self.refine) if self.refine else self.sampler
@@ -382,6 +426,11 @@ class _Entry:
             "profile": PUBLISHED,
             "key": self.key,
         }
+
+
+def scoring_sources() -> list[Path]:
+    """Files whose code decides the scores, whatever the sampler."""
+    return [Path(__file__).parent / f"{name}.py" for name in _SOURCES]
 
 
 def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Iterator[_Entry]:

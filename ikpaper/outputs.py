@@ -47,6 +47,18 @@ def over_runs(values: Iterable[float]) -> str:
     return with_interval(sum(found) / len(found), min(found), max(found))
 
 
+#: Commands that make results, where no page does.
+_MADE_BY = {
+    "ablations": "make ablations",
+    "bench": "make bench",
+    "bench-breakdown": "make bench",
+    "benchmark": "ikpaper benchmark",
+    "growth": "ikpaper growth",
+    "peers": "ikpaper peers",
+    "seeds": "ikpaper evaluate --save",
+}
+
+
 class Outputs:
     """Shows what a notebook computes and, if `folder` is given, saves it for the book.
 
@@ -86,7 +98,8 @@ class Outputs:
             path = folder / "results" / f"{name}.csv"
             if path.exists():
                 return pd.read_csv(path)
-        raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: ikpaper report")
+        command = _MADE_BY.get(name, "ikpaper report")
+        raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: {command}")
 
     def read_arms(self, name: str, profile: str) -> pd.DataFrame:
         """The result files `<name>-04` to `<name>-10` of the paper's arms as one table.

@@ -7,7 +7,6 @@ nothing here imports it before it is needed.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import math
 import time
@@ -26,11 +25,17 @@ from torch import Generator, Tensor
 from ikpaper import judging
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
-from ikpaper.files import digest, project_root, write_text
+from ikpaper.files import digest, project_root, sources, write_text
 from ikpaper.posterior import ExactPosterior
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
-from ikpaper.sampler import PosteriorSampler, Sampler, check_count, check_positive
+from ikpaper.sampler import (
+    PosteriorSampler,
+    Sampler,
+    check_count,
+    check_positive,
+    check_sigma,
+)
 from ikpaper.weights import environment, load_with_record
 
 if TYPE_CHECKING:
@@ -52,8 +57,8 @@ _OURS = "flow"
 #: Rows of an arm, in the order of the table.
 _ROWS = ("exact", _OURS, *PEERS)
 
-#: Modules whose code decides the scores, besides the sampler's own.
-_SOURCES = ("arm", "dataset", "judging", "metrics", "peers", "posterior", "projection")
+#: Modules whose code decides the rows, besides those that score and the sampler's own.
+_SOURCES = ("dataset", "peers")
 
 #: Seconds that it takes to judge a target, roughly, for the time left.
 _JUDGING = {"exact": 0.7, _OURS: 1.5, "npe": 0.6, "fmpe": 1.5}
@@ -122,9 +127,10 @@ def train_peer(
 ) -> Peer:
     """Train a peer on the training samples of a profile until the clock runs out, or it converges.
 
-    The epoch in which the clock runs out is finished, so that a peer has at least the time that it
-    is compared with; sbi trains for 2 epochs or more. The weights are those of the epoch that
-    validates best, as sbi keeps them. Everything that is not said here is sbi's default.
+    sbi is asked for as many epochs as should fill the time, by those before, and for 2 at least:
+    a peer has at least the time that it is compared with, and may have some epochs more. An
+    interrupted training starts anew. The weights are those of the epoch that validates best, as
+    sbi keeps them. Everything that is not said here is sbi's default.
 
     Args:
         name: Name in `PEERS`.
@@ -143,9 +149,8 @@ def train_peer(
     kind = getattr(_import_sbi().inference, PEERS[name])
     profile = get_profile(profile)
     theta, tcp = (part.float() for part in profile_dataset(arm, profile).train)
-    prior = torch.distributions.MultivariateNormal(
-        torch.zeros(arm.dof), profile.sigma**2 * torch.eye(arm.dof)
-    )
+    spread = torch.tensor(check_sigma(profile.sigma_for(arm), arm.dof))
+    prior = torch.distributions.MultivariateNormal(torch.zeros(arm.dof), spread.square().diag())
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(profile.seed)
         start = time.monotonic()
@@ -237,8 +242,8 @@ def benchmark_peers(
         targets: Number of random targets.
         profile: Where simulations, prior, seed and samples a target come from, and which `flow`.
         fresh: Train and judge also what the table has.
-        table: File of results; by default `book/results/peers.csv`, and for profiles other than
-            the published one a file in `.cache/`.
+        table: File of results; by default `book/results/peers.csv`, and for another profile than
+            the published one, or another clock, a file of its own in `.cache/`.
         directory: Folder of all weights; see `weights.weights_path`.
 
     Returns:
@@ -252,7 +257,7 @@ def benchmark_peers(
     check_count("targets", targets)
     _import_sbi()
     profile = get_profile(profile)
-    table = table or _table(profile)
+    table = table or _table(profile, seconds)
     entries = [
         entry for dof in dofs for entry in _entries(dof, seconds, targets, profile, directory)
     ]
@@ -296,10 +301,11 @@ def _ranked(column: pd.Series) -> pd.Series:
     return column.map(order) if column.name == "sampler" else column
 
 
-def _table(profile: Profile) -> Path:
-    if profile.name == PUBLISHED:
+def _table(profile: Profile, seconds: float | None) -> Path:
+    if profile.name == PUBLISHED and seconds is None:
         return project_root() / "book" / "results" / "peers.csv"
-    return project_root() / ".cache" / f"peers-{profile.name}.csv"
+    clock = "" if seconds is None else f"-{seconds:g}s"
+    return project_root() / ".cache" / f"peers-{profile.name}{clock}.csv"
 
 
 @dataclass
@@ -354,7 +360,7 @@ class _Entry:
     train: Callable[[Progress], tuple[Sampler, dict[str, Any]]]
     clock: float = 0.0
     decides: tuple[Any, ...] = ()
-    code: tuple[str, ...] = ()
+    code: tuple[Path, ...] = ()
 
     @property
     def label(self) -> str:
@@ -375,8 +381,9 @@ class _Entry:
         package, profile = Path(__file__).parent, self.profile
         scoring = (profile.sigma, profile.exact_samples, profile.c2st_targets)
         settings = (self.name, self.arm.lengths, self.tcp.tolist(), scoring)
-        files = [package / f"{name}.py" for name in _SOURCES]
-        return digest(settings, self.decides, files=[*files, *self.code])
+        files = {package / f"{name}.py" for name in _SOURCES}
+        files |= {*judging.scoring_sources(), *self.code}
+        return digest(settings, self.decides, files=files)
 
     def row(self, progress: Progress) -> dict[str, Any]:
         sampler, origin = self.train(progress)
@@ -432,7 +439,7 @@ def _entries(
             *common,
             lambda progress: (model, origin),
             decides=(record["sha256"],),
-            code=(inspect.getfile(type(model)),),
+            code=tuple(sources(type(model))),
         )
         seconds = record["seconds"] if seconds is None else seconds
     clock = check_positive("seconds", seconds)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import dataclasses
-import inspect
 import math
 import os
 import pickle
@@ -20,7 +18,7 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
-from ikpaper.files import atomic, digest
+from ikpaper.files import atomic, digest, sources
 from ikpaper.models import NetworkSampler, build, model_type
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
@@ -175,7 +173,9 @@ class TrainingRun:
         """Content key: changes with settings, data and the code that trains."""
         package = Path(__file__).parent
         files = [package / f"{name}.py" for name in _SOURCES]
-        return digest(self.settings_key(), files=[*files, *_sources(model_type(self.name))])
+        return digest(
+            self.settings_key(), files=[*files, *sources(model_type(self.name), _NO_SOURCES)]
+        )
 
     @property
     def batch(self) -> int:
@@ -193,23 +193,6 @@ class TrainingRun:
 
 #: Seconds for a training step of 1000 samples, and for a million parameters more.
 _COST = {"inn": (0.12, 0.19)}
-
-
-def _sources(kind: type[NetworkSampler]) -> list[Path]:
-    """Files of a model and of what it imports from this package, and so on."""
-    package = Path(__file__).parent
-    found: dict[Path, None] = {}
-    waiting = [Path(inspect.getfile(kind))]
-    while waiting:
-        path = waiting.pop()
-        if path in found or path.name in _NO_SOURCES or not path.is_file():
-            continue
-        found[path] = None
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
-            if module.startswith("ikpaper."):
-                waiting.append(package.joinpath(*module.split(".")[1:]).with_suffix(".py"))
-    return sorted(found)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -298,7 +281,7 @@ def train(
         try:
             loop.run_epoch(progress, cost / run.epochs)
         except FloatingPointError as error:
-            if attempt == retries:
+            if attempt >= retries:
                 raise
             attempt += 1
             progress.say(f"{error}; continuing there with other noise")

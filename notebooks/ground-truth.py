@@ -120,14 +120,16 @@ out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 # sampler adds proposals centred on the local maxima of $p$ on
 # $\mathcal{M}$, and near full reach, where the manifold shrinks to a
 # point, narrower ones. Weights stay exact in either case: proposals decide
-# how many draws are needed, never what is drawn.
+# how many draws are needed.
 #
 # **Samples.** The weighted points are a pool, whose effective sample size
 # $(\sum w)^2 / \sum w^2$ {cite}`kish1965` must be at least ten times the
 # number $n$ of samples asked for, or more proposals are drawn. From the
 # pool, $n$ points are taken without replacement by systematic sampling in
 # random order, with inclusion probabilities exactly proportional to $w$
-# {cite}`sarndal1992`; so the samples are distinct.
+# {cite}`sarndal1992`; so the samples are distinct. What separates them from
+# independent draws of the posterior is that the pool is finite, an error
+# that shrinks with its effective sample size.
 
 # %% tags=["remove-output"]
 rows = []

@@ -51,7 +51,7 @@ out.number("device", "CPU" if bench["device"].iloc[0] == "cpu" else "GPU")
 #   exactly as before: rounding is the same in both directions.
 # - **MMD in one pass.** Value and gradients come from the same sweep over a
 #   kernel matrix, which is never kept as a whole: that saves memory, and
-#   time for large batches ({numref}`tab-other-speed`).
+#   time for batches larger than those of training ({numref}`tab-other-speed`).
 # - **No loader.** The data is on the device once and shuffled there; the
 #   optimiser is fused; the loss is looked at every 50 steps. On a GPU each
 #   step is one CUDA graph.

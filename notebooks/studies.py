@@ -34,12 +34,11 @@ book = ""  # folder to save results in; "" saves nothing
 # %%
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 import ikpaper
 from ikpaper import paper
+from ikpaper.evaluation import rank_correlation
 from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots import search as figures
 from ikpaper.plots.style import LABELS
@@ -236,15 +235,6 @@ def pairs(record):
     return rows.pivot_table(index=["trial", "objective"], columns="quantity", values="value")
 
 
-def correlation(objective, values, draws=2000):
-    """Spearman's coefficient with a 95 % bootstrap interval over trials."""
-    rng = np.random.default_rng(0)
-    picks = rng.integers(len(values), size=(draws, len(values)))
-    again = [spearmanr(objective[p], values[p])[0] for p in picks if len(set(p)) > 2]
-    low, high = np.nanquantile(again, [0.025, 0.975])
-    return with_interval(spearmanr(objective, values)[0], low, high)
-
-
 rows, panels = [], {}
 for record in records:
     table = pairs(record)
@@ -258,7 +248,11 @@ for record in records:
         {
             "study": name,
             "trials": len(table),
-            **{label: correlation(objective, table[q].to_numpy()) for q, label in SCORES.items()},
+            "diverged": int((record.confirmed["quantity"] == "diverged").sum()),
+            **{
+                label: with_interval(*rank_correlation(objective, table[q]))
+                for q, label in SCORES.items()
+            },
             "profile": profile,
         }
     )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import models, training
+from ikpaper import files, models, training
 from ikpaper.profiles import PROFILES
 from ikpaper.training import TrainingRun, resolve_device, resolve_precision, train
 from ikpaper.weights import load_record, weights_path
@@ -65,7 +65,7 @@ def test_other_settings_have_other_keys():
 
 KILLED = """
 import os, signal, sys
-from ikpaper import models, training
+from ikpaper import files, models, training
 from ikpaper.training import TrainingRun, train
 
 epochs = iter(range(100))
@@ -283,7 +283,7 @@ def test_what_is_kept_is_the_average_of_the_recipe(tmp_path, monkeypatch):
 
 def test_a_key_covers_the_models_own_code_and_no_other():
     def names(name):
-        return {path.name for path in training._sources(models.model_type(name))}
+        return {path.name for path in files.sources(models.model_type(name))}
 
     assert names("inn") == {
         "arm.py", "base.py", "coupling.py", "inn.py", "mmd.py", "paper.py", "stacked.py"

@@ -73,7 +73,7 @@ class INNConfig(CouplingConfig):
     adam_eps: float = 1e-6
     grad_clamp: float | None = 15.0
     # Not in the slides: at full rate, the first steps throw the log scales of every block in one
-    # direction, and many initial weights end in overflow. See `notebooks/published.py`.
+    # direction. What is known of its benefit: `notebooks/published.py`.
     warmup: int = 100
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.metrics import hull_points
 from ikpaper.plots.kinematics import draw_arms
-from ikpaper.plots.style import COLORS, INK, LABELS, MUTED, WIDTH, new_figure, style
+from ikpaper.plots.style import COLORS, INK, LABELS, MARKERS, MUTED, WIDTH, new_figure, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,7 +237,6 @@ def scores_over(
     """
     figure = new_figure(WIDTH, 3.2)
     axes = figure.subplots(1, len(quantities), squeeze=False)[0]
-    markers = {"cvae": "o", "inn": "s", "exact": "D", "rejection": "v", "prior": "^"}
     for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
         for name in dict.fromkeys(scores["sampler"]):
             rows = scores[(scores["sampler"] == name) & (scores["quantity"] == quantity)]
@@ -249,7 +248,7 @@ def scores_over(
                 rows[x],
                 rows["value"],
                 np.maximum(errors, 0),
-                fmt=markers.get(name, "o"),
+                fmt=MARKERS[name],
                 color=COLORS[name],
                 label=LABELS[name],
                 markersize=5,
@@ -471,8 +470,7 @@ def two_judges(
     axes = figure.subplots(1, len(judges), sharey=True)
     offsets = {"cvae": -0.25, "inn": 0.25}
     for ax, (quantity, sigma) in zip(axes, judges.items(), strict=True):
-        markers = {"cvae": "o", "inn": "s", "exact": "D", "rejection": "v", "prior": "x"}
-        for name, marker in markers.items():
+        for name in ("cvae", "inn", "exact", "rejection", "prior"):
             rows = scores[(scores["sampler"] == name) & (scores["quantity"] == quantity)]
             errors = [rows["value"] - rows["low"], rows["high"] - rows["value"]]
             shift = offsets.get(name, 0.0)
@@ -480,7 +478,7 @@ def two_judges(
                 rows["dof"] + shift,
                 rows["value"],
                 np.maximum(errors, 0),
-                fmt=marker,
+                fmt=MARKERS[name],
                 color=COLORS[name],
                 label=LABELS[name],
                 markersize=5,
@@ -492,7 +490,7 @@ def two_judges(
                 ax.plot(
                     theirs["dof"] + 1.8 * shift,
                     theirs["value"],
-                    marker,
+                    MARKERS[name],
                     color=COLORS[name],
                     markerfacecolor="none",
                     markersize=6,
@@ -600,21 +598,6 @@ def speedups(bench: pd.DataFrame) -> Figure:
     return figure
 
 
-#: Marker of each sampler where size and colour do not tell them apart.
-_MARKERS: Mapping[str, str] = {
-    "cvae": "o",
-    "inn": "s",
-    "inn-ml": "P",
-    "cgan": "X",
-    "flow": "^",
-    "flow-fast": ">",
-    "exact": "D",
-    "rejection": "v",
-    "numerical": "h",
-    "prior": "x",
-}
-
-
 @style()
 def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> Figure:
     """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
@@ -628,7 +611,7 @@ def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> 
     arms = sorted(table["dof"].unique())
     figure = new_figure(WIDTH, 0.9 + 2.0 * len(quantities))
     axes = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
-    names = [name for name in _MARKERS if name in set(table["sampler"])]
+    names = [name for name in MARKERS if name in set(table["sampler"])]
     for row, (column, (label, least)) in zip(axes, quantities.items(), strict=True):
         for ax, dof in zip(row, arms, strict=True):
             mine = table[table["dof"] == dof]
@@ -638,7 +621,7 @@ def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> 
                 for refined in (False, True):
                     some = (mine["sampler"] == name) & ((mine["refine"] > 0) == refined)
                     ax.plot(
-                        microseconds[some], values[some], _MARKERS[name], color=COLORS[name],
+                        microseconds[some], values[some], MARKERS[name], color=COLORS[name],
                         markersize=6, markerfacecolor="none" if refined else COLORS[name],
                         label=None if refined else LABELS[name],
                     )  # fmt: skip

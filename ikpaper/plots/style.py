@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "INK", "LABELS", "MUTED", "WIDTH", "new_figure", "style", "to_svg"]
+__all__ = ["COLORS", "INK", "LABELS", "MARKERS", "MUTED", "WIDTH", "new_figure", "style", "to_svg"]
 
 #: Width of a figure that fills the text column, in inches.
 WIDTH = 7.2
@@ -50,6 +50,22 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "rejection": "rejection sampling",
         "prior": "prior",
         "numerical": "numerical solver",
+    }
+)
+
+#: Marker of each sampler.
+MARKERS: Mapping[str, str] = MappingProxyType(
+    {
+        "cvae": "o",
+        "inn": "s",
+        "inn-ml": "P",
+        "cgan": "X",
+        "flow": "^",
+        "flow-fast": ">",
+        "exact": "D",
+        "rejection": "v",
+        "numerical": "h",
+        "prior": "x",
     }
 )
 
