@@ -6,6 +6,7 @@ import pytest
 from ikpaper import ablation
 from ikpaper.ablation import COLUMNS, VARIANTS, Variant, run_ablations
 from ikpaper.models import build
+from ikpaper.profiles import get_profile
 
 SMALL = {"neurons": 8, "coupling_layers": 2}
 TINY = Variant("default", "INN as published", dof=4, changes=SMALL, seeds=(1, 2))
@@ -41,6 +42,11 @@ def test_other_studies_keep_their_rows(tmp_path):
     run([BROKEN], tmp_path)
     saved = pd.read_csv(tmp_path / "t.csv")
     assert saved["study"].tolist() == ["default", "default", "start"]
+
+
+def test_other_profiles_have_a_table_of_their_own():
+    assert ablation._table_path(get_profile("ablation")).parent.name == "results"
+    assert ablation._table_path(get_profile("smoke")).parent.name == ".cache"
 
 
 def test_variants_differ_from_the_default_in_what_they_say():

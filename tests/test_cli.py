@@ -68,6 +68,11 @@ def test_teachers_come_before_those_they_teach():
             "smoke, quick, ablation, search, paper",
         ),
         (["train"], "expected --all, or --model"),
+        (["train", "--all", "--dof", "6"], "either --all or --model with an arm"),
+        (
+            ["evaluate", "--model", "cvae", "--lengths", "1", "1", "2", "--save"],
+            "--save is for the paper's arms",
+        ),
         (["sample", "--model", "inn", "--dof", "6", "--tcp", "3", "1"], "make them with: ikpaper"),
         (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),
     ],

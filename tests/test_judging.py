@@ -82,6 +82,30 @@ def test_samples_that_are_no_numbers_are_refused():
         judge(Broken(), ARM, random_targets(ARM, 2), samples=50)
 
 
+class Flat:
+    """Forgets the axis of the targets, and returns a numpy array."""
+
+    def sample(self, tcp, n, *, generator=None):
+        return np.zeros((len(tcp) * n, 4))
+
+
+def test_samples_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"expected shape \(2, 50, 4\) .* got \(100, 4\)"):
+        judge(Flat(), ARM, random_targets(ARM, 2), samples=50)
+
+
+def test_rows_are_current_as_long_as_the_code_of_sampler_and_scores_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "PUBLISHED", "smoke")
+    train(TrainingRun.of("flow", 4, profile="smoke"), directory=tmp_path)
+    (entry,) = [e for e in judging._entries([4], 2, tmp_path) if (e.name, e.refine) == ("flow", 0)]
+    seen = []
+    monkeypatch.setattr(judging, "digest", lambda *_, files: seen.extend(files))
+    entry.key  # noqa: B018
+    names = {path.name for path in seen}
+    assert {"flow.py", "base.py", "projection.py", "judging.py", "metrics.py"} <= names
+    assert "inn.py" not in names
+
+
 def test_targets_are_of_no_data_set():
     tcp = random_targets(ARM, 50, seed=42)
     data = ikpaper.make_dataset(ARM, 50, seed=42)

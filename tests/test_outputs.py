@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from ikpaper import outputs
 from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots.style import new_figure
 from ikpaper.progress import Progress, duration
@@ -56,7 +57,10 @@ def test_equal_figures_are_equal_files(tmp_path):
     assert draw("a") == draw("b")
 
 
-def test_a_missing_result_names_the_command(tmp_path):
+def test_a_missing_result_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(outputs, "project_root", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"peers\.csv is missing; .* ikpaper peers"):
+        Outputs().read("peers")
     with pytest.raises(FileNotFoundError, match=r"no-such\.csv is missing; .* ikpaper report"):
         Outputs(tmp_path).read("no-such")
 

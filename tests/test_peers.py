@@ -216,12 +216,14 @@ def test_without_our_model_the_clock_has_to_be_said(settings):
 
 
 def test_other_profiles_have_a_table_of_their_own():
-    assert peers._table(get_profile("paper")).parent.name == "results"
-    assert peers._table(get_profile("smoke")).parent.name == ".cache"
+    assert peers._table(get_profile("paper"), None).parent.name == "results"
+    assert peers._table(get_profile("smoke"), None).parent.name == ".cache"
+    # Nor does another clock go into the published one.
+    assert peers._table(get_profile("paper"), 10.0).parent.name == ".cache"
 
 
 def test_command(settings, monkeypatch, capsys):
-    monkeypatch.setattr(peers, "_table", lambda profile: settings["table"])
+    monkeypatch.setattr(peers, "_table", lambda *_: settings["table"])
     monkeypatch.setenv("IKPAPER_WEIGHTS", str(settings["directory"]))
     command = ["peers", "--dof", "4", "--profile", "smoke", "--targets", "2"]
     assert main([*command, "--seconds", "1"]) == 0
