@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.evaluation import Benchmark
+from ikpaper.evaluation import Scorer
 from ikpaper.files import digest, project_root, write_text
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
@@ -123,7 +123,7 @@ def run_ablations(
     progress = Progress(sum(run.cost() for _, run in jobs))
     found: dict[str, dict[str, Any]] = {}
     # Reference samples are drawn once an arm.
-    benches = {run.arm: Benchmark(run.arm, profile) for _, run in jobs}
+    scorers = {run.arm: Scorer(run.arm, profile) for _, run in jobs}
     asked = {(variant.study, variant.label) for variant in variants}
     others = [row for row in known.values() if (row["study"], row["variant"]) not in asked]
     keys = [digest(variant.study, variant.label, run.settings_key()) for variant, run in jobs]
@@ -132,7 +132,7 @@ def run_ablations(
             progress.skip(run.cost())
             found[key] = known[key]
             continue
-        found[key] = {**_measure(variant, run, benches[run.arm], root, progress), "key": key}
+        found[key] = {**_measure(variant, run, scorers[run.arm], root, progress), "key": key}
         # With what is known of runs still to come, so that a kill loses nothing.
         ahead = {k: row for k, row in known.items() if k in keys and k not in found}
         rows = [*others, *found.values(), *ahead.values()]
@@ -169,7 +169,7 @@ def _read(table: Path) -> dict[str, dict[str, Any]]:
 
 
 def _measure(
-    variant: Variant, run: TrainingRun, bench: Benchmark, root: Path, progress: Progress
+    variant: Variant, run: TrainingRun, scorer: Scorer, root: Path, progress: Progress
 ) -> dict[str, Any]:
     """Train and score one run."""
     row: dict[str, Any] = {
@@ -187,7 +187,7 @@ def _measure(
     except FloatingPointError as error:
         where = str(error).split(": ", 1)[1].split(";")[0]
         return {**row, "outcome": f"diverged: {where}", "seconds": 0.0}
-    scores = bench.score(run.name, model)
+    scores = scorer.score(run.name, model)
     value = scores.set_index("quantity")["value"]
     return {
         **row,

@@ -247,7 +247,7 @@ def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from ikpaper.evaluation import Benchmark, save_seed
+    from ikpaper.evaluation import Scorer, save_seed
     from ikpaper.files import project_root
     from ikpaper.posterior import Prior
     from ikpaper.weights import load
@@ -263,9 +263,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         seed=seed,
         device=resolve_device(arguments.device),
     )
-    bench = Benchmark(arm, profile)
+    scorer = Scorer(arm, profile)
     samplers = {arguments.model: model, "prior": Prior(arm, profile.sigma_for(arm))}
-    scores = bench.score_all(samplers)
+    scores = scorer.score_all(samplers)
     print(scores.to_string(index=False))
     if arguments.save:
         own = scores[scores["sampler"] == arguments.model].assign(seed=seed)

@@ -35,7 +35,7 @@ from ikpaper.sampler import Sampler, check_count
 __all__ = [
     "MANY_PROPOSALS",
     "PUBLISHED_SIGMA",
-    "Benchmark",
+    "Scorer",
     "acceptance_rate",
     "bootstrap_interval",
     "evaluate",
@@ -52,8 +52,8 @@ __all__ = [
 #: `Profile.sigma`.
 PUBLISHED_SIGMA = 0.5
 
-#: Prior samples for the benchmark's rejection sampling: 1000 test targets of the 10-DoF arm hold
-#: some that one proposal in a million reaches.
+#: Prior samples for rejection sampling at test targets: 1000 of the 10-DoF arm hold some that one
+#: proposal in a million reaches.
 MANY_PROPOSALS = 4_000_000_000
 
 RESIMULATION = "E||f(theta) - tcp||^2"
@@ -324,7 +324,7 @@ def judged_by_priors(
     Returns:
         One row a width and judge: `sigma`, `judge`, `value`, `low`, `high`.
     """
-    tcp = Benchmark(arm, profile).targets[:targets]
+    tcp = Scorer(arm, profile).targets[:targets]
     n = profile.posterior_samples
     rows = []
     for judge in judges:
@@ -380,7 +380,7 @@ class _Score:
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Scorer:
     """Targets of an arm with ground truth by both means: the yardstick for any sampler.
 
     The targets are the first of the test set. The reference samples are drawn once and serve

@@ -20,7 +20,7 @@ import torch
 
 from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.cluster import RESTARTS, connected, room
-from ikpaper.evaluation import Benchmark, evaluate
+from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.files import digest, project_root, scratch, write_json, write_text
 from ikpaper.models import model_type
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS, SEARCH_TRIALS, Ranges
@@ -180,7 +180,7 @@ def space(ranges: Ranges) -> dict[str, Any]:
     return dimensions
 
 
-def held_out(bench: Benchmark, sampler: Sampler) -> dict[str, float]:
+def held_out(scorer: Scorer, sampler: Sampler) -> dict[str, float]:
     """Scores at test targets, and one number of both that is worth minimising.
 
     The number is the geometric mean of the unbiased MMD^2 to the exact posterior and of the
@@ -193,13 +193,13 @@ def held_out(bench: Benchmark, sampler: Sampler) -> dict[str, float]:
     own, prior = (
         evaluate(
             each,
-            bench.exact_targets,
-            bench.exact_samples,
-            arm=bench.arm,
+            scorer.exact_targets,
+            scorer.exact_samples,
+            arm=scorer.arm,
             unbiased=True,
-            generator=torch.Generator().manual_seed(bench.seed),
+            generator=torch.Generator().manual_seed(scorer.seed),
         ).mean()
-        for each in (sampler, Prior(bench.arm, bench.profile.sigma_for(bench.arm)))
+        for each in (sampler, Prior(scorer.arm, scorer.profile.sigma_for(scorer.arm)))
     )
     mismatch = max(own["mmd2"] / prior["mmd2"], _RESOLVED)
     miss = own["resimulation_error"] / prior["resimulation_error"]
@@ -345,7 +345,7 @@ def confirm(
         directory: Folder of weights; by default `.cache/studies/` of the project.
 
     Returns:
-        One row a trial and quantity: trial, objective, and the columns of `Benchmark.score`. A
+        One row a trial and quantity: trial, objective, and the columns of `Scorer.score`. A
         trial that diverges has a row with the quantity `diverged`.
 
     Raises:
@@ -355,7 +355,7 @@ def confirm(
     profile = get_profile(profile)
     study, arm, found = record.study, record.study.arm, record.confirmed
     done = set(zip(found["trial"], found["profile"], strict=True))
-    bench = Benchmark(arm, profile)
+    scorer = Scorer(arm, profile)
     directory = directory or project_root() / ".cache" / "studies" / folder.name
     runs = []
     for trial in spread(record.trials, count).to_dict("records"):
@@ -369,7 +369,7 @@ def confirm(
             progress.skip(run.cost())
             progress.say(f"{label}: scored already")
             continue
-        rows = _confirmed(run, bench, directory / f"trial-{trial['trial']}", progress)
+        rows = _confirmed(run, scorer, directory / f"trial-{trial['trial']}", progress)
         rows.insert(0, "trial", trial["trial"])
         rows.insert(1, "objective", trial["objective"])
         found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
@@ -379,7 +379,7 @@ def confirm(
 
 
 def _confirmed(
-    run: TrainingRun, bench: Benchmark, directory: Path, progress: Progress
+    run: TrainingRun, scorer: Scorer, directory: Path, progress: Progress
 ) -> pd.DataFrame:
     """Scores of one trial that is trained with more data."""
     try:
@@ -389,7 +389,7 @@ def _confirmed(
         row = {"profile": run.profile.name, "dof": run.arm.dof, "sampler": run.name}
         return pd.DataFrame([{**row, "quantity": "diverged", "value": math.nan}])
     prior = Prior(run.arm, run.profile.sigma_for(run.arm))
-    scores = bench.score_all({run.name: model, "prior": prior})
+    scores = scorer.score_all({run.name: model, "prior": prior})
     scores = scores[scores["sampler"] == run.name]
     loss = sum(record["history"][-1]["terms"].values())
     return pd.concat(
@@ -590,13 +590,13 @@ def _row(study: Study, trial: Any) -> dict[str, Any]:
     }
 
 
-#: Benchmarks with their reference samples, for the trials that a process runs after another.
-_BENCHES: dict[str, Benchmark] = {}
+#: Scorers with their reference samples, for the trials that a process runs after another.
+_SCORERS: dict[str, Scorer] = {}
 
 
-def _bench(study: Study) -> Benchmark:
+def _scorer(study: Study) -> Scorer:
     key = digest(study.arm.lengths, study.profile.name)
-    return _BENCHES.setdefault(key, Benchmark(study.arm, study.profile))
+    return _SCORERS.setdefault(key, Scorer(study.arm, study.profile))
 
 
 def _trial(
@@ -629,7 +629,7 @@ def _trial(
             elif epoch == study.epochs:
                 report["outcome"] = "trained"
                 if study.objective == "held-out":
-                    report |= held_out(_bench(study), loop.result())
+                    report |= held_out(_scorer(study), loop.result())
         report["seconds"] = time.monotonic() - start
         tune.report(dict(report))
         if report["outcome"] != "running":

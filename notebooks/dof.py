@@ -34,7 +34,7 @@ import torch
 
 import ikpaper
 from ikpaper import paper
-from ikpaper.evaluation import Benchmark, single_target
+from ikpaper.evaluation import Scorer, single_target
 from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots import results
 from ikpaper.plots.style import LABELS
@@ -112,14 +112,14 @@ out.figure(results.training_curves(histories))
 # that does not beat it has learnt nothing about this score.
 
 # %%
-bench = Benchmark(arm, numbers)
+scorer = Scorer(arm, numbers)
 samplers = {
     **models,
-    "rejection": bench.rejection(),
-    "exact": bench.exact(),
+    "rejection": scorer.rejection(),
+    "exact": scorer.exact(),
     "prior": ikpaper.Prior(arm, numbers.sigma),
 }
-scores = bench.score_all(samplers)
+scores = scorer.score_all(samplers)
 parameters = {name: model.num_parameters for name, model in models.items()}
 scores["parameters"] = scores["sampler"].map(parameters).astype("Int64")
 out.result(scores, f"scores-{dof:02d}")
@@ -182,12 +182,12 @@ out.table(table, f"scores-{dof:02d}")
 # $y$ = {glue:text}`tcp`, at {glue:text}`reach_share` % of the reach.
 
 # %%
-tcp = paper.TARGETS.get(dof) or tuple(bench.targets[0].tolist())
+tcp = paper.TARGETS.get(dof) or tuple(scorer.targets[0].tolist())
 n = numbers.figure_samples
 seeds = torch.Generator().manual_seed(7)
 everyone = {
-    "rejection": bench.rejection(),
-    "exact": bench.exact(),
+    "rejection": scorer.rejection(),
+    "exact": scorer.exact(),
     **models,
     "numerical": ikpaper.NumericalSolver(arm, numbers.sigma),
 }
@@ -197,8 +197,8 @@ for name, sampler in everyone.items():
     samples[name] = sampler.sample(tcp, n, generator=seeds)
     seconds[name] = time.perf_counter() - start
 reference = {
-    "rejection": bench.rejection().sample(tcp, n, generator=seeds),
-    "exact": bench.exact().sample(tcp, n, generator=seeds),
+    "rejection": scorer.rejection().sample(tcp, n, generator=seeds),
+    "exact": scorer.exact().sample(tcp, n, generator=seeds),
 }
 single = single_target(arm, tcp, samples, **reference)
 single.insert(0, "profile", numbers.name)

@@ -7,7 +7,7 @@ from scipy import stats
 
 import ikpaper
 from ikpaper import evaluation, metrics
-from ikpaper.evaluation import Benchmark, bootstrap_interval, evaluate, rank_correlation
+from ikpaper.evaluation import Scorer, bootstrap_interval, evaluate, rank_correlation
 from ikpaper.profiles import PROFILES
 
 
@@ -79,8 +79,8 @@ def test_rank_correlation_agrees_with_scipys_bootstrap():
 
 
 def test_ratio_to_the_prior_and_verbatim_resimulation(arm):
-    bench = Benchmark(arm, PROFILES["smoke"])
-    scores = bench.score_all({"prior": ikpaper.Prior(arm), "exact": bench.exact()})
+    scorer = Scorer(arm, PROFILES["smoke"])
+    scores = scorer.score_all({"prior": ikpaper.Prior(arm), "exact": scorer.exact()})
     table = scores.set_index(["sampler", "quantity"])
     assert table.loc[("prior", "mmd2_ratio"), ["value", "low", "high"]].tolist() == [1, 1, 1]
     ratio = (
@@ -98,13 +98,13 @@ def test_ratio_to_the_prior_and_verbatim_resimulation(arm):
 
 
 def test_benchmark_ranks_exact_before_rejection_before_prior(arm):
-    bench = Benchmark(arm, PROFILES["smoke"])
+    scorer = Scorer(arm, PROFILES["smoke"])
     samplers = {
-        "exact": bench.exact(),
-        "rejection": bench.rejection(),
+        "exact": scorer.exact(),
+        "rejection": scorer.rejection(),
         "prior": ikpaper.Prior(arm),
     }
-    scores = bench.score_all(samplers)
+    scores = scorer.score_all(samplers)
     # Four quantities and the ratio each; C2ST but for the prior, whose are the single samples.
     assert len(scores) == 3 * 5 + 3
     assert set(scores.loc[scores["quantity"] == "c2st", "sampler"]) == {"exact", "rejection"}
@@ -119,9 +119,7 @@ def test_benchmark_ranks_exact_before_rejection_before_prior(arm):
 
 
 def test_benchmark_is_deterministic(arm):
-    scores = [
-        Benchmark(arm, PROFILES["smoke"]).score("prior", ikpaper.Prior(arm)) for _ in range(2)
-    ]
+    scores = [Scorer(arm, PROFILES["smoke"]).score("prior", ikpaper.Prior(arm)) for _ in range(2)]
     assert scores[0].equals(scores[1])
 
 
@@ -130,7 +128,7 @@ def test_any_object_with_the_method_is_a_sampler(arm):
         def sample(self, tcp, n, *, generator=None):
             return torch.zeros(len(tcp), n, 6)
 
-    table = Benchmark(arm, PROFILES["smoke"]).score("straight", Straight())
+    table = Scorer(arm, PROFILES["smoke"]).score("straight", Straight())
     assert np.isfinite(table["value"]).all()
 
 

@@ -15,7 +15,7 @@ import torch
 
 import ikpaper
 from ikpaper.cli import main
-from ikpaper.evaluation import Benchmark, evaluate
+from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.models import CATALOGUE, build
 from ikpaper.profiles import PROFILES
 from ikpaper.search import Study, StudyRecord, confirm, held_out, load_studies, run_study, space
@@ -68,13 +68,13 @@ def test_trials_are_the_papers():
 
 def test_held_out_is_one_for_the_prior_and_weighs_both_scores():
     arm = ikpaper.PlanarArm.paper(4)
-    bench = Benchmark(arm, SMOKE)
-    assert held_out(bench, ikpaper.Prior(arm, 0.2))["objective"] == pytest.approx(1.0)
+    scorer = Scorer(arm, SMOKE)
+    assert held_out(scorer, ikpaper.Prior(arm, 0.2))["objective"] == pytest.approx(1.0)
     own, prior = (
         evaluate(
             sampler,
-            bench.exact_targets,
-            bench.exact_samples,
+            scorer.exact_targets,
+            scorer.exact_samples,
             arm=arm,
             unbiased=True,
             generator=torch.Generator().manual_seed(0),
@@ -82,11 +82,11 @@ def test_held_out_is_one_for_the_prior_and_weighs_both_scores():
         for sampler in (build("cvae", dof=4), ikpaper.Prior(arm, 0.2))
     )
     shares = [own[name].mean() / prior[name].mean() for name in ("mmd2", "resimulation_error")]
-    found = held_out(bench, build("cvae", dof=4))
+    found = held_out(scorer, build("cvae", dof=4))
     assert found["objective"] == pytest.approx(math.sqrt(shares[0] * shares[1]))
     assert found["mmd2_exact"] == pytest.approx(own["mmd2"].mean())
     # The exact sampler reaches what the samples resolve.
-    assert held_out(bench, bench.exact())["objective"] < 1e-10
+    assert held_out(scorer, scorer.exact())["objective"] < 1e-10
 
 
 def test_a_study_is_run_killed_and_continued(tmp_path):
@@ -215,7 +215,7 @@ def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
         learning_rate=2e-3,
     )
     model, _ = train(run, directory=tmp_path / "other")
-    wanted = Benchmark(run.arm, SMOKE).score("cvae", model).set_index("quantity")["value"]
+    wanted = Scorer(run.arm, SMOKE).score("cvae", model).set_index("quantity")["value"]
     found = best.set_index("quantity")["value"]
     assert found["mmd2_exact"] == pytest.approx(wanted["mmd2_exact"])
     with pytest.raises(ValueError, match="has 5 trials that ended well, got 6"):
