@@ -63,7 +63,11 @@ models = {dof: trained_models(names, dof, numbers, train_here=train) for dof in 
 repeats = {
     dof: len(found["inn"][1]["divergences"]) for dof, found in models.items() if "inn" in found
 }
-told = [f"{count} times for {dof} DoF" for dof, count in repeats.items() if count]
+told = [
+    f"{'once' if count == 1 else f'{count} times'} for {dof} DoF"
+    for dof, count in repeats.items()
+    if count
+]
 repeated = f" ({', '.join(told)})" if told else ""
 out.number("c2st_targets", str(numbers.c2st_targets))
 out.number(
