@@ -178,7 +178,6 @@ out.table(as_text(rows, shown, LABELS), "rail")
 # ikpaper.benchmark(ikpaper.Prior(rail, rail.sigma), arm=rail, name="prior")
 # ```
 #
-# `ikpaper train --model flow --rail 0.5 0.5 1.0` trains a model for it. Most
-# numbers published for this arm are of another kernel, a sum of several
-# widths: `ikpaper.metrics.mmd2(a, b, unbiased=True,
-# kernel="multi-bandwidth")` has it.
+# `ikpaper train --model flow --rail 0.5 0.5 1.0` trains a model for it. A
+# number published elsewhere can stand beside these only if its kernel is the
+# same: `ikpaper.metrics.mmd2` has three, by name.
