@@ -72,8 +72,8 @@ refined = ikpaper.benchmark(Nearest(), name="nearest", refine=3, **settings)
 
 # %% tags=["remove-cell"]
 out.result(pd.concat([found.iloc[:1], refined.iloc[:1]]), "handwritten")
-both = pd.concat([pd.DataFrame({"profile": []}), refined.iloc[:1], found], ignore_index=True)
-both["profile"] = both["profile"].astype(object).fillna(numbers.name)
+own = pd.concat([refined.iloc[:1], found.iloc[:1]]).assign(profile=numbers.name)
+both = pd.concat([own, found.iloc[1:]], ignore_index=True)
 out.table(as_text(both, [*PRINTED, "profile"], LABELS), "handwritten")
 
 # %% [markdown]
