@@ -51,6 +51,8 @@ complete = [dof for dof in arms if {(dof, name) for name in names} <= there]
 pending = [
     f"{LABELS[name]} {dof} DoF" for name in names for dof in arms if (dof, name) not in there
 ]
+
+# %% tags=["remove-cell"]
 out.number("profile", numbers.name)
 out.number("targets", f"{numbers.targets:,}")
 out.number("m", str(numbers.posterior_samples))
