@@ -20,6 +20,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.files import atomic, digest, sources
 from ikpaper.models import NetworkSampler, build, model_type
+from ikpaper.models.products import fast_products
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import (
@@ -217,6 +218,7 @@ def resolve_precision(precision: str, model: NetworkSampler) -> str:
     return "bfloat16" if fast else "float32"
 
 
+@fast_products()
 def _product_seconds(dtype: str, device: torch.device, repeats: int = 10) -> float:
     """Fastest time of a product as the subnets have them."""
     hidden = torch.ones(2, 1000, 128, dtype=getattr(torch, dtype), device=device)
@@ -438,7 +440,8 @@ class TrainingLoop:
         if inputs is None:
             draw = Generator(device).manual_seed(int(digest(run.seed, "inputs")[:15], 16))
             theta = theta.to(device, torch.float32)
-            inputs = self.model.training_inputs(theta, self.tcp, teacher, draw)
+            with fast_products():
+                inputs = self.model.training_inputs(theta, self.tcp, teacher, draw)
         self.theta = inputs
         self.epoch = 0
         self.seconds = time.monotonic() - start
@@ -502,6 +505,7 @@ class TrainingLoop:
             "divergences": self.divergences,
         }
 
+    @fast_products()
     def run_epoch(self, progress: Progress, cost: float) -> None:
         """One pass over the training samples.
 

@@ -286,7 +286,8 @@ def test_a_key_covers_the_models_own_code_and_no_other():
         return {path.name for path in files.sources(models.model_type(name), training._NO_SOURCES)}
 
     assert names("inn") == {
-        "arm.py", "base.py", "coupling.py", "inn.py", "mmd.py", "paper.py", "stacked.py"
+        "arm.py", "base.py", "coupling.py", "inn.py", "mmd.py", "paper.py", "products.py",
+        "stacked.py"
     }  # fmt: skip
     assert {"flow.py", "flow_fast.py", "projection.py"} <= names("flow-fast")
     assert "flow_fast.py" not in names("flow")

@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, arm_of
+from ikpaper.models.products import fast_products
 from ikpaper.paper import Ranges, Table
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
@@ -159,6 +160,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         """Device of the parameters."""
         return next(self.parameters()).device
 
+    @fast_products()
     @torch.no_grad()
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
         dtype = next(p.dtype for p in self.parameters() if p.is_floating_point())
