@@ -32,7 +32,7 @@ class Page:
         source: Notebook in `notebooks/`, without suffix; the page's name by default.
         parameters: Parameters of the notebook, beside profile and book.
         title: Title of the page, where it differs from the notebook's.
-        reads: Result files of other pages that it reads.
+        reads: Result files that it reads, beside its own, or patterns of such files.
         dof: Arms whose trained models it uses.
         models: Which of them.
         effort: Expected run time relative to other pages, for the time left.
@@ -168,7 +168,12 @@ def write_readme_table(root: Path) -> None:
 
 def _key(page: Page, profile: str, root: Path) -> str:
     library = [*root.glob("ikpaper/**/*.py"), root / "ikpaper" / "reported.csv"]
-    read = [root / "book" / "results" / f"{name}.csv" for name in page.reads]
+    results = root / "book" / "results"
+    read = [
+        path
+        for name in page.reads
+        for path in (sorted(results.glob(f"{name}.csv")) or [results / f"{name}.csv"])
+    ]
     files = [
         root / "notebooks" / f"{page.notebook}.py",
         root / "requirements.lock",

@@ -49,6 +49,10 @@ out.number("device", "CPU" if bench["device"].iloc[0] == "cpu" else "GPU")
 # - **Products in bfloat16** between hidden layers. First and last layer,
 #   coupling, losses and optimiser stay in float32, so the network inverts as
 #   exactly as before: rounding is the same in both directions.
+# - **Float32 products from oneDNN.** torch takes them from MKL, which uses
+#   AVX2 on processors that are not Intel's; oneDNN uses AVX-512 on those too.
+#   It is used where its products prove to be float32
+#   ({numref}`tab-speed-breakdown` has both rates).
 # - **MMD in one pass.** Value and gradients come from the same sweep over a
 #   kernel matrix, which is never kept as a whole: that saves memory, and
 #   time for batches larger than those of training ({numref}`tab-other-speed`).
@@ -119,13 +123,21 @@ out.table(table, "other-speed")
 # ## Where the time goes
 
 # %% tags=["remove-cell"]
+RATES = {
+    "GFLOP/s": "gflops",
+    "large product [GFLOP/s]": "peak_gflops",
+    "the plain way's [GFLOP/s]": "plain_peak_gflops",
+}
 table = pd.DataFrame(
     {
         "model": breakdown["model"].map(LABELS),
         "DoF": breakdown["dof"],
+        "precision": breakdown["what"].str.split(", ").str[1],
         "step [ms]": breakdown["step_ms"].map(significant),
-        "GFLOP/s": breakdown["gflops"].map(lambda value: f"{value:,.0f}"),
-        "largest product [GFLOP/s]": breakdown["peak_gflops"].map(lambda value: f"{value:,.0f}"),
+        **{
+            label: breakdown[column].map(lambda value: f"{value:,.0f}")
+            for label, column in RATES.items()
+        },
         **{
             f"{kind} [%]": (100 * breakdown[kind]).map(lambda value: f"{value:.0f}")
             for kind in ("products", "activations", "copies", "other")
@@ -133,9 +145,12 @@ table = pd.DataFrame(
     }
 )
 out.table(table, "speed-breakdown")
+gain = breakdown["peak_gflops"] / breakdown["plain_peak_gflops"]
+for precision, values in gain.groupby(table["precision"]):
+    out.number(f"bound_{precision}", significant(values.median(), 2))
 
 # %% [markdown]
-# ```{csv-table} One training step of ours in bfloat16: the work of its products over its time, beside what the largest products reach on the same cores, and how the time divides.
+# ```{csv-table} One training step of ours: the work of its products over its time, beside what a large product reaches on the same cores, ours and in float32 the plain way; and how the time divides.
 # :file: tables/speed-breakdown.csv
 # :header-rows: 1
 # :name: tab-speed-breakdown
@@ -144,4 +159,10 @@ out.table(table, "speed-breakdown")
 # A step cannot be faster than its products. {numref}`tab-speed-breakdown`
 # sets their rate beside the rate of a product large enough to fill the
 # cores. The rest is the price of small matrices: between two products the
-# activations are written, read and copied.
+# activations are written, read and copied. It also bounds what any
+# implementation could gain here: a large product is
+# {glue:text}`bound_float32` times as fast in float32 as the plain way's, and
+# {glue:text}`bound_bfloat16` times in bfloat16. The cVAE is little else than
+# products, and its gain stays below those bounds; the INN's can be larger,
+# since the plain way makes three passes and many small steps of what is two
+# passes here.
