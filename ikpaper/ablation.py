@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.evaluation import Scorer
-from ikpaper.files import digest, project_root, write_text
+from ikpaper.files import digest, project_root
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
+from ikpaper.tables import ResultTable, results_path
 from ikpaper.training import TrainingRun, train
 
 __all__ = ["COLUMNS", "VARIANTS", "Variant", "run_ablations"]
@@ -116,56 +117,30 @@ def run_ablations(
             `.cache/ablations/`.
     """
     profile = get_profile(profile)
-    table = table or _table_path(profile)
+    table = table or results_path("ablations", profile.name, published=profile.name == "ablation")
+    # In the order of `VARIANTS`.
+    order = {
+        "study": [variant.study for variant in VARIANTS],
+        "variant": [variant.label for variant in VARIANTS],
+    }
+    results = ResultTable(table, COLUMNS, ("study", "variant", "seed"), order)
     root = root or project_root() / ".cache" / "ablations"
-    known = _read(table)
     jobs = [(variant, variant.run(profile, seed)) for variant in variants for seed in variant.seeds]
     progress = Progress(sum(run.cost() for _, run in jobs))
-    found: dict[str, dict[str, Any]] = {}
     # Reference samples are drawn once an arm.
     scorers = {run.arm: Scorer(run.arm, profile) for _, run in jobs}
-    asked = {(variant.study, variant.label) for variant in variants}
-    others = [row for row in known.values() if (row["study"], row["variant"]) not in asked]
     keys = [digest(variant.study, variant.label, run.settings_key()) for variant, run in jobs]
     for number, (key, (variant, run)) in enumerate(zip(keys, jobs, strict=True), 1):
-        if key in known and not fresh:
+        if key in results and not fresh:
             progress.skip(run.cost())
-            found[key] = known[key]
             continue
-        found[key] = {**_measure(variant, run, scorers[run.arm], root, progress), "key": key}
-        # With what is known of runs still to come, so that a kill loses nothing.
-        ahead = {k: row for k, row in known.items() if k in keys and k not in found}
-        rows = [*others, *found.values(), *ahead.values()]
-        write_text(table, _table(rows).to_csv(index=False))
+        row = _measure(variant, run, scorers[run.arm], root, progress)
+        results.add({**row, "key": key})
         progress.say(
             f"[{number}/{len(jobs)}] {variant.study}: {variant.label}, seed {run.seed}: "
-            f"{found[key]['outcome']}, {duration(found[key]['seconds'])}"
+            f"{row['outcome']}, {duration(row['seconds'])}"
         )
-    return _table([*others, *found.values()])
-
-
-def _table_path(profile: Profile) -> Path:
-    if profile.name == "ablation":
-        return project_root() / "book" / "results" / "ablations.csv"
-    return project_root() / ".cache" / f"ablations-{profile.name}.csv"
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows in the order of `VARIANTS`, seeds ascending."""
-    order = {(variant.study, variant.label): i for i, variant in enumerate(VARIANTS)}
-    last = len(order)
-
-    def place(row: Mapping[str, Any]) -> tuple[int, int]:
-        return order.get((row["study"], row["variant"]), last), row["seed"]
-
-    return pd.DataFrame(sorted(rows, key=place), columns=list(COLUMNS))
-
-
-def _read(table: Path) -> dict[str, dict[str, Any]]:
-    if not table.exists():
-        return {}
-    found = pd.read_csv(table)
-    return {row["key"]: row for row in found.to_dict("records")}
+    return results.rows(keys)
 
 
 def _measure(

@@ -10,11 +10,12 @@ import pandas as pd
 
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import sampling_rate
-from ikpaper.files import digest, project_root, write_text
+from ikpaper.files import digest, project_root
 from ikpaper.judging import judge, random_targets, scoring_sources
 from ikpaper.posterior import ExactPosterior, Prior
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
+from ikpaper.tables import ResultTable, results_path
 from ikpaper.training import TrainingRun, train
 
 __all__ = ["COLUMNS", "DOF", "run_growth"]
@@ -43,6 +44,9 @@ COLUMNS = (
     "key",
 )
 
+#: Profile of the table that the book shows: seven trainings, of minutes each.
+_PROFILE = "quick"
+
 #: Targets over which the exact sampler's rate is measured.
 _TIMED = 5
 
@@ -51,7 +55,7 @@ def run_growth(
     dofs: Sequence[int] = DOF,
     *,
     model: str = "flow",
-    profile: str | Profile = "quick",
+    profile: str | Profile = _PROFILE,
     fresh: bool = False,
     table: Path | None = None,
     root: Path | None = None,
@@ -63,7 +67,8 @@ def run_growth(
         model: Name of the model.
         profile: Data and epochs of the training, and targets to judge at.
         fresh: Do again what the table has.
-        table: File of results; by default `book/results/growth.csv`.
+        table: File of results; by default `book/results/growth.csv`, and for profiles other than
+            `quick` one of their own in `.cache/`.
         root: Folder of weights and checkpoints, which are not kept for readers; by default
             `.cache/growth/`.
 
@@ -72,28 +77,24 @@ def run_growth(
         rate of the exact sampler.
     """
     profile = get_profile(profile)
-    table = table or project_root() / "book" / "results" / "growth.csv"
+    table = table or results_path("growth", profile.name, published=profile.name == _PROFILE)
     root = root or project_root() / ".cache" / "growth"
-    known = pd.read_csv(table).to_dict("records") if table.exists() else []
-    rows: dict[str, dict[str, Any]] = {str(row["key"]): row for row in known}
+    results = ResultTable(table, COLUMNS, ("model", "profile", "dof"))
     runs = [TrainingRun.of(model, arm=PlanarArm.like_paper(dof), profile=profile) for dof in dofs]
     judged = (profile.exact_targets, profile.exact_samples, profile.c2st_targets)
     keys = [digest("growth", run.key(), judged, files=scoring_sources()) for run in runs]
     progress = Progress(sum(run.cost() for run in runs))
     for key, run in zip(keys, runs, strict=True):
-        if key in rows and not fresh:
+        if key in results and not fresh:
             progress.skip(run.cost())
             continue
-        rows[key] = {**_measure(run, root, progress), "key": key}
-        found = pd.DataFrame(rows.values(), columns=list(COLUMNS))
-        found = found.sort_values(["model", "profile", "dof"], kind="stable")
-        write_text(table, found.to_csv(index=False))
-        row = rows[key]
+        row = _measure(run, root, progress)
+        results.add({**row, "key": key})
         progress.say(
             f"{model} {run.arm.dof} DoF: MMD^2 to exact {row['mmd2']:.2g}, rejected at "
             f"{row['rejected']:.0%} of the targets"
         )
-    return pd.DataFrame([rows[key] for key in keys], columns=list(COLUMNS))
+    return results.rows(keys)
 
 
 def _measure(run: TrainingRun, root: Path, progress: Progress) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.evaluation import MANY_PROPOSALS, bootstrap_interval, sampling_rate
-from ikpaper.files import digest, project_root, sources, write_text
+from ikpaper.files import digest, sources
 from ikpaper.metrics import c2st, resimulation_error, two_sample_test
 from ikpaper.models import CATALOGUE
 from ikpaper.outputs import significant, with_interval
@@ -27,6 +27,7 @@ from ikpaper.progress import Progress
 from ikpaper.projection import TOLERANCE, project
 from ikpaper.sampler import Sampler, Sigma, check_count, check_sigma
 from ikpaper.solver import NumericalSolver
+from ikpaper.tables import ResultTable, results_path
 from ikpaper.weights import load_with_record
 
 if TYPE_CHECKING:
@@ -365,29 +366,17 @@ def benchmark_published(
     """
     check_count("targets", targets)
     table = table or _table()
-    known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(COLUMNS))
+    place = ("dof", "at", "sampler", "refine", "targets")
+    results = ResultTable(table, COLUMNS, place, {"sampler": (*_GROUND_TRUTH, *CATALOGUE)})
     entries = list(_entries(dofs, targets, directory))
     progress = Progress(len(entries))
-    names = ["dof", "at", "sampler", "refine", "targets"]
-    rows = {tuple(row[name] for name in names): row for row in known.to_dict("records")}
     for entry in entries:
-        place = (entry.arm.dof, entry.at, entry.name, entry.refine, len(entry.tcp))
-        if not fresh and place in rows and rows[place]["key"] == entry.key:
+        if entry.key in results and not fresh:
             progress.skip(1)
             continue
-        rows[place] = entry.row()
-        merged = pd.DataFrame(rows.values(), columns=list(COLUMNS))
-        merged = merged.sort_values(names, kind="stable", key=_ranked)
-        write_text(table, merged.to_csv(index=False))
+        results.add(entry.row())
         progress.advance(1, f"{entry.name} {entry.arm.dof} DoF, {entry.at} targets")
-    wanted = {entry.key for entry in entries}
-    return pd.DataFrame([row for row in rows.values() if row["key"] in wanted])
-
-
-def _ranked(column: pd.Series) -> pd.Series:
-    """Sort key: samplers in the order in which they are judged, the rest as it is."""
-    order = {name: i for i, name in enumerate((*_GROUND_TRUTH, *CATALOGUE))}
-    return column.map(order) if column.name == "sampler" else column
+    return results.rows(entry.key for entry in entries)
 
 
 @dataclass(frozen=True)
@@ -469,4 +458,4 @@ def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Itera
 
 
 def _table() -> Path:
-    return project_root() / "book" / "results" / "benchmark.csv"
+    return results_path("benchmark", PUBLISHED, published=True)

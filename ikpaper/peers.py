@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from ikpaper import judging
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
-from ikpaper.files import digest, project_root, sources, write_text
+from ikpaper.files import digest, sources
 from ikpaper.posterior import ExactPosterior
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
@@ -36,6 +36,7 @@ from ikpaper.sampler import (
     check_positive,
     check_sigma,
 )
+from ikpaper.tables import ResultTable, results_path
 from ikpaper.weights import environment, load_with_record
 
 if TYPE_CHECKING:
@@ -257,30 +258,25 @@ def benchmark_peers(
     check_count("targets", targets)
     _import_sbi()
     profile = get_profile(profile)
-    table = table or _table(profile, seconds)
+    published = profile.name == PUBLISHED and seconds is None
+    name = "peers" if seconds is None else f"peers-{seconds:g}s"
+    table = table or results_path(name, profile.name, published=published)
+    results = ResultTable(table, COLUMNS, ("dof", "sampler", "targets"), {"sampler": _ROWS})
     entries = [
         entry for dof in dofs for entry in _entries(dof, seconds, targets, profile, directory)
     ]
     progress = Progress(sum(entry.cost for entry in entries))
-    known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=list(COLUMNS))
-    names = ["dof", "sampler", "targets"]
-    rows = {tuple(row[name] for name in names): row for row in known.to_dict("records")}
     for number, entry in enumerate(entries, 1):
-        place = (entry.arm.dof, entry.name, targets)
-        if not fresh and place in rows and rows[place]["key"] == entry.key:
+        if entry.key in results and not fresh:
             progress.skip(entry.cost)
             continue
-        row = rows[place] = entry.row(progress)
-        merged = pd.DataFrame(rows.values(), columns=list(COLUMNS))
-        merged = merged.sort_values(names, kind="stable", key=_ranked)
-        write_text(table, merged.to_csv(index=False))
+        row = entry.row(progress)
+        results.add(row)
         progress.say(
             f"[{number}/{len(entries)}] {entry.label}: MMD² to exact {row['mmd2']:.3g}, "
             f"E‖f(θ) − y‖² {row['e_resim']:.3g}, training {_training(row)}"
         )
-    wanted = {entry.key for entry in entries}
-    found = [row for row in rows.values() if row["key"] in wanted]
-    return pd.DataFrame(found, columns=list(COLUMNS))
+    return results.rows(entry.key for entry in entries)
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
@@ -290,22 +286,9 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _training(row: Mapping[str, Any]) -> str:
-    if pd.isna(row["training_seconds"]):
+    if pd.isna(row.get("training_seconds")):
         return "–"
     return f"{duration(row['training_seconds'])} in {row['epochs']:.0f} epochs"
-
-
-def _ranked(column: pd.Series) -> pd.Series:
-    """Sort key: samplers in the order in which they are judged, the rest as it is."""
-    order = {name: i for i, name in enumerate(_ROWS)}
-    return column.map(order) if column.name == "sampler" else column
-
-
-def _table(profile: Profile, seconds: float | None) -> Path:
-    if profile.name == PUBLISHED and seconds is None:
-        return project_root() / "book" / "results" / "peers.csv"
-    clock = "" if seconds is None else f"-{seconds:g}s"
-    return project_root() / ".cache" / f"peers-{profile.name}{clock}.csv"
 
 
 @dataclass
@@ -397,7 +380,6 @@ class _Entry:
             c2st_targets=self.profile.c2st_targets,
         )
         return {
-            **dict.fromkeys(COLUMNS),
             "sampler": self.name,
             "dof": self.arm.dof,
             "refine": 0,

@@ -3,10 +3,9 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from ikpaper import ablation
+from ikpaper import ablation, tables
 from ikpaper.ablation import COLUMNS, VARIANTS, Variant, run_ablations
 from ikpaper.models import build
-from ikpaper.profiles import get_profile
 
 SMALL = {"neurons": 8, "coupling_layers": 2}
 TINY = Variant("default", "INN as published", dof=4, changes=SMALL, seeds=(1, 2))
@@ -44,9 +43,11 @@ def test_other_studies_keep_their_rows(tmp_path):
     assert saved["study"].tolist() == ["default", "default", "start"]
 
 
-def test_other_profiles_have_a_table_of_their_own():
-    assert ablation._table_path(get_profile("ablation")).parent.name == "results"
-    assert ablation._table_path(get_profile("smoke")).parent.name == ".cache"
+def test_other_profiles_have_a_table_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    run_ablations([BROKEN], profile="smoke", root=tmp_path / "weights")
+    assert (tmp_path / ".cache" / "ablations-smoke.csv").exists()
+    assert not (tmp_path / "book").exists()
 
 
 def test_variants_differ_from_the_default_in_what_they_say():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import judging, peers
+from ikpaper import judging, peers, tables
 from ikpaper.cli import main
 from ikpaper.evaluation import evaluate
 from ikpaper.judging import random_targets
@@ -215,15 +215,20 @@ def test_without_our_model_the_clock_has_to_be_said(settings):
     assert list(rows["sampler"]) == ["exact", "npe", "fmpe"]
 
 
-def test_other_profiles_have_a_table_of_their_own():
-    assert peers._table(get_profile("paper"), None).parent.name == "results"
-    assert peers._table(get_profile("smoke"), None).parent.name == ".cache"
-    # Nor does another clock go into the published one.
-    assert peers._table(get_profile("paper"), 10.0).parent.name == ".cache"
+def test_other_profiles_and_clocks_have_tables_of_their_own(settings, monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    del settings["table"]
+    benchmark_peers(**settings)
+    benchmark_peers(**settings, seconds=1.0)
+    assert sorted(path.name for path in tmp_path.glob(".cache/*")) == [
+        "peers-1s-smoke.csv",
+        "peers-smoke.csv",
+    ]
+    assert not (tmp_path / "book").exists()
 
 
 def test_command(settings, monkeypatch, capsys):
-    monkeypatch.setattr(peers, "_table", lambda *_: settings["table"])
+    monkeypatch.setattr(peers, "results_path", lambda *_, **__: settings["table"])
     monkeypatch.setenv("IKPAPER_WEIGHTS", str(settings["directory"]))
     command = ["peers", "--dof", "4", "--profile", "smoke", "--targets", "2"]
     assert main([*command, "--seconds", "1"]) == 0
