@@ -90,8 +90,11 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
             ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
         total = [sum(row["terms"].values()) for row in history]
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=(0, (4, 2)), label="sum")
-        ax.set(yscale="log", xlabel="epoch", title=LABELS.get(name, name))
-        _log_ticks(ax.yaxis)
+        ax.set(xlabel="epoch", title=LABELS.get(name, name))
+        # A log-likelihood may have either sign.
+        if all(value > 0 for row in history for value in row["terms"].values()):
+            ax.set_yscale("log")
+            _log_ticks(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(ncols=2)
     axes[0].set_ylabel("mean loss of a batch")
