@@ -33,18 +33,11 @@ import pandas as pd
 import ikpaper
 from ikpaper import paper
 from ikpaper.outputs import Outputs
+from ikpaper.plots.search import PARAMETERS as NAMES
 
 out = Outputs(book)
 out.number("trials", str(paper.SEARCH_TRIALS))
 out.number("search_samples", f"{paper.SEARCH_SAMPLES:,}")
-NAMES = {
-    "learning_rate": "learning rate",
-    "subnet_layers": "subnet layers",
-    "coupling_layers": "coupling layers",
-    "hidden_layers": "hidden layers",
-    "neurons": "neurons per layer",
-    "weight_decay": "weight decay",
-}
 
 
 def plain(value):
