@@ -280,8 +280,9 @@ def test_trained_peers_heed_the_target_and_leave_nothing_behind(
     assert scores["resimulation_error"] < prior["resimulation_error"]
 
 
-def test_the_example_in_the_reference_runs(sbi, monkeypatch, capsys):
-    text = (ROOT / "book" / "api.md").read_text()
+def test_the_example_of_the_page_runs(sbi, monkeypatch, capsys):
+    page = (ROOT / "notebooks" / "benchmark.py").read_text()
+    text = re.sub(r"^# ?", "", page, flags=re.M)
     (example,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.S) if "sbi" in code)
     code = example.replace("100_000", "600").replace("max_num_epochs=20", "max_num_epochs=1")
     assert code.count("600") == code.count("=1)") == 1
