@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return arguments.command(arguments) or 0
-    except (ValueError, FileNotFoundError, FloatingPointError, RuntimeError) as error:
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
         print(f"ikpaper {arguments.verb}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -121,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("NAME", "LOW", "HIGH"),
         help="another range of a hyperparameter",
     )
+    search.add_argument("--precision", default="float32", help="float32 (default) or bfloat16")
     search.add_argument("--parallel", type=int, help="trials at a time (default: one a CPU)")
     _resource_arguments(search, "trial")
     search.add_argument("--folder", type=Path, help="folder of the study")
@@ -134,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
         "--count", type=int, default=1, help="trials, from the best to the worst (1: the best)"
     )
     confirm.add_argument("--profile", default=PUBLISHED, help=f"one of {', '.join(PROFILES)}")
+    confirm.add_argument(
+        "--retries", type=int, default=3, help="how often to repeat an epoch that diverges (3)"
+    )
     confirm.set_defaults(command=_confirm)
 
     ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
@@ -172,7 +176,7 @@ def _resource_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--gpus", type=float, default=0.0, help=f"GPUs of a {what}, or a share (0)")
 
 
-def _resources(arguments: argparse.Namespace) -> dict[str, float]:
+def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.cpus <= 0 or arguments.gpus < 0:
         raise ValueError(
             f"expected more than 0 CPUs and no negative GPUs, got {arguments.cpus:g} and "
@@ -230,11 +234,11 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
     options = {"fresh": arguments.fresh, "retries": arguments.retries}
-    address = cluster_address(arguments.address)
+    address, resources = cluster_address(arguments.address), _resources(arguments)
     if address is None:
         train_all(runs, device=arguments.device, **options)
     else:
-        train_on_cluster(runs, address=address, cpus=arguments.cpus, gpus=arguments.gpus, **options)
+        train_on_cluster(runs, address=address, **resources, **options)
 
 
 def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
@@ -309,6 +313,7 @@ def _search(arguments: argparse.Namespace) -> None:
         epochs=arguments.epochs,
         seed=profile.seed if arguments.seed is None else arguments.seed,
         early_stopping=arguments.early_stopping,
+        precision=arguments.precision,
         ranges=_ranges(arguments),
     )
     run_study(
@@ -324,7 +329,12 @@ def _search(arguments: argparse.Namespace) -> None:
 def _confirm(arguments: argparse.Namespace) -> None:
     from ikpaper.search import confirm
 
-    confirm(arguments.folder, count=arguments.count, profile=arguments.profile)
+    confirm(
+        arguments.folder,
+        count=arguments.count,
+        profile=arguments.profile,
+        retries=arguments.retries,
+    )
 
 
 def _ranges(arguments: argparse.Namespace) -> Ranges:

@@ -88,9 +88,10 @@ def _join(ray: Any, address: str) -> None:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except ConnectionError as error:
+    except (ConnectionError, ray.exceptions.RayError) as error:
         raise ValueError(
-            f"no Ray cluster answers at {address!r}; `ray start --head` starts one"
+            f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); `ray start "
+            "--head` starts one, and one with a token wants its RAY_AUTH_TOKEN"
         ) from error
 
 
@@ -213,8 +214,13 @@ def _train_here(
 ) -> tuple[bytes, dict[str, Any]]:
     """What a task does on its node: train, and return the weights as safetensors."""
     torch.set_num_threads(max(1, int(cpus)))
-    # A node that does not see the folder keeps its checkpoints in one of its own.
-    foreign = not Path(directory).is_dir()
+    # A node that does not see the folder keeps its checkpoints in one of its own; nor is a folder
+    # of the same name the same one, if its teacher is another.
+    foreign = not Path(directory).is_dir() or (
+        run.teacher is not None
+        and teacher is not None
+        and load_record(run.teacher.path(directory)) != teacher[1]
+    )
     left = []
     if foreign:
         directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
@@ -286,7 +292,12 @@ def _check_loopback() -> None:
 
 def _check_address(address: str) -> None:
     """Raise if nobody answers; Ray itself would try for a minute and print a trace."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise ValueError(
+            f"address: Ray's client ({address}) cannot run this; join from a machine of the "
+            "cluster, with HOST:PORT of its head or auto"
+        )
+    host, _, port = address.rpartition(":")
     if not host:
         if address == "auto":
             return

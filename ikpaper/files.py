@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "atomic",
     "digest",
+    "locked",
     "project_root",
     "scratch",
     "sources",
@@ -87,6 +88,27 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder, which is made if need be, to this process until the block ends, or it dies.
+
+    Raises:
+        RuntimeError: If another process has it.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(f"another process is at work in {folder}; wait for it") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

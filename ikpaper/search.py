@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.cluster import RESTARTS, connected, room
 from ikpaper.evaluation import Scorer, evaluate
-from ikpaper.files import digest, project_root, scratch, write_json, write_text
+from ikpaper.files import digest, locked, project_root, scratch, write_json, write_text
 from ikpaper.models import model_type
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS, SEARCH_TRIALS, Ranges
 from ikpaper.posterior import Prior
@@ -52,6 +52,9 @@ METHODS = ("bayesian", "random")
 #: Random trials before the surrogate takes over, scikit-optimize's own default.
 INITIAL_POINTS = 10
 
+#: Trials after which a study is given up if none has ended well.
+GIVE_UP = 20
+
 #: An MMD^2 below this share of the prior's counts as this: less is noise of the samples.
 _RESOLVED = 1e-3
 
@@ -69,8 +72,10 @@ class Study:
         profile: Data of a trial, and targets of the held-out objective.
         epochs: Epochs of a trial.
         seed: Seed of the proposals, and of every trial's training.
-        early_stopping: Whether successive halving (ASHA) stops trials whose loss lags behind.
-            The paper has none.
+        early_stopping: Whether successive halving (ASHA) stops trials whose loss lags behind;
+            they have no objective. The paper has none.
+        precision: Of the products between hidden layers; see `training.TrainingRun`. Not `auto`,
+            which may differ from machine to machine.
         ranges: Bounds by hyperparameter; the model's own by default.
     """
 
@@ -82,6 +87,7 @@ class Study:
     epochs: int = 60
     seed: int = 42
     early_stopping: bool = False
+    precision: str = "float32"
     ranges: Ranges | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +95,7 @@ class Study:
         check_count("epochs", self.epochs)
         _check_name("objective", self.objective, OBJECTIVES)
         _check_name("method", self.method, METHODS)
+        _check_name("precision", self.precision, kind.precisions)
         if self.ranges is None:
             object.__setattr__(self, "ranges", kind.search_ranges)
         if not self.bounds:
@@ -128,15 +135,15 @@ class Study:
             "epochs": self.epochs,
             "seed": self.seed,
             "early_stopping": self.early_stopping,
+            "precision": self.precision,
             "ranges": {name: list(bounds) for name, bounds in self.bounds.items()},
         }
 
     def run(self, configuration: Mapping[str, Any]) -> TrainingRun:
         """The training run of a trial."""
         profile = dataclasses.replace(self.profile, epochs={self.model: self.epochs})
-        return TrainingRun.of(
-            self.model, arm=self.arm, profile=profile, seed=self.seed, **configuration
-        )
+        settings = {"seed": self.seed, "precision": self.precision, **configuration}
+        return TrainingRun.of(self.model, arm=self.arm, profile=profile, **settings)
 
     @property
     def columns(self) -> list[str]:
@@ -151,6 +158,8 @@ class Study:
             "outcome",
             "epochs",
             "seconds",
+            "cpus",
+            "gpus",
             "seed",
             "profile",
         ]
@@ -167,7 +176,7 @@ def space(ranges: Ranges) -> dict[str, Any]:
     dimensions: dict[str, Any] = {}
     for name, (low, high) in ranges.items():
         whole = isinstance(low, int) and isinstance(high, int)
-        if low >= high or (low <= 0 and not whole):
+        if not low < high < math.inf or (low <= 0 and not whole):
             raise ValueError(
                 f"range of {name}: expected two rising bounds, above 0 on a logarithmic scale, "
                 f"got {low:g} to {high:g}"
@@ -222,6 +231,8 @@ def run_study(
 ) -> pd.DataFrame:
     """Run a study up to a number of trials; what an earlier run finished is kept.
 
+    It gives up where none of the first `GIVE_UP` trials ends well.
+
     The folder holds `study.json`, the settings, and `trials.csv`, a row for each trial that
     ended, in the order in which they did. A trial that fails or diverges has a row too. A trial
     whose node dies starts again on another one.
@@ -241,20 +252,27 @@ def run_study(
 
     Raises:
         ValueError: If the folder holds another study, or nobody answers at the address.
+        RuntimeError: If another process is at work on the study, or it was given up.
     """
     check_count("trials", trials)
     if parallel is not None:
         check_count("parallel", parallel)
     folder = folder or project_root() / "book" / "results" / "studies" / study.name
     _check_folder(folder, study)
-    log = _Log(study, folder, trials)
-    if log.missing <= 0:
-        log.summary()
-        return log.table()
-    with connected(address):
-        most = room(cpus, gpus)
-        write_json(folder / "study.json", study.settings())
-        _tune(study, log, parallel or most, cpus, gpus)
+    log = _Log(study, folder, trials, cpus, gpus)
+    if log.missing > 0:
+        with connected(address):
+            most = room(cpus, gpus)
+            with locked(folder):
+                write_json(folder / "study.json", study.settings())
+                # Another process may have added trials until just now.
+                log = _Log(study, folder, trials, cpus, gpus)
+                _tune(study, log, parallel or most, cpus, gpus)
+    if log.missing > 0:
+        raise RuntimeError(
+            f"none of {len(log.rows)} trials ended well (the last: {log.rows[-1]['outcome']}); "
+            f"mend the cause, delete {folder} and start again"
+        )
     log.summary()
     return log.table()
 
@@ -279,8 +297,8 @@ class StudyRecord:
     @cached_property
     def study(self) -> Study:
         """The study, from its settings."""
-        settings = json.loads((self.folder / "study.json").read_text(encoding="utf-8"))
-        names = ("model", "objective", "method", "epochs", "seed", "early_stopping")
+        settings = _settings(self.folder)
+        names = ("model", "objective", "method", "epochs", "seed", "early_stopping", "precision")
         return Study(
             arm=arm_of(settings["lengths"]),
             profile=get_profile(settings["profile"]),
@@ -331,6 +349,7 @@ def confirm(
     *,
     count: int = 1,
     profile: str | Profile = PUBLISHED,
+    retries: int = 3,
     directory: Path | None = None,
 ) -> pd.DataFrame:
     """Train trials of a study with more data, and score them like published models.
@@ -342,17 +361,27 @@ def confirm(
         folder: Folder of the study.
         count: Number of trials, spread evenly from the best to the worst; 1 is the best alone.
         profile: Data, epochs and targets.
+        retries: How often an epoch that diverges is repeated; see `training.train`.
         directory: Folder of weights; by default `.cache/studies/` of the project.
 
     Returns:
         One row a trial and quantity: trial, objective, and the columns of `Scorer.score`. A
-        trial that diverges has a row with the quantity `diverged`.
+        trial that diverges has a row with the quantity `diverged`, any other one with the number
+        of epochs that had to be repeated, `repeated_epochs`.
 
     Raises:
         ValueError: If the folder holds no study, or fewer trials.
+        RuntimeError: If another process is at work in the folder.
     """
     record = StudyRecord(folder)
-    profile = get_profile(profile)
+    with locked(folder):
+        return _confirm(record, count, get_profile(profile), retries, directory)
+
+
+def _confirm(
+    record: StudyRecord, count: int, profile: Profile, retries: int, directory: Path | None
+) -> pd.DataFrame:
+    folder = record.folder
     study, arm, found = record.study, record.study.arm, record.confirmed
     done = set(zip(found["trial"], found["profile"], strict=True))
     scorer = Scorer(arm, profile)
@@ -369,7 +398,7 @@ def confirm(
             progress.skip(run.cost())
             progress.say(f"{label}: scored already")
             continue
-        rows = _confirmed(run, scorer, directory / f"trial-{trial['trial']}", progress)
+        rows = _confirmed(run, scorer, directory / f"trial-{trial['trial']}", progress, retries)
         rows.insert(0, "trial", trial["trial"])
         rows.insert(1, "objective", trial["objective"])
         found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
@@ -379,11 +408,11 @@ def confirm(
 
 
 def _confirmed(
-    run: TrainingRun, scorer: Scorer, directory: Path, progress: Progress
+    run: TrainingRun, scorer: Scorer, directory: Path, progress: Progress, retries: int
 ) -> pd.DataFrame:
     """Scores of one trial that is trained with more data."""
     try:
-        model, record = train(run, directory=directory, progress=progress)
+        model, record = train(run, directory=directory, progress=progress, retries=retries)
     except FloatingPointError as error:
         progress.say(str(error))
         row = {"profile": run.profile.name, "dof": run.arm.dof, "sampler": run.name}
@@ -392,19 +421,14 @@ def _confirmed(
     scores = scorer.score_all({run.name: model, "prior": prior})
     scores = scores[scores["sampler"] == run.name]
     loss = sum(record["history"][-1]["terms"].values())
-    return pd.concat(
-        [
-            scores,
-            scores.iloc[:1].assign(
-                quantity="loss",
-                protocol="training, last epoch",
-                value=loss,
-                low=math.nan,
-                high=math.nan,
-            ),
-        ],
-        ignore_index=True,
-    )
+    more = {"loss": loss, "repeated_epochs": len(record["divergences"])}
+    rows = [
+        scores.iloc[:1].assign(
+            quantity=quantity, protocol="training", value=value, low=math.nan, high=math.nan
+        )
+        for quantity, value in more.items()
+    ]
+    return pd.concat([scores, *rows], ignore_index=True)
 
 
 def _told(rows: pd.DataFrame) -> list[str]:
@@ -421,12 +445,22 @@ def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{what}: expected one of {', '.join(known)}, got {name!r}")
 
 
+def _settings(folder: Path) -> dict[str, Any]:
+    """Settings of the study that a folder holds."""
+    path = folder / "study.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged: {error}; restore it, or delete {folder}") from error
+
+
 def _check_folder(folder: Path, study: Study) -> None:
     """Raise if the folder is not this study's."""
-    path = folder / "study.json"
     settings = study.settings()
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder with --folder")
+    if (folder / "study.json").exists():
+        found = _settings(folder)
         names = sorted(set(found) | set(settings))
         if other := [name for name in names if found.get(name) != settings.get(name)]:
             name = other[0]
@@ -441,8 +475,9 @@ def _check_folder(folder: Path, study: Study) -> None:
 class _Log:
     """The table of trials, on disk after each."""
 
-    def __init__(self, study: Study, folder: Path, trials: int) -> None:
+    def __init__(self, study: Study, folder: Path, trials: int, cpus: float, gpus: float) -> None:
         self.study, self.path = study, folder / "trials.csv"
+        self.resources = {"cpus": cpus, "gpus": gpus}
         self.rows: list[dict[str, Any]] = (
             pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
         )
@@ -467,15 +502,16 @@ class _Log:
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a trial."""
-        self.rows.append(
-            {
-                **row,
-                "trial": len(self.rows) + 1,
-                "seed": self.study.seed,
-                "profile": self.study.profile.name,
-            }
-        )
-        write_text(self.path, self.table().to_csv(index=False))
+        added = {
+            **row,
+            **self.resources,
+            "trial": len(self.rows) + 1,
+            "seed": self.study.seed,
+            "profile": self.study.profile.name,
+        }
+        table = pd.DataFrame([*self.rows, added], columns=self.study.columns)
+        write_text(self.path, table.to_csv(index=False))
+        self.rows.append(added)
         settings = ", ".join(f"{name} {row[name]:.3g}" for name in self.study.bounds)
         self.progress.say(
             f"[{len(self.rows)}/{self.trials}] {self.study.objective} {row['objective']:.4g} "
@@ -514,6 +550,7 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float) -> N
         # A continued study does not draw its first points again.
         seed=study.seed if not log.rows else int(digest(study.seed, len(log.rows))[:7], 16),
         initial_points=INITIAL_POINTS if study.method == "bayesian" else sys.maxsize,
+        give_up=GIVE_UP,
         known=log.known(),
     )
     scheduler = (
@@ -602,13 +639,29 @@ def _scorer(study: Study) -> Scorer:
 def _trial(
     configuration: dict[str, Any], *, study: Study, cpus: float, on_gpu: bool
 ) -> None:  # pragma: no cover - runs in a process of Ray
-    """Train one configuration, reporting each epoch."""
+    """Train one configuration, reporting each epoch; an error of ours is an outcome, too.
+
+    To Ray it would look like a process that died, and the trial would start again.
+    """
     from ray import tune
 
     torch.set_num_threads(max(1, int(cpus)))
     start = time.monotonic()
-    device = resolve_device("cuda" if on_gpu else "cpu")
-    loop = TrainingLoop(study.run(configuration), "", device)
+    reports = _reports(configuration, study, "cuda" if on_gpu else "cpu")
+    outcome = "running"
+    while outcome == "running":
+        try:
+            report = next(reports)
+        except Exception as error:
+            what = " ".join(str(error).split())
+            report = {"objective": math.nan, "outcome": f"failed: {type(error).__name__}: {what}"}
+        outcome = report["outcome"]
+        tune.report({**report, "seconds": time.monotonic() - start})
+
+
+def _reports(configuration: Mapping[str, Any], study: Study, device: str) -> Iterator[dict]:
+    """What is known of a trial after each epoch; only a trial that ends well has an objective."""
+    loop = TrainingLoop(study.run(configuration), "", resolve_device(device))
     # The paper has its own rule.
     loop.rise = math.inf
     quiet = Progress(0, stream=io.StringIO())
@@ -618,19 +671,19 @@ def _trial(
             loop.run_epoch(quiet, 0)
         except FloatingPointError as error:
             where = str(error).partition(": ")[2].partition(";")[0]
-            report |= {"objective": math.nan, "outcome": f"diverged: {where}"}
-        else:
-            loss = sum(loop.history[-1]["terms"].values())
-            report |= {"epochs": epoch, "loss": loss, "outcome": "running"}
-            if study.objective == "loss":
-                report["objective"] = loss
-            if epoch >= SEARCH_HOPELESS_AFTER and loss > SEARCH_HOPELESS_LOSS:
-                report |= {"objective": math.nan, "outcome": f"stopped: loss {loss:.3g}"}
-            elif epoch == study.epochs:
-                report["outcome"] = "trained"
-                if study.objective == "held-out":
-                    report |= held_out(_scorer(study), loop.result())
-        report["seconds"] = time.monotonic() - start
-        tune.report(dict(report))
-        if report["outcome"] != "running":
+            yield {**report, "outcome": f"diverged: {where}"}
             return
+        loss = sum(loop.history[-1]["terms"].values())
+        report |= {"epochs": epoch, "loss": loss, "outcome": "running"}
+        if epoch >= SEARCH_HOPELESS_AFTER and loss > SEARCH_HOPELESS_LOSS:
+            yield {**report, "outcome": f"stopped: loss {loss:.3g}"}
+            return
+        if epoch < study.epochs:
+            yield dict(report)
+    report |= {"objective": loss, "outcome": "trained"}
+    if study.objective == "held-out":
+        model = loop.result()
+        # As published models are scored.
+        model.precision = None
+        report |= held_out(_scorer(study), model)
+    yield report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ class SkoptSearcher(Searcher):
     told to a copy and forgotten.
 
     A trial that fails, or ends without a finite value, is told as the worst value so far: the
-    surrogate learns to avoid the place and its scale stays that of the good trials. While there
-    is no finite value yet, failures wait.
+    surrogate learns to avoid the place. While there is no finite value yet, failures wait; after
+    `give_up` of them, no more trials are proposed.
 
     Args:
         space: Dimensions by the name of the hyperparameter.
@@ -34,6 +35,7 @@ class SkoptSearcher(Searcher):
         seed: Seed of the proposals.
         initial_points: Random points before the surrogate takes over; with more of them than
             there will be trials, this is random search.
+        give_up: How many trials may end without a finite value before the first that has one.
         known: Trials done before, as pairs of a configuration and its value; None if it failed.
 
     Raises:
@@ -48,12 +50,13 @@ class SkoptSearcher(Searcher):
         mode: str = "min",
         seed: int,
         initial_points: int = 10,
+        give_up: int = sys.maxsize,
         known: Iterable[tuple[Mapping[str, Any], float | None]] = (),
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         self._names = list(space)
         self._sign = 1.0 if mode == "min" else -1.0
-        self._initial_points = initial_points
+        self._initial_points, self._give_up = initial_points, give_up
         self._optimizer = Optimizer(
             list(space.values()),
             n_initial_points=initial_points,
@@ -75,8 +78,10 @@ class SkoptSearcher(Searcher):
             # In one go, so that the surrogate is fitted once.
             self._tell(points, values)
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """Configuration of the next trial."""
+    def suggest(self, trial_id: str) -> Any:
+        """Configuration of the next trial, or `Searcher.FINISHED`."""
+        if not self._optimizer.yi and len(self._failed) >= self._give_up:
+            return Searcher.FINISHED
         point = self._running[trial_id] = self._ask()
         # Ray serialises configurations, and models check for plain integers.
         plain = (value.item() if hasattr(value, "item") else value for value in point)

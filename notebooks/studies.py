@@ -28,6 +28,7 @@
 
 # %% tags=["parameters"]
 profile = "paper"  # of the winners' full training; smoke, quick or paper
+trials_profile = "search"  # of the trials
 studies = ""  # folder of all studies; "" is that of the book
 book = ""  # folder to save results in; "" saves nothing
 
@@ -42,17 +43,37 @@ from ikpaper.evaluation import rank_correlation
 from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots import search as figures
 from ikpaper.plots.style import LABELS
+from ikpaper.profiles import get_profile
 from ikpaper.search import load_studies, space
 
 out = Outputs(book)
 PRINTED = {"cvae": paper.CVAE_TABLE, "inn": paper.INN_TABLE}
-records = load_studies(Path(studies) if studies else None)
+trial = get_profile(trials_profile)
+
+
+def is_the_papers(study):
+    """Whether a study searches what the slides' search does; others are not shown."""
+    return (
+        study.arm.dof in ikpaper.PlanarArm.PAPER_DOF
+        and study.arm == ikpaper.PlanarArm.paper(study.arm.dof)
+        and study.profile == trial
+        and study.epochs == trial.epochs_for(study.model)
+        and dict(study.bounds) == dict(ikpaper.models.model_type(study.model).search_ranges)
+    )
+
+
+records = [
+    record
+    for record in load_studies(Path(studies) if studies else None)
+    if is_the_papers(record.study)
+]
 
 
 def of(objective="loss", method="bayesian"):
     """Studies by network and arm; several of one are of several seeds."""
     found = {}
-    for record in records:
+    # Those that stop trials early only where there is no other.
+    for record in sorted(records, key=lambda record: record.study.early_stopping):
         study = record.study
         if (study.objective, study.method) == (objective, method):
             found.setdefault((study.model, study.arm.dof), []).append(record)
@@ -67,22 +88,25 @@ bayesian, random = of(), of(method="random")
 first = {place: found[0] for place, found in bayesian.items()}
 
 # %% tags=["remove-cell"]
-some = next(iter(first.values())).study
 out.number("trials", str(paper.SEARCH_TRIALS))
-out.number("samples", f"{some.profile.training_samples:,}")
-out.number("epochs", str(some.epochs))
-missing = [
-    (m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF if (m, dof) not in first
-]
-out.number(
-    "pending",
-    f"Studies still to be run: {', '.join(map(title, missing))}." if missing else "",
-)
-cut = [title(place) for place, record in first.items() if record.study.early_stopping]
+out.number("samples", f"{trial.training_samples:,}")
+out.number("epochs", str(next(iter(first.values())).study.epochs))
+pending = []
+for place in ((m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF):
+    done = len(first[place].trials) if place in first else 0
+    if done < paper.SEARCH_TRIALS:
+        pending.append(f"{title(place)} ({done} of {paper.SEARCH_TRIALS} trials so far)")
+out.number("pending", f"Still to be run: {', '.join(pending)}." if pending else "")
+cut = []
+for place, record in first.items():
+    stopped = record.trials[record.trials["outcome"] == "stopped: lagging"]
+    if record.study.early_stopping:
+        after = ", ".join(map(str, sorted(stopped["epochs"].unique())))
+        cut.append(f"{title(place)} ({len(stopped)} trials, after {after} epochs)")
 out.number(
     "cut",
-    f"Trials that lagged behind were stopped early, which the paper does not do, for: "
-    f"{', '.join(cut)}."
+    "Trials whose loss lagged behind were stopped early by successive halving, which the paper "
+    f"does not do, for: {'; '.join(cut)}. They have no objective."
     if cut
     else "No study stops trials that merely lag behind.",
 )
@@ -91,8 +115,9 @@ out.number(
 # ## The studies
 #
 # Ranges and protocol are the paper's; a trial whose loss is not a number, or
-# hopeless by the authors' own rule, ends there and counts as a bad one.
-# {glue:text}`cut` {glue:text}`pending`
+# hopeless by the authors' own rule, ends there and counts as a bad one. The
+# INN starts with the same warm-up of its learning rate as in the rest of
+# this report, 100 of a trial's steps. {glue:text}`cut` {glue:text}`pending`
 
 # %% tags=["remove-cell"]
 rows = []
@@ -109,7 +134,7 @@ for record in records:
             "not finished well": int(trials["objective"].isna().sum()),
             "best objective": significant(trials["objective"].min()),
             "found in trial": int(record.best["trial"]),
-            "cost [core hours]": significant(trials["seconds"].sum() / 3600, 2),
+            "cost [core hours]": significant((trials["seconds"] * trials["cpus"]).sum() / 3600, 2),
             "median trial [s]": f"{trials['seconds'].median():.0f}",
             "profile": study.profile.name,
         }
@@ -117,7 +142,7 @@ for record in records:
 out.table(pd.DataFrame(rows), "studies")
 
 # %% [markdown]
-# ```{csv-table} All studies, and what they cost. A core trains one trial at a time.
+# ```{csv-table} All studies, and what they cost.
 # :file: tables/studies.csv
 # :header-rows: 1
 # :name: tab-studies
@@ -125,14 +150,30 @@ out.table(pd.DataFrame(rows), "studies")
 #
 # ## Convergence
 #
-# Is the surrogate worth its trouble? Where random search was run as well,
-# its trials could have come in any order, so that one study of it stands for
-# many: the grey band holds the best so far over orders drawn anew.
+# Is the surrogate worth its trouble? Where random search was run as well, its
+# trials are independent of each other, so that those of all its studies tell
+# what the best of any number of them is worth.
 
-# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search with the same budget, median and central 90 % over orders of its trials. A panel's axis ends at the 80 % quantile of its trials."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
+# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its trials."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 panels = {title(place): [r.trials for r in found] for place, found in bayesian.items()}
-others = {title(place): found[0].trials for place, found in random.items()}
+others = {title(place): [r.trials for r in found] for place, found in random.items()}
 out.figure(figures.convergence(panels, others))
+
+# %% tags=["remove-cell"]
+sentences = []
+for place, tables in others.items():
+    for table in panels.get(place, []):
+        best, count = table["objective"].min(), len(table)
+        share = figures.beats_random(tables, best, count)
+        sentences.append(
+            f"{place}: the best of {count} Bayesian trials ({significant(best)}) is better than "
+            f"the best of as many random ones with a probability of {100 * share:.0f} %, by "
+            f"{sum(map(len, tables))} random trials."
+        )
+out.number("worth", " ".join(sentences) or "Random search has not been run yet.")
+
+# %% [markdown]
+# {glue:text}`worth`
 
 # %% [markdown]
 # ## What was found
@@ -173,9 +214,22 @@ out.table(pd.DataFrame(rows), "found")
 
 # %% tags=["remove-cell"]
 NEAR = 0.02
+
+
+def by_chance(bounds):
+    """Probability that a value drawn anywhere in the range is near a bound."""
+    low, high = bounds
+    if isinstance(low, float):
+        return 2 * NEAR
+    at = figures.share(range(low, high + 1), bounds)
+    return float(((at <= NEAR) | (at >= 1 - NEAR)).mean())
+
+
 bound = []
+expected = 0.0
 for place, record in first.items():
     for name, bounds in record.study.bounds.items():
+        expected += by_chance(bounds)
         at = float(figures.share(record.best[name], bounds))
         printed = PRINTED[place[0]][place[1]][name]
         theirs = float(figures.share(printed, bounds))
@@ -187,11 +241,15 @@ for who in ("found", "printed"):
     mine = [text for kind, text in bound if kind == who]
     out.number(f"bound_{who}", "; ".join(mine) if mine else "none")
 out.number("near", f"{100 * NEAR:g} %")
+out.number("bound_count", str(sum(kind == "found" for kind, _ in bound)))
+out.number("bound_expected", significant(expected, 2))
 
 # %% [markdown]
 # Did the space bind? Winners within {glue:text}`near` of a bound: of these
 # studies, {glue:text}`bound_found`; of the slides' tables,
-# {glue:text}`bound_printed`.
+# {glue:text}`bound_printed`. That is {glue:text}`bound_count` values here,
+# where values drawn at random would make {glue:text}`bound_expected`: some
+# ranges have few whole numbers.
 #
 # ## Where good trials lie
 
@@ -207,7 +265,7 @@ out.number("shown", title(shown))
 # %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 out.figure(figures.parallel_coordinates(chosen.trials, chosen.study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of the surrogate. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with all trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with all trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds)))
 
 # %% [markdown]
@@ -215,10 +273,12 @@ out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds))
 #
 # A training loss on few samples is cheap, and no score of the posterior. So
 # trials of a study, from its best to its worst at even ranks, were trained
-# anew with the full data and scored like the published networks.
+# anew with more data and scored like the published networks.
 # {numref}`tab-ranks` has Spearman's rank correlation between the objective
 # of the search and each score: 1 if the search ranks configurations as the
-# score does, 0 if it says nothing about it.
+# score does, 0 if it says nothing about it. Runs that diverge count as the
+# worst. Each configuration is trained once, so that the noise of a training
+# run lowers the correlation.
 
 # %% tags=["remove-cell"]
 SCORES = {
@@ -229,43 +289,54 @@ SCORES = {
 }
 
 
-def pairs(record):
-    """Objective and scores of the trials that were trained in full, a row each."""
-    rows = record.confirmed[record.confirmed["profile"] == profile]
-    return rows.pivot_table(index=["trial", "objective"], columns="quantity", values="value")
+ENOUGH = 8
+
+
+def pairs(rows):
+    """Objective and scores of the trials that were trained anew, a row each."""
+    table = rows.pivot_table(
+        index=["trial", "objective"], columns="quantity", values="value", dropna=False
+    )
+    table = table[table.index.isin(pd.MultiIndex.from_frame(rows[["trial", "objective"]]))]
+    return table.reindex(columns=list(SCORES)).fillna(float("inf"))
 
 
 rows, panels = [], {}
 for record in records:
-    table = pairs(record)
-    if len(table) < 5:
-        continue
     study = record.study
-    name = f"{title((study.model, study.arm.dof))}, {study.objective}"
-    objective = table.index.get_level_values("objective").to_numpy()
-    panels[name] = table.reset_index()
-    rows.append(
-        {
-            "study": name,
-            "trials": len(table),
-            "diverged": int((record.confirmed["quantity"] == "diverged").sum()),
-            **{
-                label: with_interval(*rank_correlation(objective, table[q]))
-                for q, label in SCORES.items()
-            },
-            "profile": profile,
-        }
-    )
+    for more, part in record.confirmed.groupby("profile"):
+        table = pairs(part)
+        if len(table) < ENOUGH:
+            continue
+        what = "" if study.method == "bayesian" else f", {study.method}"
+        name = f"{title((study.model, study.arm.dof))}, {study.objective}{what}, {study.seed}"
+        panels[f"{name}, profile {more}"] = table.reset_index()
+        rows.append(
+            {
+                "network": LABELS[study.model],
+                "DoF": study.arm.dof,
+                "objective": study.objective,
+                "trials": len(table),
+                "diverged": int((part["quantity"] == "diverged").sum()),
+                **{
+                    label: with_interval(
+                        *rank_correlation(table.index.get_level_values("objective"), table[q])
+                    )
+                    for q, label in SCORES.items()
+                },
+                "profile": more,
+            }
+        )
 out.table(pd.DataFrame(rows), "ranks")
 
 # %% [markdown]
-# ```{csv-table} Rank correlation between the objective of the search and scores after a full training, with 95 % bootstrap intervals over trials.
+# ```{csv-table} Rank correlation between the objective of the search and scores after a training with more data, the profile's, with 95 % intervals (Bonett and Wright).
 # :file: tables/ranks.csv
 # :header-rows: 1
 # :name: tab-ranks
 # ```
 
-# %% mystnb={"figure": {"name": "fig-studies-ranks", "caption": "Scores after a full training over the objective of the search, a dot a trial."}, "image": {"alt": "Scatter plots on logarithmic axes, a row for each study and a column for each score."}}
+# %% mystnb={"figure": {"name": "fig-studies-ranks", "caption": "Scores after a training with more data over the objective of the search, a dot a trial."}, "image": {"alt": "Scatter plots on logarithmic axes, a row for each study and a column for each score."}}
 shown_scores = {
     "mmd2_exact": r"unbiased MMD$^2$",
     "e_resim_test": r"$\mathrm{E}\|f(\theta)-y\|^2$",

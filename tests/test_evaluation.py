@@ -57,7 +57,7 @@ def test_bootstrap_of_a_ratio_keeps_targets_in_pairs():
     assert low < 0.5 < high
 
 
-def test_rank_correlation_agrees_with_scipys_bootstrap():
+def test_rank_correlation_has_an_interval_for_many_pairs_and_for_few():
     rng = np.random.default_rng(1)
     a = rng.normal(size=40)
     b = a + rng.normal(size=40)
@@ -72,10 +72,25 @@ def test_rank_correlation_agrees_with_scipys_bootstrap():
         n_resamples=2000,
         rng=rng,
     ).confidence_interval
-    assert (low, high) == pytest.approx(tuple(theirs), abs=0.03)
-    assert rank_correlation(a, np.exp(a)) == pytest.approx((1.0, 1.0, 1.0))
+    assert (low, high) == pytest.approx(tuple(theirs), abs=0.05)
+    # Few pairs in perfect order prove little.
+    found, low, high = rank_correlation([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, np.inf])
+    assert (found, high) == pytest.approx((1.0, 1.0))
+    assert 0.4 < low < 0.9
+    assert rank_correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]) == pytest.approx(
+        (-1.0, -1.0, -low)
+    )
     with pytest.raises(ValueError, match="pairs: expected"):
         rank_correlation([1, 2], [1, 2])
+
+
+def test_the_interval_of_a_rank_correlation_holds_what_it_says():
+    rng = np.random.default_rng(5)
+    truth = 6 / np.pi * np.arcsin(0.5 / 2)
+    pairs = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=(400, 12))
+    intervals = np.array([rank_correlation(*drawn.T)[1:] for drawn in pairs])
+    covered = (intervals[:, 0] <= truth) & (truth <= intervals[:, 1])
+    assert 0.92 <= covered.mean() <= 0.98
 
 
 def test_ratio_to_the_prior_and_verbatim_resimulation(arm):

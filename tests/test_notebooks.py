@@ -115,7 +115,8 @@ def made_up_study(root, method):
         }
         loss = 1.0 + abs(np.log(drawn["learning_rate"] / 1e-3))
         own = {"trial": trial, "objective": loss, "loss": loss, "outcome": "trained"}
-        rows.append({**drawn, **own, "epochs": 60, "seconds": 9.0, "seed": 42, "profile": "search"})
+        own |= {"epochs": 60, "seconds": 9.0, "cpus": 1.0, "seed": 42, "profile": "search"}
+        rows.append({**drawn, **own})
     write_json(folder / "study.json", study.settings())
     pd.DataFrame(rows, columns=study.columns).to_csv(folder / "trials.csv", index=False)
     full = [

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import ikpaper
+from ikpaper import files, search
 from ikpaper.cli import main
 from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.models import CATALOGUE, build
@@ -145,7 +146,9 @@ def test_nothing_is_left_in_home_and_nobody_else_can_connect(tmp_path):
     assert not {path.name for path in home.iterdir()} - {".cache", ".config"}
     assert not list(Path("/tmp").glob(f"ikpaper-{process.pid}-*"))
     table = StudyRecord(tmp_path / "study").trials
-    scored = table[["objective", "mmd2_exact", "e_resim"]].notna().all(axis=1)
+    assert set(table["cpus"]) == {1.0}
+    scored = table["objective"].notna()
+    assert table["mmd2_exact"].notna().equals(scored)
     # Early stopping may take the second one.
     assert set(table["outcome"][~scored]) <= {"stopped: lagging"}
     assert set(table["outcome"][scored]) == {"trained"}
@@ -181,6 +184,8 @@ def finished_study(folder, objectives, arm=None):
             "weight_decay": 1e-5,
             "epochs": 2,
             "seconds": 1.0,
+            "cpus": 1.0,
+            "gpus": 0.0,
             "seed": 42,
             "profile": "smoke",
         }
@@ -263,6 +268,10 @@ def test_divergence_at_full_scale_is_a_row(tmp_path):
         (["--method", "grid"], "bayesian, random, got 'grid'"),
         (["--range", "neurons", "300", "200"], "range of neurons: expected two rising bounds"),
         (["--range", "learning_rate", "0", "1"], "above 0 on a logarithmic scale"),
+        (["--range", "learning_rate", "nan", "1"], "range of learning_rate: expected two rising"),
+        (["--range", "learning_rate", "1", "inf"], "range of learning_rate: expected two rising"),
+        (["--precision", "bfloat17"], "float32, bfloat16, got 'bfloat17'"),
+        (["--address", "ray://127.0.0.1:10001"], "HOST:PORT of its head"),
         (["--range", "neurons", "a", "b"], "two numbers of type int, got a b"),
         (["--range", "depth", "1", "2"], "unknown hyperparameter 'depth'; known: learning_rate"),
         (["--address", "127.0.0.1:9"], "no Ray cluster answers at '127.0.0.1:9'"),
@@ -290,6 +299,58 @@ def test_a_folder_of_another_study_is_left_alone(tmp_path, capsys):
     assert main([*STUDY, "--folder", str(folder)]) == 1
     assert "holds a study with epochs 3, not 2; choose another folder" in capsys.readouterr().err
     assert (folder / "study.json").read_bytes() == before
+
+
+def test_damaged_settings_and_files_in_the_place_of_folders_are_named(tmp_path, capsys):
+    folder = tmp_path / "study"
+    folder.write_text("")
+    assert main([*STUDY, "--folder", str(folder)]) == 1
+    assert "study is a file; choose a folder" in capsys.readouterr().err
+    folder.unlink()
+    folder.mkdir()
+    (folder / "study.json").write_text("{")
+    assert main([*STUDY, "--folder", str(folder)]) == 1
+    assert "study.json is damaged" in capsys.readouterr().err
+
+
+def test_a_study_is_worked_on_by_one_process_at_a_time(tmp_path):
+    finished_study(tmp_path / "study", [1.0])
+    command = [sys.executable, "-m", "ikpaper.cli", "confirm", str(tmp_path / "study")]
+    with files.locked(tmp_path / "study"):
+        other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert other.returncode == 1
+    assert "confirm: another process is at work in" in other.stderr
+
+
+def reports(study, configuration):
+    found = list(search._reports(configuration, study, "cpu"))
+    return [report["outcome"] for report in found], [report["objective"] for report in found]
+
+
+SETTINGS = {"hidden_layers": 1, "neurons": 8, "weight_decay": 1e-5}
+
+
+def test_only_a_trial_that_ends_well_has_an_objective():
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=3)
+    outcomes, objectives = reports(study, {**SETTINGS, "learning_rate": 1e-3})
+    assert outcomes == ["running", "running", "trained"]
+    assert [math.isnan(value) for value in objectives] == [True, True, False]
+    outcomes, objectives = reports(study, {**SETTINGS, "learning_rate": 1e30})
+    assert outcomes[-1].startswith("diverged: ")
+    assert math.isnan(objectives[-1])
+
+
+def test_a_study_in_which_nothing_works_is_given_up(tmp_path):
+    # An error of ours is a row, and no reason to start the trial again.
+    process = start("--trials", 30, "--folder", tmp_path / "study", "--range", "neurons", -9, -5)
+    _, log = process.communicate(timeout=240)
+    assert process.returncode == 1
+    count = len(finished(tmp_path / "study"))
+    # Those that were under way ended, too.
+    assert 20 <= count < 30
+    wanted = f"none of {count} trials ended well (the last: failed: ValueError: neurons: expected"
+    assert wanted in log
+    assert "starts again" not in log
 
 
 def test_a_finished_study_is_not_run_again(tmp_path, capsys):

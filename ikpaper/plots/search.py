@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PARAMETERS",
+    "beats_random",
     "convergence",
     "parallel_coordinates",
     "partial_dependence",
+    "random_best",
     "ranks",
     "share",
 ]
@@ -42,17 +44,13 @@ PARAMETERS: Mapping[str, str] = {
 @style()
 def convergence(
     panels: Mapping[str, Sequence[pd.DataFrame]],
-    random: Mapping[str, pd.DataFrame] | None = None,
-    *,
-    orders: int = 400,
+    random: Mapping[str, Sequence[pd.DataFrame]] | None = None,
 ) -> Figure:
     """Best objective so far over the trials of studies, beside random search; a panel a network.
 
     Args:
         panels: Trials of studies, in the order in which they ended, by the title of their panel.
-        random: Trials of random search by panel. Their order means nothing: the curve is the
-            median, the band the central 90 %, over orders drawn anew.
-        orders: Number of such orders.
+        random: Trials of studies by random search, by panel; see `random_best` for their band.
     """
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -61,17 +59,17 @@ def convergence(
     for ax in axes.ravel()[len(panels) :]:
         ax.axis("off")
     for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
-        others = (random or {}).get(title)
-        if others is not None:
-            _random_search(ax, others["objective"].fillna(np.inf).to_numpy(), orders)
+        others = (random or {}).get(title, ())
+        if others:
+            _random_search(ax, others, max(map(len, studies)))
         for table in studies:
             trials = np.arange(1, len(table) + 1)
             best = table["objective"].cummin().ffill()
             ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
             ax.step(trials, best, where="post", color=COLORS["inn"], label="Bayesian")
-        values = pd.concat([table["objective"] for table in studies])
+        values = pd.concat([table["objective"] for table in (*studies, *others)])
         # Trials that went astray would flatten the rest.
-        low, high = values.min(), values.quantile(0.8)
+        low, high = values.min(), values.quantile(0.7)
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
     for ax in axes[-1]:
@@ -89,17 +87,53 @@ def _few_ticks(axis: Axis, values: pd.Series) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _random_search(ax: Axes, values: np.ndarray, orders: int) -> None:
-    """Median and central 90 % of the best so far, over orders of the trials."""
-    rng = np.random.default_rng(0)
-    best = np.array([np.minimum.accumulate(rng.permutation(values)) for _ in range(orders)])
-    low, median, high = np.quantile(best, [0.05, 0.5, 0.95], axis=0, method="nearest")
-    trials = np.arange(1, len(values) + 1)
+def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> None:
+    """The best so far of each study by random search, and the band of all of them."""
+    for table in studies:
+        best = table["objective"].cummin().ffill()
+        ax.step(
+            np.arange(1, len(table) + 1), best, where="post", color=COLORS["prior"], linewidth=0.7
+        )
+    numbers = np.arange(1, trials + 1)
+    low, median, high = (random_best(studies, numbers, level) for level in (0.05, 0.5, 0.95))
     known = np.isfinite(high)
     ax.fill_between(
-        trials[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
+        numbers[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
     )
-    ax.plot(trials, median, color=COLORS["prior"], label="random")
+    ax.plot(numbers, median, color=COLORS["prior"], label="random")
+
+
+def random_best(studies: Sequence[pd.DataFrame], trials: np.ndarray, level: float) -> np.ndarray:
+    """Quantile of the best of so many random trials.
+
+    Trials of random search are independent, so those of several studies are one sample of what a
+    trial brings: the best of n is below a value with probability 1 - (1 - F)^n, F their share
+    below it.
+
+    Args:
+        studies: Trials of studies by random search.
+        trials: Numbers of trials, shape (n,).
+        level: Of the quantile.
+
+    Returns:
+        Objectives, shape (n,); infinite where the best may well be a trial that failed.
+    """
+    values = np.sort(pd.concat([t["objective"] for t in studies]).fillna(np.inf).to_numpy())
+    share = 1 - (1 - level) ** (1 / np.asarray(trials))
+    rank = np.ceil(share * len(values)).astype(int)
+    return values[np.clip(rank, 1, len(values)) - 1]
+
+
+def beats_random(studies: Sequence[pd.DataFrame], best: float, trials: int) -> float:
+    """Probability that the best of so many random trials is worse than `best`; see `random_best`.
+
+    Args:
+        studies: Trials of studies by random search.
+        best: An objective.
+        trials: Number of trials.
+    """
+    values = pd.concat([t["objective"] for t in studies]).fillna(np.inf).to_numpy()
+    return float((1 - (values <= best).mean()) ** trials)
 
 
 @style()
@@ -114,10 +148,12 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
     axes = figure.subplots(len(panels), len(quantities), squeeze=False)
     for row, (title, pairs) in zip(axes, panels.items(), strict=True):
         for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
-            ax.plot(pairs["objective"], pairs[quantity], "o", color=COLORS["cvae"], markersize=4)
+            # What has no score diverged.
+            known = pairs[np.isfinite(pairs[quantity])]
+            ax.plot(known["objective"], known[quantity], "o", color=COLORS["cvae"], markersize=4)
             ax.set(xscale="log", yscale="log", ylabel=label)
-            _few_ticks(ax.xaxis, pairs["objective"])
-            _few_ticks(ax.yaxis, pairs[quantity])
+            _few_ticks(ax.xaxis, known["objective"])
+            _few_ticks(ax.yaxis, known[quantity])
         row[0].set_title(title, loc="left")
     for ax in axes[-1]:
         ax.set_xlabel("objective of the search")
@@ -163,10 +199,11 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
 
 @style()
 def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: int = 0) -> Figure:
-    """What the surrogate of scikit-optimize thinks of each hyperparameter and each pair.
+    """What a surrogate of scikit-optimize thinks of each hyperparameter and each pair.
 
-    A surrogate is fitted to all trials. On the diagonal, its mean objective over one
-    hyperparameter, the others averaged over the space; below it, over two.
+    It is fitted to the logarithms of all objectives; the search's own saw them as they are. On
+    the diagonal, its geometric mean over one hyperparameter, the others averaged over the space;
+    below it, over two.
 
     Args:
         table: Trials of a study.
