@@ -15,6 +15,7 @@ from ikpaper.judging import judge, random_targets, scoring_sources
 from ikpaper.posterior import ExactPosterior, Prior
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
+from ikpaper.sampler import check_count
 from ikpaper.tables import ResultTable, results_path
 from ikpaper.training import TrainingRun, train
 
@@ -56,6 +57,7 @@ def run_growth(
     *,
     model: str = "flow",
     profile: str | Profile = _PROFILE,
+    targets: int = 200,
     fresh: bool = False,
     table: Path | None = None,
     root: Path | None = None,
@@ -65,7 +67,8 @@ def run_growth(
     Args:
         dofs: Numbers of joints; links are by the paper's rule, see `PlanarArm.like_paper`.
         model: Name of the model.
-        profile: Data and epochs of the training, and targets to judge at.
+        profile: Data and epochs of the training, and samples a target.
+        targets: Number of random targets to judge at.
         fresh: Do again what the table has.
         table: File of results; by default `book/results/growth.csv`, and for profiles other than
             `quick` one of their own in `.cache/`.
@@ -81,14 +84,15 @@ def run_growth(
     root = root or project_root() / ".cache" / "growth"
     results = ResultTable(table, COLUMNS, ("model", "profile", "dof"))
     runs = [TrainingRun.of(model, arm=PlanarArm.like_paper(dof), profile=profile) for dof in dofs]
-    judged = (profile.exact_targets, profile.exact_samples, profile.c2st_targets)
+    check_count("targets", targets)
+    judged = (targets, profile.exact_samples)
     keys = [digest("growth", run.key(), judged, files=scoring_sources()) for run in runs]
     progress = Progress(sum(run.cost() for run in runs))
     for key, run in zip(keys, runs, strict=True):
         if key in results and not fresh:
             progress.skip(run.cost())
             continue
-        row = _measure(run, root, progress)
+        row = _measure(run, targets, root, progress)
         results.add({**row, "key": key})
         progress.say(
             f"{model} {run.arm.dof} DoF: MMD^2 to exact {row['mmd2']:.2g}, rejected at "
@@ -97,13 +101,13 @@ def run_growth(
     return results.rows(keys)
 
 
-def _measure(run: TrainingRun, root: Path, progress: Progress) -> dict[str, Any]:
+def _measure(run: TrainingRun, targets: int, root: Path, progress: Progress) -> dict[str, Any]:
     """Train and judge one arm's model."""
     profile, arm = run.profile, run.arm
     network, record = train(run, directory=root, progress=progress)
-    tcp = random_targets(arm, profile.exact_targets, profile.sigma)
+    tcp = random_targets(arm, targets, profile.sigma)
     settings: dict[str, Any] = {"samples": profile.exact_samples, "sigma": profile.sigma}
-    scores = judge(network, arm, tcp, **settings, c2st_targets=profile.c2st_targets)
+    scores = judge(network, arm, tcp, **settings)
     prior = judge(Prior(arm, profile.sigma), arm, tcp, **settings, c2st_targets=0)
     exact = ExactPosterior(arm, profile.sigma)
     return {

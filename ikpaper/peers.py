@@ -50,7 +50,7 @@ __all__ = ["COLUMNS", "PEERS", "Peer", "SbiSampler", "as_text", "benchmark_peers
 PEERS: Mapping[str, str] = MappingProxyType({"npe": "NPE", "fmpe": "FMPE"})
 
 #: Columns of the table, which are the scores, what the training took, and who did it.
-COLUMNS = (*judging.COLUMNS, "epochs", "threads", "library")
+COLUMNS = (*judging.COLUMNS, "epochs", "library")
 
 #: Our model that sets the clock.
 _OURS = "flow"
@@ -413,7 +413,8 @@ def _entries(
             "parameters": model.num_parameters,
             "training_seconds": record["seconds"],
             "epochs": record["training"]["epochs"],
-            "threads": record["environment"]["cpu_threads"],
+            "training_threads": record["environment"]["cpu_threads"],
+            "training_device": record["device"],
             "library": f"ikpaper {record['environment']['packages']['ikpaper']}",
         }
         yield _Entry(
@@ -423,6 +424,11 @@ def _entries(
             decides=(record["sha256"],),
             code=tuple(sources(type(model))),
         )
+        if seconds is None and record["device"] != "cpu":
+            raise ValueError(
+                f"seconds: {model.name} was trained on {record['device']}, and peers train on the "
+                "CPU; say how many seconds to train for"
+            )
         seconds = record["seconds"] if seconds is None else seconds
     clock = check_positive("seconds", seconds)
     data = (profile.samples, profile.train_fraction, profile.seed)
@@ -444,7 +450,8 @@ def _train(
         "parameters": peer.parameters,
         "training_seconds": round(peer.seconds, 2),
         "epochs": peer.epochs,
-        "threads": torch.get_num_threads(),
+        "training_threads": torch.get_num_threads(),
+        "training_device": "cpu",
         "library": _library(),
     }
 

@@ -44,9 +44,6 @@ from ikpaper.training import trained_models
 out = Outputs(book)
 numbers = get_profile(profile)
 measured = out.read("benchmark")
-# A row may be there for several numbers of targets.
-most = measured.groupby(["dof", "at", "sampler", "refine"])["targets"].idxmax()
-measured = measured.loc[sorted(most)]
 random = measured[measured["at"] == "random"]
 arms = sorted(measured["dof"].unique())
 FLOWS = ("flow", "flow-fast")
@@ -103,13 +100,13 @@ out.number("samples", f"{random['samples'].max():,}")
 # statistic {cite}`gretton2008` tells samples from exact ones; a sampler that
 # is exact is rejected at about {glue:text}`level` of them. C2ST, the accuracy
 # of a classifier between the two, is over {glue:text}`c2st_targets` of the
-# targets. Rejection sampling and the numerical solver are judged at fewer
+# targets for exact samples and the flows, and over few for the rest. Rejection sampling and the numerical solver are judged at fewer
 # targets, since they take seconds for each. With `refine=3`, samples are
 # moved onto the target by three Gauss-Newton steps.
 
 # %% tags=["remove-cell"]
 out.number("level", f"{100 * LEVEL:g} %")
-out.number("c2st_targets", str(numbers.c2st_targets))
+out.number("c2st_targets", str(random["c2st_targets"].max()))
 SHOWN = (
     "sampler",
     "targets",
@@ -162,11 +159,15 @@ for dof in arms:
 #
 # ## Cost against quality
 
-# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that three Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
+# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that three Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples, or are on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
 truth = random[random["sampler"] == "exact"]
 quantities = {
     "mmd2": (r"unbiased MMD$^2$ to exact", float(truth["mmd2_high"].max())),
-    "e_resim": (r"$\mathrm{E}\|f(\theta)-y\|^2$", float(truth["e_resim"].max())),
+    # What counts as on the target.
+    "e_resim": (
+        r"$\mathrm{E}\|f(\theta)-y\|^2$",
+        (TOLERANCE * max(ikpaper.PlanarArm.paper(dof).reach for dof in arms)) ** 2,
+    ),
 }
 out.figure(results.pareto(random, quantities), "pareto")
 
@@ -256,10 +257,11 @@ out.table(pd.DataFrame(rows), "tails")
 #
 # ## What the projection does
 #
-# Three damped Gauss-Newton steps put samples on the target to rounding. What
-# they do to the posterior depends on how far a sample had to go. A sample has
-# converged when its distance to the target is at most {glue:text}`tolerance`
-# times the reach.
+# Three damped Gauss-Newton steps put samples on the target to rounding, if
+# they start near it and the arm is not nearly straight. What they do to the
+# posterior depends on how far a sample had to go. A sample has converged when
+# its distance to the target is at most {glue:text}`tolerance` times the
+# reach; the mean over all samples is that of the few that have not.
 
 # %% tags=["remove-cell"]
 rows = []
@@ -274,7 +276,8 @@ for (dof, name), pair in random.groupby(["dof", "sampler"], sort=False):
             "sampler": LABELS[name],
             "E‖f(θ) − y‖² before": significant(before["e_resim"], 2),
             "after": significant(after["e_resim"], 2),
-            "converged": f"{100 * after['on_target']:.4g} %",
+            "not converged": f"{after['missed']:,} of {after['targets'] * after['samples']:,}",
+            "converged ones": significant(after["e_resim_on_target"], 2),
             "MMD² before": significant(before["mmd2"], 2),
             "after ": significant(after["mmd2"], 2),
             "rejected before": f"{100 * before['rejected']:.1f} %",
@@ -286,7 +289,7 @@ out.table(pd.DataFrame(rows), "projection")
 out.number("tolerance", f"{TOLERANCE:g}")
 
 # %% [markdown]
-# ```{csv-table} Samples of the networks before and after three steps onto the target, and how many then are on it.
+# ```{csv-table} Samples of the networks before and after three steps onto the target, and how many then are not on it.
 # :file: tables/projection.csv
 # :header-rows: 1
 # :name: tab-projection

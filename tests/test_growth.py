@@ -5,7 +5,12 @@ from ikpaper.growth import run_growth
 
 
 def test_arms_are_trained_and_judged_once(tmp_path):
-    settings = {"profile": "smoke", "table": tmp_path / "growth.csv", "root": tmp_path}
+    settings = {
+        "profile": "smoke",
+        "targets": 3,
+        "table": tmp_path / "growth.csv",
+        "root": tmp_path,
+    }
     first = run_growth([3], **settings)
     both = run_growth([5, 3], **settings)
     assert list(both["dof"]) == [3, 5]

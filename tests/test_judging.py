@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import judging, metrics
+from ikpaper import judging, metrics, tables
 from ikpaper.judging import Refined, as_text, benchmark, benchmark_published, judge, random_targets
 from ikpaper.training import TrainingRun, train
 
@@ -19,7 +19,9 @@ def test_exact_samples_pass_and_the_prior_fails():
     assert exact["mmd2_low"] < 1e-3 < prior["mmd2_low"]
     assert exact["rejected"] < 0.4 < prior["rejected"]
     assert exact["c2st"] < 0.6 < prior["c2st"]
-    assert (exact["on_target"], prior["on_target"]) == (1.0, 0.0)
+    assert (exact["missed"], prior["missed"]) == (0, 12 * 200)
+    assert np.isnan(prior["e_resim_on_target"])
+    assert exact["c2st_targets"] == 1
     assert exact["e_resim"] < 1e-25
     assert exact["rejected"] * 12 == round(exact["rejected"] * 12)
     assert np.isnan(prior["mmd2_hardest"])
@@ -32,7 +34,7 @@ def test_an_arm_with_a_prior_of_its_own_is_judged_by_it(monkeypatch):
     own = benchmark(ikpaper.ExactPosterior(rail, rail.sigma), **settings)
     other = benchmark(ikpaper.ExactPosterior(rail, 0.2), **settings)
     assert own["mmd2_low"].item() < 1e-3 < other["mmd2_low"].item()
-    assert own["on_target"].item() == 1.0
+    assert own["missed"].item() == 0
     widened = benchmark(ikpaper.ExactPosterior(rail, 0.2), sigma=0.2, **settings)
     assert widened["mmd2_low"].item() < 1e-3
 
@@ -63,7 +65,14 @@ class Half:
 
 def test_samples_on_target_are_counted():
     found = judge(Half(), ARM, random_targets(ARM, 2), samples=40, c2st_targets=0)
-    assert found["on_target"] == 0.5
+    assert found["missed"] == 40
+    assert found["e_resim_on_target"] < 1e-25 < found["e_resim"]
+
+
+def test_samples_that_miss_are_never_rounded_away():
+    assert judging._on_target(0, 10**6) == "100 %"
+    assert judging._on_target(3, 10**6) == "all but 3"
+    assert judging._on_target(2000, 10**6) == "99.8 %"
 
 
 def test_the_hardest_percent_is_the_mean_of_the_largest():
@@ -166,6 +175,26 @@ def test_bad_input_is_refused(arguments, message):
         benchmark(Handwritten(), **arguments)
 
 
+def test_other_numbers_of_targets_have_a_table_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(judging, "PUBLISHED", "smoke")
+    entries = judging._entries
+    monkeypatch.setattr(judging, "_entries", lambda *given: [list(entries(*given))[0]])
+    benchmark_published(dofs=[4], targets=2, directory=tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.csv")] == ["benchmark-2.csv"]
+
+
+def test_a_students_training_takes_its_teachers_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "PUBLISHED", "smoke")
+    seconds = {
+        name: train(TrainingRun.of(name, 4, profile="smoke"), directory=tmp_path)[1]["seconds"]
+        for name in ("flow", "flow-fast")
+    }
+    entries = {e.name: e.origin for e in judging._entries([4], 2, tmp_path)}
+    assert entries["flow"]["training_seconds"] == seconds["flow"]
+    assert entries["flow-fast"]["training_seconds"] == pytest.approx(sum(seconds.values()))
+
+
 def test_published_samplers_are_judged_once(tmp_path, monkeypatch):
     monkeypatch.setattr(judging, "PUBLISHED", "smoke")
     monkeypatch.setattr(judging, "_FEWER", {"rejection": 1, "numerical": 1})
@@ -190,13 +219,13 @@ def test_published_samplers_are_judged_once(tmp_path, monkeypatch):
     assert list(again["samples_per_second"]) == list(
         pd.read_csv(settings["table"])["samples_per_second"]
     )
-    # Rows of other arms, and of other numbers of targets, stay.
+    # Rows of other arms stay; those of what has changed are replaced.
     first = pd.read_csv(settings["table"])
     pd.concat([first, first.assign(dof=6, key="other")]).to_csv(settings["table"], index=False)
     benchmark_published(**{**settings, "targets": 1})
     kept = pd.read_csv(settings["table"])
-    assert sorted(kept["dof"]) == [4] * 10 + [6] * 6
-    assert set(first["key"]) <= set(kept["key"])
+    assert sorted(kept["dof"]) == [4] * 6 + [6] * 6
+    assert set(kept["targets"][kept["dof"] == 4]) == {1}
     # Ground truth first, models in the order of the catalogue.
     assert list(dict.fromkeys(kept["sampler"])) == [
         "exact",
