@@ -179,7 +179,7 @@ def test_other_numbers_of_targets_have_a_table_of_their_own(tmp_path, monkeypatc
     monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
     monkeypatch.setattr(judging, "PUBLISHED", "smoke")
     entries = judging._entries
-    monkeypatch.setattr(judging, "_entries", lambda *given: [list(entries(*given))[0]])
+    monkeypatch.setattr(judging, "_entries", lambda *given: [next(iter(entries(*given)))])
     benchmark_published(dofs=[4], targets=2, directory=tmp_path)
     assert [path.name for path in tmp_path.rglob("*.csv")] == ["benchmark-2.csv"]
 
