@@ -65,7 +65,11 @@ def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str,
     together, as a kill between the two would leave, reads as missing.
     """
     model_type(model.name)
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    state = {
+        key: value.detach().cpu().contiguous()
+        for key, value in model.state_dict().items()
+        if key.partition(".")[0] not in model.training_only
+    }
     data = serialize(state)
     complete = {
         **record,
@@ -160,7 +164,10 @@ def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> N
     }
     model = kind(kind.config_type(**settings))
     try:
-        model.load_state_dict(load_file(path))
+        keys = model.load_state_dict(load_file(path), strict=False)
+        wanted = [k for k in keys.missing_keys if k.partition(".")[0] not in kind.training_only]
+        if wanted or keys.unexpected_keys:
+            raise RuntimeError(f"lacks {wanted}, has {keys.unexpected_keys} too many")
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path} does not hold the weights of {kind.name!r}: {error}") from error
     return model.eval()

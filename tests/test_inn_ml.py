@@ -32,6 +32,13 @@ def test_it_has_the_papers_parameters():
         assert parameters == models.build("inn", dof=dof).num_parameters
 
 
+def test_the_small_one_is_small_on_every_arm():
+    for dof in ikpaper.PlanarArm.PAPER_DOF:
+        small, full = (models.build(name, dof=dof) for name in ("inn-ml-small", "inn-ml"))
+        assert 3e5 < small.num_parameters < 4e5 < full.num_parameters
+        assert small.config.width_end == full.config.width_end
+
+
 @pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])
 def test_loss_is_minus_the_log_density_of_a_change_of_variables(model, batch, progress):
     theta, tcp = batch

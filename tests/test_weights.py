@@ -1,7 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import ikpaper
 from ikpaper import models
@@ -33,6 +35,16 @@ def test_a_loaded_model_draws_the_same_samples(saved):
         for m in (model, loaded)
     ]
     assert torch.equal(*draws)
+
+
+def test_what_only_training_needs_is_not_published(tmp_path):
+    model = models.build("cgan", arm=ARMS[0], neurons=12)
+    path = weights_path("cgan", ARMS[0], "paper", 42, tmp_path)
+    record = save(model, path, {"key": "k", "history": []})
+    names = load_file(path)
+    assert names
+    assert all(name.startswith("generator.") for name in names)
+    assert record["num_parameters"] == sum(value.numel() for value in names.values())
 
 
 def test_weights_and_record_that_do_not_belong_together_read_as_missing(saved):
@@ -88,3 +100,8 @@ def test_paths_tell_arms_profiles_and_seeds_apart(tmp_path):
 def test_the_environment_variable_moves_the_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path))
     assert tmp_path in weights_path("inn", ARMS[0], "paper", 42).parents
+
+
+def test_published_weights_are_small():
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    assert sum(path.stat().st_size for path in folder.rglob("*.safetensors")) < 60e6

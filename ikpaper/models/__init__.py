@@ -18,7 +18,7 @@ from ikpaper.models.cvae import CVAE, CVAEConfig
 from ikpaper.models.flow import Flow, FlowConfig
 from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
-from ikpaper.models.inn_ml import INNML, INNMLConfig
+from ikpaper.models.inn_ml import INNML, INNMLConfig, INNMLSmall
 
 __all__ = [
     "CATALOGUE",
@@ -34,6 +34,7 @@ __all__ = [
     "FlowFastConfig",
     "INNConfig",
     "INNMLConfig",
+    "INNMLSmall",
     "ModelConfig",
     "NetworkSampler",
     "build",
@@ -42,7 +43,7 @@ __all__ = [
 
 #: Models by name.
 CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(
-    {model.name: model for model in (CVAE, INN, INNML, CGAN, Flow, FlowFast)}
+    {model.name: model for model in (CVAE, INN, INNML, INNMLSmall, CGAN, Flow, FlowFast)}
 )
 
 

@@ -93,6 +93,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
             a model that is not searched.
         recipe: How it is optimised.
         teacher: Name of the model that it learns from, if it learns from one.
+        training_only: Submodules that sampling does without; their weights are not published.
         precision: Dtype of the products between hidden layers, `torch.bfloat16` for instance;
             None means the parameters' own. It is no property of the weights and is not saved.
     """
@@ -104,6 +105,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     search_ranges: ClassVar[Ranges] = MappingProxyType({})
     recipe: ClassVar[Recipe] = Recipe()
     teacher: ClassVar[str | None] = None
+    training_only: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -152,8 +154,12 @@ class NetworkSampler(nn.Module, PosteriorSampler):
 
     @property
     def num_parameters(self) -> int:
-        """Number of trainable parameters."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+        """Number of trainable parameters of what samples."""
+        return sum(
+            p.numel()
+            for name, p in self.named_parameters()
+            if p.requires_grad and name.partition(".")[0] not in self.training_only
+        )
 
     @property
     def device(self) -> torch.device:

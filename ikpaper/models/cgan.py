@@ -46,6 +46,7 @@ class CGAN(NetworkSampler):
     name = "cgan"
     config_type = CGANConfig
     recipe = Recipe(schedule="cosine", average=0.999)
+    training_only = ("discriminator",)
     config: CGANConfig
 
     def __init__(self, config: CGANConfig) -> None:

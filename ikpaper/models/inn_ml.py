@@ -1,4 +1,4 @@
-"""The paper's INN trained by maximum likelihood: the same network, another loss."""
+"""The paper's INN trained by maximum likelihood, another loss for the same network; a small one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
 from ikpaper.paper import INN_TABLE
 from ikpaper.sampler import check_positive
 
-__all__ = ["INNML", "INNMLConfig"]
+__all__ = ["INNML", "INNMLConfig", "INNMLSmall"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class INNML(InvertibleNetwork):
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> INNMLConfig:
         """Table IV's row for the arm, without its weight decay, which shrinks the scales."""
-        row = {**table_row(INN_TABLE, arm), "weight_decay": 0.0}
+        row = {**table_row(INN_TABLE, arm), "weight_decay": 0.0, "warmup": 200}
         return INNMLConfig(**{**row, **changes})
 
     def loss(
@@ -92,3 +92,15 @@ class INNML(InvertibleNetwork):
         """Standard deviation of the TCP's likelihood at `progress` from 0 to 1."""
         config = self.config
         return config.width_start * (config.width_end / config.width_start) ** progress
+
+
+class INNMLSmall(INNML):
+    """The same with a third to an eighth of the parameters, one size for every arm."""
+
+    name = "inn-ml-small"
+
+    @classmethod
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> INNMLConfig:
+        """Eight coupling blocks, whose subnets have three layers of 100 neurons."""
+        size = {"coupling_layers": 8, "subnet_layers": 3, "neurons": 100, "learning_rate": 1e-3}
+        return super().default_config(arm, **{**size, **changes})
