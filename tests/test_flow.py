@@ -78,12 +78,28 @@ def test_loss_is_that_of_conditional_flow_matching(flow, arm):
     expected = 0.0
     for i in range(40):
         t = 0.999 * (i + offsets[i]) / 40
-        end = theta[i] / 0.2
+        # Everything happens on the side y >= 0.
+        sign = 1.0 if tcp[i, 1] >= 0 else -1.0
+        target = arm.forward(sign * theta[i : i + 1])
+        end = sign * theta[i] / 0.2
         x = (1 - t) * start[i] + t * end
-        v = flow.velocity(x[None], t[None], tcp[i : i + 1], flow.features(tcp[i : i + 1]))[0]
+        v = flow.velocity(x[None], t[None], target, flow.features(target))[0]
         expected += (v - (end - start[i])).square().sum() / 40
     assert list(terms) == ["velocity"]
     torch.testing.assert_close(terms["velocity"], expected)
+
+
+@pytest.mark.parametrize("arm", [ikpaper.PlanarArm.paper(6), ikpaper.RailArm.benchmark()])
+@pytest.mark.parametrize("name", ["flow", "flow-fast"])
+def test_mirrored_targets_have_mirrored_samples(name, arm, generator):
+    model = models.build(name, arm=arm, neurons=32).double().eval()
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.normal_(0.0, 0.1, generator=generator)
+        z = torch.randn(20, arm.dof, generator=generator, dtype=torch.float64)
+        tcp = arm.forward(0.3 * torch.randn(20, arm.dof, generator=generator, dtype=torch.float64))
+        mirrored = tcp * torch.tensor([1.0, -1.0])
+        torch.testing.assert_close(model.decode(-z, mirrored), -model.decode(z, tcp))
 
 
 def test_more_steps_converge_to_one_map(flow, generator):

@@ -73,7 +73,8 @@ class FlowConfig(TransportConfig):
 class Transport(NetworkSampler):
     """Base of models that move prior samples to the posterior.
 
-    They compute with joint angles in units of the prior's standard deviation.
+    They compute with joint angles in units of the prior's standard deviation, and with targets on
+    one side of the x axis alone: arm and prior are their own mirror images.
 
     Attributes:
         sigma: Standard deviation of each joint.
@@ -94,6 +95,14 @@ class Transport(NetworkSampler):
     def unit(self, like: Tensor) -> Tensor:
         """`sigma` as a tensor (dof,) of the dtype and on the device of another."""
         return constant(self.sigma, like.dtype, like.device)
+
+    def upper(self, tcp: Tensor) -> tuple[Tensor, Tensor]:
+        """Targets (batch, 2) mirrored to y >= 0, and the signs (batch, 1) that angles take there.
+
+        f(-theta) is f(theta) with the other sign of y, and a rail does as the angles do.
+        """
+        x, y = tcp.split(1, dim=1)
+        return torch.cat([x, y.abs()], dim=1), torch.where(y < 0, -1.0, 1.0).to(tcp.dtype)
 
 
 class Flow(Transport):
@@ -162,13 +171,14 @@ class Flow(Transport):
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles where the flow carries prior samples `z` (batch, dof)."""
+        tcp, sign = self.upper(tcp)
         features = self.features(tcp)
-        x, length = z, 1 / self.steps
+        x, length = sign * z, 1 / self.steps
         for k in range(self.steps):
             t = z.new_full((len(z), 1), k * length)
             middle = x + 0.5 * length * self.velocity(x, t, tcp, features)
             x = x + length * self.velocity(middle, t + 0.5 * length, tcp, features)
-        return self.unit(x) * x
+        return sign * self.unit(x) * x
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -177,7 +187,8 @@ class Flow(Transport):
 
         One time a sample, spread evenly over the batch, which lowers the variance.
         """
-        end = theta / self.unit(theta)
+        tcp, sign = self.upper(tcp)
+        end = sign * theta / self.unit(theta)
         start = randn(tuple(end.shape), generator, end.device, end.dtype)
         even = torch.arange(len(end), device=end.device, dtype=end.dtype)[:, None]
         t = _LAST * (even + rand((len(end), 1), generator, end.device, end.dtype)) / len(end)

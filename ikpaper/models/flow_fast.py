@@ -75,6 +75,8 @@ class FlowFast(Transport):
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for prior samples `z` (batch, dof) in units of its standard deviation."""
+        tcp, sign = self.upper(tcp)
+        z = sign * z
         # Relative to what the prior covers: beyond it, the linearisation tells the direction.
         step, residual = self._step(z, tcp, self.bend**2)
         scaled = torch.cat([step, residual / self.swing], dim=1)
@@ -82,7 +84,7 @@ class FlowFast(Transport):
         x = z + self.network(torch.cat(inputs, dim=1))
         for _ in range(self.config.projections):
             x = x - self._step(x, tcp)[0]
-        return self.unit(x) * x
+        return sign * self.unit(x) * x
 
     def _step(self, x: Tensor, tcp: Tensor, damping: float | None = None) -> tuple[Tensor, Tensor]:
         """A step towards the target, and f(theta) - tcp; damped by its square by default."""
