@@ -327,7 +327,9 @@ for record in records:
                 "profile": more,
             }
         )
-out.table(pd.DataFrame(rows), "ranks")
+columns = ["network", "DoF", "objective", "trials", "diverged", *SCORES.values(), "profile"]
+waiting = dict.fromkeys(columns, "–") | {"profile": "no study has enough trials yet"}
+out.table(pd.DataFrame(rows or [waiting]), "ranks")
 
 # %% [markdown]
 # ```{csv-table} Rank correlation between the objective of the search and scores after a training with more data, the profile's, with 95 % intervals (Bonett and Wright).
@@ -341,7 +343,7 @@ shown_scores = {
     "mmd2_exact": r"unbiased MMD$^2$",
     "e_resim_test": r"$\mathrm{E}\|f(\theta)-y\|^2$",
 }
-out.figure(figures.ranks(panels, shown_scores))
+out.figure(figures.ranks(panels, shown_scores)) if panels else None
 
 # %% [markdown]
 # ## The winners in full

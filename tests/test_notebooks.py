@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -100,10 +101,11 @@ def svg_figures(path):
     ]  # fmt: skip
 
 
-def made_up_study(root, method):
+def made_up_study(root, method, ranges=None):
     """A study of 30 trials, eight of them trained in full, whose objective ranks all scores."""
     study = Study("cvae", PlanarArm.paper(6), method=method)
-    folder = root / study.name
+    study = dataclasses.replace(study, ranges={**study.bounds, **(ranges or {})})
+    folder = root / (study.name + "-other" * bool(ranges))
     rng = np.random.default_rng(0)
     rows = []
     for trial in range(1, 31):
@@ -128,11 +130,14 @@ def made_up_study(root, method):
         )
     ]  # fmt: skip
     pd.DataFrame(full).to_csv(folder / "confirmed.csv", index=False)
+    return folder
 
 
 def test_papermill_runs_the_page_on_the_search(tmp_path):
     for method in ("bayesian", "random"):
         made_up_study(tmp_path / "studies", method)
+    # Not the paper's, and not shown.
+    made_up_study(tmp_path / "studies", "bayesian", ranges={"neurons": (8, 16)})
     papermill.execute_notebook(
         str(ROOT / "notebooks" / "studies.ipynb"),
         str(tmp_path / "out.ipynb"),
@@ -149,6 +154,21 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
     assert list(found.iloc[:, 2]) == ["printed", "found"]
     assert found["learning rate"][0] == 0.0041
+
+
+def test_the_page_on_the_search_waits_for_trials_with_more_data(tmp_path):
+    folder = made_up_study(tmp_path / "studies", "bayesian")
+    (folder / "confirmed.csv").unlink()
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "studies.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"studies": str(tmp_path / "studies"), "book": str(tmp_path / "book")},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+    (ranks,) = pd.read_csv(tmp_path / "book" / "tables" / "ranks.csv").to_dict("records")
+    assert ranks["trials"] == "–"
 
 
 def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
