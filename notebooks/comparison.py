@@ -345,6 +345,30 @@ out.table(pd.DataFrame(rows), "seeds")
 # :header-rows: 1
 # :name: tab-seeds
 # ```
+
+# %% tags=["remove-cell"]
+sides = {"mmd2_exact": "MMD² to exact", "e_resim_test": "re-simulation error"}
+sentences = []
+for quantity, label in sides.items():
+    above = below = within = 0
+    for dof in complete:
+        runs = seeds[(seeds["dof"] == dof) & (seeds["sampler"] == "cvae")]
+        runs = runs.loc[(runs["quantity"] == quantity) & (runs["profile"] == numbers.name), "value"]
+        if len(runs) < 2:
+            continue
+        inn = found(quantity, dof, "inn")["value"]
+        above += inn > runs.max()
+        below += inn < runs.min()
+        within += runs.min() <= inn <= runs.max()
+    sentences.append(
+        f"the INN's {label} is above all of them on {above} arms, below all of them on {below} "
+        f"and among them on {within}"
+    )
+out.number("beside_seeds", "; ".join(sentences))
+
+# %% [markdown]
+# Beside the runs of the cVAE, {glue:text}`beside_seeds`. The INN was trained
+# once.
 #
 # ## Which conclusions hold
 #
