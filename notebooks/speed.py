@@ -39,6 +39,10 @@ bench, breakdown = out.read("bench"), out.read("bench-breakdown")
 arms = ikpaper.PlanarArm.PAPER_DOF
 out.number("threads", str(bench["threads"].iloc[0]))
 out.number("device", "CPU" if bench["device"].iloc[0] == "cpu" else "GPU")
+out.number(
+    "gpu",
+    "" if "cuda" in set(bench["device"]) else "No GPU was at hand: that path has not been run.",
+)
 
 # %% [markdown]
 # What differs from the plain way:
@@ -58,7 +62,7 @@ out.number("device", "CPU" if bench["device"].iloc[0] == "cpu" else "GPU")
 #   time for batches larger than those of training ({numref}`tab-other-speed`).
 # - **No loader.** The data is on the device once and shuffled there; the
 #   optimiser is fused; the loss is looked at every 50 steps. On a GPU each
-#   step is one CUDA graph.
+#   step is one CUDA graph. {glue:text}`gpu`
 #
 # Measured on {glue:text}`device`, {glue:text}`threads` threads, batches of
 # 1000. {numref}`tab-training-speed` has both precisions, since whether
