@@ -133,19 +133,23 @@ def made_up_study(root, method, ranges=None):
     return folder
 
 
+def run_the_page_on_the_search(folder):
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "studies.ipynb"),
+        str(folder / "out.ipynb"),
+        parameters={"studies": str(folder / "studies"), "book": str(folder / "book")},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+
+
 def test_papermill_runs_the_page_on_the_search(tmp_path):
     for method in ("bayesian", "random"):
         made_up_study(tmp_path / "studies", method)
     # Not the paper's, and not shown.
     made_up_study(tmp_path / "studies", "bayesian", ranges={"neurons": (8, 16)})
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / "studies.ipynb"),
-        str(tmp_path / "out.ipynb"),
-        parameters={"studies": str(tmp_path / "studies"), "book": str(tmp_path / "book")},
-        kernel_name="python3",
-        cwd=str(ROOT),
-        progress_bar=False,
-    )
+    run_the_page_on_the_search(tmp_path)
     assert len(svg_figures(tmp_path / "out.ipynb")) == 4
     ranks = pd.read_csv(tmp_path / "book" / "tables" / "ranks.csv").iloc[0]
     # Here the objective ranks every score, and the full training loss the other way round.
@@ -159,14 +163,7 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
 def test_the_page_on_the_search_waits_for_trials_with_more_data(tmp_path):
     folder = made_up_study(tmp_path / "studies", "bayesian")
     (folder / "confirmed.csv").unlink()
-    papermill.execute_notebook(
-        str(ROOT / "notebooks" / "studies.ipynb"),
-        str(tmp_path / "out.ipynb"),
-        parameters={"studies": str(tmp_path / "studies"), "book": str(tmp_path / "book")},
-        kernel_name="python3",
-        cwd=str(ROOT),
-        progress_bar=False,
-    )
+    run_the_page_on_the_search(tmp_path)
     (ranks,) = pd.read_csv(tmp_path / "book" / "tables" / "ranks.csv").to_dict("records")
     assert ranks["trials"] == "–"
 
