@@ -88,6 +88,11 @@ PAGES = (
         reads=(*_SCORES, "ablations"),
         effort=30.0,
     ),
+    Page(
+        "studies",
+        reads=(*_SCORES, "studies/*/trials", "studies/*/confirmed"),
+        effort=15.0,
+    ),
     Page("benchmark", reads=("benchmark",), effort=20.0),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
 )

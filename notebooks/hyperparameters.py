@@ -131,4 +131,5 @@ out.number("refined", ", ".join(str(width) for width in widths if width % 50))
 #
 # Some printed widths ({glue:text}`refined`) are no multiples of 50, the step of
 # the authors' search: they were refined by hand afterwards. This report
-# takes both tables as they are printed; it has not run the search yet.
+# takes both tables as they are printed; {ref}`sec-studies` runs the search
+# again.
