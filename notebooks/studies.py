@@ -95,7 +95,8 @@ pending = []
 for place in ((m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF):
     done = len(first[place].trials) if place in first else 0
     if done < paper.SEARCH_TRIALS:
-        pending.append(f"{title(place)} ({done} of {paper.SEARCH_TRIALS} trials so far)")
+        so_far = f" ({done} of {paper.SEARCH_TRIALS} trials so far)" if done else ""
+        pending.append(title(place) + so_far)
 out.number("pending", f"Still to be run: {', '.join(pending)}." if pending else "")
 cut = []
 for place, record in first.items():
@@ -203,7 +204,9 @@ for (model, dof), record in first.items():
     best = record.configuration(record.best)
     rows.append(cells(dof, model, "printed", printed, "–"))
     rows.append(cells(dof, model, "found", best, significant(record.best["objective"])))
-out.table(pd.DataFrame(rows), "found")
+table = pd.DataFrame(rows)
+# Without what no network here has.
+out.table(table.loc[:, (table != "–").any()], "found")
 
 # %% [markdown]
 # ```{csv-table} Hyperparameters as Tables III and IV of the slides have them, and those of the best trial of each study.
