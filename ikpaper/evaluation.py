@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import norm, rankdata, spearmanr
+from scipy.stats import norm, spearmanr
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
@@ -165,7 +165,7 @@ def rank_correlation(
     """
     pairs = np.column_stack([np.asarray(a, dtype=float), np.asarray(b, dtype=float)])
     n = check_count("number of pairs", len(pairs), 5)
-    found = float(spearmanr(rankdata(pairs[:, 0]), rankdata(pairs[:, 1])).statistic)
+    found = float(spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
     # Two neighbours that swap change it by 12 / (n (n^2 - 1)).
     most = 1 - 6 / (n * (n**2 - 1))
     inner = float(np.clip(found, -most, most))

@@ -393,9 +393,7 @@ def benchmark_published(
         directory: Folder of all weights; see `weights.weights_path`.
     """
     check_count("targets", targets)
-    if table is None:
-        published = targets == PUBLISHED_TARGETS
-        table = _table() if published else results_path("benchmark", f"{targets}", published=False)
+    table = table or _table(targets)
     place = ("dof", "at", "sampler", "refine")
     results = ResultTable(table, COLUMNS, place, {"sampler": (*_GROUND_TRUTH, *CATALOGUE)})
     entries = list(_entries(dofs, targets, directory))
@@ -499,5 +497,5 @@ def _entries(dofs: Sequence[int], targets: int, directory: Path | None) -> Itera
                     yield _Entry(name, arm, sampler, refine, at, some, weights, origin)
 
 
-def _table() -> Path:
-    return results_path("benchmark", PUBLISHED, published=True)
+def _table(targets: int = PUBLISHED_TARGETS) -> Path:
+    return results_path("benchmark", str(targets), published=targets == PUBLISHED_TARGETS)

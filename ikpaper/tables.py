@@ -70,8 +70,14 @@ class ResultTable:
         return pd.DataFrame(sorted(rows, key=self._rank), columns=self.columns)
 
 
-def results_path(name: str, profile: str, *, published: bool) -> Path:
-    """Where a table belongs: among the book's results, or out of readers' sight."""
+def results_path(name: str, variant: str, *, published: bool) -> Path:
+    """Where a table belongs: among the book's results, or out of readers' sight.
+
+    Args:
+        name: Of the table.
+        variant: What tells it from the published one, a profile for instance.
+        published: Whether it is that one.
+    """
     if published:
         return project_root() / "book" / "results" / f"{name}.csv"
-    return project_root() / ".cache" / f"{name}-{profile}.csv"
+    return project_root() / ".cache" / f"{name}-{variant}.csv"

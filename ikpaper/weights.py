@@ -68,7 +68,7 @@ def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str,
     state = {
         key: value.detach().cpu().contiguous()
         for key, value in model.state_dict().items()
-        if key.partition(".")[0] not in model.training_only
+        if model.samples_with(key)
     }
     data = serialize(state)
     complete = {
@@ -165,7 +165,7 @@ def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> N
     model = kind(kind.config_type(**settings))
     try:
         keys = model.load_state_dict(load_file(path), strict=False)
-        wanted = [k for k in keys.missing_keys if k.partition(".")[0] not in kind.training_only]
+        wanted = [key for key in keys.missing_keys if kind.samples_with(key)]
         if wanted or keys.unexpected_keys:
             raise RuntimeError(f"lacks {wanted}, has {keys.unexpected_keys} too many")
     except (SafetensorError, RuntimeError) as error:

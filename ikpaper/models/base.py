@@ -158,8 +158,13 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         return sum(
             p.numel()
             for name, p in self.named_parameters()
-            if p.requires_grad and name.partition(".")[0] not in self.training_only
+            if p.requires_grad and self.samples_with(name)
         )
+
+    @classmethod
+    def samples_with(cls, name: str) -> bool:
+        """Whether sampling needs the parameter or buffer of that name; see `training_only`."""
+        return name.partition(".")[0] not in cls.training_only
 
     @property
     def device(self) -> torch.device:

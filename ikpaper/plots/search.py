@@ -118,7 +118,7 @@ def random_best(studies: Sequence[pd.DataFrame], trials: np.ndarray, level: floa
     Returns:
         Objectives, shape (n,); infinite where the best may well be a trial that failed.
     """
-    values = np.sort(pd.concat([t["objective"] for t in studies]).fillna(np.inf).to_numpy())
+    values = np.sort(_objectives(studies))
     share = 1 - (1 - level) ** (1 / np.asarray(trials))
     rank = np.ceil(share * len(values)).astype(int)
     return values[np.clip(rank, 1, len(values)) - 1]
@@ -132,8 +132,12 @@ def beats_random(studies: Sequence[pd.DataFrame], best: float, trials: int) -> f
         best: An objective.
         trials: Number of trials.
     """
-    values = pd.concat([t["objective"] for t in studies]).fillna(np.inf).to_numpy()
-    return float((1 - (values <= best).mean()) ** trials)
+    return float((1 - (_objectives(studies) <= best).mean()) ** trials)
+
+
+def _objectives(studies: Sequence[pd.DataFrame]) -> np.ndarray:
+    """Objectives of all trials, infinite for those that failed."""
+    return pd.concat([table["objective"] for table in studies]).fillna(np.inf).to_numpy()
 
 
 @style()
