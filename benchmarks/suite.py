@@ -23,8 +23,8 @@ from benchmarks import plain
 from ikpaper import models
 from ikpaper.files import write_text
 from ikpaper.models.mmd import mmd2_loss
-from ikpaper.models.products import fast_products
 from ikpaper.outputs import significant
+from ikpaper.products import fast_products
 from ikpaper.profiles import Profile
 from ikpaper.progress import Progress
 from ikpaper.training import TrainingLoop, TrainingRun, resolve_device

@@ -99,7 +99,16 @@ _C2ST, _C2ST_ELSE = 20, 3
 _RANDOM, _SLIDES = "random", "slides"
 
 #: Modules whose code decides the scores, besides the sampler's own.
-_SOURCES = ("arm", "evaluation", "judging", "metrics", "posterior", "projection", "sampler")
+_SOURCES = (
+    "arm",
+    "evaluation",
+    "judging",
+    "metrics",
+    "posterior",
+    "products",
+    "projection",
+    "sampler",
+)
 
 #: Targets that are drawn at a time.
 _CHUNK = 25

@@ -20,7 +20,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.files import atomic, digest, sources
 from ikpaper.models import NetworkSampler, build, model_type
-from ikpaper.models.products import fast_products
+from ikpaper.products import fast_products
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.weights import (

@@ -47,7 +47,7 @@ def test_scores_are_those_of_the_metrics():
     truth = ikpaper.ExactPosterior(ARM, 0.2).sample(tcp, 100, generator=draws[0])
     theta = prior.sample(tcp, 100, generator=draws[1])
     mismatch = [float(metrics.mmd2(a, b, unbiased=True)) for a, b in zip(theta, truth, strict=True)]
-    assert found["mmd2"] == pytest.approx(np.mean(mismatch), abs=1e-12)
+    assert found["mmd2"] == pytest.approx(np.mean(mismatch), abs=1e-7)
     errors = metrics.resimulation_error(ARM, theta, tcp)
     assert found["e_resim"] == pytest.approx(float(errors.mean()))
     assert found["e_resim_worst"] == pytest.approx(float(errors.max()))

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Generator
 
-from ikpaper.models import products
-from ikpaper.models.products import fast_products
+from ikpaper import products
+from ikpaper.products import fast_products
 
 SETTINGS = products._SETTINGS
 needs_settings = pytest.mark.skipif(SETTINGS is None, reason="this torch has no such setting")

@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, arm_of
-from ikpaper.models.products import fast_products
 from ikpaper.paper import Ranges, Table
+from ikpaper.products import fast_products
 from ikpaper.sampler import PosteriorSampler, check_count, check_positive
 
 __all__ = ["ModelConfig", "NetworkSampler", "Recipe", "hidden_layers", "rand", "randn", "table_row"]
