@@ -279,10 +279,15 @@ def benchmark_peers(
     return results.rows(entry.key for entry in entries)
 
 
-def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that people read, formatted."""
+def as_text(
+    table: pd.DataFrame,
+    columns: Sequence[str] = judging.PRINTED,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """The columns of `judging.as_text`, and what a training took in which library."""
     training = [_training(row) for row in table.to_dict("records")]
-    return judging.as_text(table).assign(training=training, library=list(table["library"]))
+    text = judging.as_text(table, columns, labels)
+    return text.assign(training=training, library=list(table["library"]))
 
 
 def _training(row: Mapping[str, Any]) -> str:

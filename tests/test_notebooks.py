@@ -9,9 +9,10 @@ import pandas as pd
 import papermill
 import pytest
 
-from ikpaper import judging
+from ikpaper import judging, peers
 from ikpaper.arm import PlanarArm
 from ikpaper.files import write_json
+from ikpaper.growth import run_growth
 from ikpaper.report import PAGES
 from ikpaper.search import Study, spread
 from ikpaper.training import TrainingRun, train
@@ -44,10 +45,14 @@ def test_cells_are_short_and_parameters_are_there(source):
     assert max(len(c.source.splitlines()) for c in cells if c.cell_type == "code") <= 60
 
 
+def there(name):
+    return (RESULTS / f"{name}.csv").exists()
+
+
 def test_every_notebook_makes_a_page():
-    # A study takes hours: its notebook runs on its own. One page waits for its first results.
-    waits = {"beyond": (RESULTS / "benchmark.csv").exists()}
-    apart = {"search", *(name for name, there in waits.items() if not there)}
+    # A study takes hours: its notebook runs on its own. Two pages wait for their first results.
+    waits = {"beyond": there("benchmark"), "peers": there("peers") and there("growth")}
+    apart = {"search", *(name for name, ready in waits.items() if not ready)}
     assert {page.notebook for page in PAGES} == {source.stem for source in SOURCES} - apart
 
 
@@ -193,3 +198,28 @@ def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
     assert list(projection["sampler"]) == ["flow", "flow, one evaluation"]
     # The numbers of steps, with and without a projection.
     assert len(pd.read_csv(tables / "flow-steps.csv")) == 10
+
+
+def test_papermill_runs_the_page_on_peers_and_longer_arms(tmp_path):
+    results = tmp_path / "book" / "results"
+    run_growth(
+        [3, 4], profile="smoke", targets=3, table=results / "growth.csv", root=tmp_path / "weights"
+    )
+    row = dict.fromkeys(peers.COLUMNS, 1.0) | {"dof": 4, "targets": 3, "samples": 20, "refine": 0}
+    row |= {"missed": 30, "profile": "smoke", "library": "sbi 0", "parameters": 10}
+    rows = [row | {"sampler": name} for name in ("exact", "flow", "npe", "fmpe")]
+    unknown = dict.fromkeys(("training_seconds", "training_threads", "parameters"))
+    pd.DataFrame([rows[0] | unknown, *rows[1:]]).to_csv(results / "peers.csv", index=False)
+    papermill.execute_notebook(
+        str(ROOT / "notebooks" / "peers.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        parameters={"book": str(tmp_path / "book")},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+    assert len(svg_figures(tmp_path / "out.ipynb")) == 1
+    table = pd.read_csv(tmp_path / "book" / "tables" / "peers.csv")
+    assert list(table["sampler"]) == ["exact posterior", "flow", "sbi, NPE", "sbi, FMPE"]
+    assert list(table["training"][:2]) == ["–", "0:01 in 1 epochs"]
+    assert list(pd.read_csv(tmp_path / "book" / "tables" / "growth.csv")["DoF"]) == [3, 4]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bias_near_reach",
     "eps_bias",
+    "growth",
     "home",
     "hulls",
     "joint_marginals",
@@ -640,6 +641,49 @@ def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> 
     figure.supxlabel("time per sample [µs]", fontsize=9.5)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+@style()
+def growth(table: pd.DataFrame) -> Figure:
+    """Quality, cost of training and rate of sampling over the number of joints.
+
+    Args:
+        table: Rows of `ikpaper growth` of one model, by dof.
+    """
+    name, dof = str(table["model"].iloc[0]), table["dof"]
+    own = {"color": COLORS[name], "marker": MARKERS[name], "markersize": 5}
+    figure = new_figure(WIDTH, 5.2)
+    quality, miss, training, sampling = figure.subplots(2, 2, sharex=True).flat
+
+    errors = [table["mmd2"] - table["mmd2_low"], table["mmd2_high"] - table["mmd2"]]
+    quality.errorbar(dof, table["mmd2"], errors, capsize=2, label=LABELS[name], **own)
+    prior = {"color": COLORS["prior"], "marker": MARKERS["prior"], "markersize": 5}
+    quality.plot(dof, table["mmd2_prior"], label=LABELS["prior"], **prior)
+    # Where values are noise around zero, the axis is linear.
+    quality.set_yscale("symlog", linthresh=1e-4)
+    quality.axhline(0, color=MUTED, linewidth=0.8)
+    quality.set(title="unbiased MMD$^2$ to exact")
+
+    miss.plot(dof, table["e_resim"], label=LABELS[name], **own)
+    miss.set(yscale="log", title=r"$\mathrm{E}\|f(\theta)-y\|^2$ [squared units of length]")
+
+    training.plot(dof, table["training_seconds"] / 60, label=LABELS[name], **own)
+    training.set(title="training [min]", ylim=(0, None), xlabel="DoF")
+
+    exact = {"color": COLORS["exact"], "marker": MARKERS["exact"], "markersize": 5}
+    sampling.plot(dof, table["samples_per_second"], label=LABELS[name], **own)
+    sampling.plot(dof, table["exact_samples_per_second"], label=LABELS["exact"], **exact)
+    sampling.set(title="samples per second", yscale="log", xlabel="DoF")
+    _log_ticks(sampling.yaxis)
+
+    sampling.set(xscale="log", xticks=list(dof))
+    sampling.set_xticklabels([str(joints) for joints in dof])
+    sampling.xaxis.set_minor_formatter(NullFormatter())
+    found = {}
+    for ax in (quality, sampling):
+        found |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found))
     return figure
 
 

@@ -48,6 +48,8 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "inn-ml": "INN, maximum likelihood",
         "inn-ml-small": "small INN, maximum likelihood",
         "cgan": "conditional GAN",
+        "npe": "sbi, NPE",
+        "fmpe": "sbi, FMPE",
         "exact": "exact posterior",
         "rejection": "rejection sampling",
         "prior": "prior",
