@@ -269,6 +269,10 @@ def run_study(
                 log = _Log(study, folder, trials, cpus, gpus)
                 _tune(study, log, parallel or most, cpus, gpus)
     if log.missing > 0:
+        if not log.rows:
+            raise RuntimeError(
+                f"Ray ended without a trial; the same command tries again, in {folder}"
+            )
         raise RuntimeError(
             f"none of {len(log.rows)} trials ended well (the last: {log.rows[-1]['outcome']}); "
             f"mend the cause, delete {folder} and start again"

@@ -182,6 +182,7 @@ def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
         train(TrainingRun.of(name, 6, profile="smoke"))
     table = tmp_path / "book" / "results" / "benchmark.csv"
     judging.benchmark_published(dofs=[6], targets=3, table=table)
+    run_growth([6], profile="smoke", targets=3, table=table.with_name("growth.csv"), root=tmp_path)
     papermill.execute_notebook(
         str(ROOT / "notebooks" / "beyond.ipynb"),
         str(tmp_path / "out.ipynb"),
