@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from ikpaper import judging
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
-from ikpaper.files import digest, sources
+from ikpaper.files import digest, project_root, sources
 from ikpaper.posterior import ExactPosterior
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
@@ -37,6 +37,7 @@ from ikpaper.sampler import (
     check_sigma,
 )
 from ikpaper.tables import ResultTable, results_path
+from ikpaper.training import TrainingRun, train_all
 from ikpaper.weights import environment, load_with_record
 
 if TYPE_CHECKING:
@@ -233,19 +234,20 @@ def benchmark_peers(
 ) -> pd.DataFrame:
     """Train each peer for as long as `flow` and judge it; the table is written after each row.
 
-    Beside the peers stand the exact posterior and `flow` with its weights as they are, judged in
-    the same run at the same targets, which are the first of the published benchmark. Rows whose
-    settings and code have not changed are kept, as are those that this call is not about.
+    Beside the peers stand the exact posterior and `flow`, judged in the same run at the same
+    targets, which are the first of the published benchmark. `flow` is trained here as well,
+    as published: a clock of another machine would say nothing. Rows whose settings and code have
+    not changed are kept, as are those that this call is not about.
 
     Args:
         dofs: Which of the paper's arms.
-        seconds: Time to train for; by default what the training of the arm's `flow` took.
+        seconds: Time to train peers for; by default what the training of the arm's `flow` took.
         targets: Number of random targets.
-        profile: Where simulations, prior, seed and samples a target come from, and which `flow`.
+        profile: Where simulations, prior, seed and samples a target come from.
         fresh: Train and judge also what the table has.
         table: File of results; by default `book/results/peers.csv`, and for another profile than
             the published one, or another clock, a file of its own in `.cache/`.
-        directory: Folder of all weights; see `weights.weights_path`.
+        directory: Folder of the weights of `flow`; by default `.cache/peers/`.
 
     Returns:
         The rows that this call is about, with `COLUMNS`.
@@ -253,15 +255,18 @@ def benchmark_peers(
     Raises:
         ValueError: If a number is out of range.
         RuntimeError: If sbi is not installed.
-        FileNotFoundError: If there is no `flow` to set the clock.
     """
     check_count("targets", targets)
+    if seconds is not None:
+        check_positive("seconds", seconds)
     _import_sbi()
     profile = get_profile(profile)
     published = profile.name == PUBLISHED and seconds is None
     name = "peers" if seconds is None else f"peers-{seconds:g}s"
     table = table or results_path(name, profile.name, published=published)
     results = ResultTable(table, COLUMNS, ("dof", "sampler", "targets"), {"sampler": _ROWS})
+    directory = directory or project_root() / ".cache" / "peers"
+    train_all([TrainingRun.of(_OURS, dof, profile=profile) for dof in dofs], directory=directory)
     entries = [
         entry for dof in dofs for entry in _entries(dof, seconds, targets, profile, directory)
     ]
@@ -401,41 +406,30 @@ def _label(name: str, arm: PlanarArm) -> str:
 
 
 def _entries(
-    dof: int, seconds: float | None, targets: int, profile: Profile, directory: Path | None
+    dof: int, seconds: float | None, targets: int, profile: Profile, directory: Path
 ) -> Iterator[_Entry]:
     arm = PlanarArm.paper(dof)
     common = (arm, profile, judging.random_targets(arm, targets, profile.sigma))
     exact = ExactPosterior(arm, profile.sigma)
     library = f"ikpaper {environment()['packages']['ikpaper']}"
     yield _Entry("exact", *common, lambda progress: (exact, {"library": library}))
-    try:
-        model, record = load_with_record(_OURS, arm, profile, profile.seed, directory)
-    except FileNotFoundError as error:
-        if seconds is None:
-            raise FileNotFoundError(f"{error}; or say how many seconds to train for") from error
-    else:
-        origin = {
-            "parameters": model.num_parameters,
-            "training_seconds": record["seconds"],
-            "epochs": record["training"]["epochs"],
-            "training_threads": record["environment"]["cpu_threads"],
-            "training_device": record["device"],
-            "library": f"ikpaper {record['environment']['packages']['ikpaper']}",
-        }
-        yield _Entry(
-            _OURS,
-            *common,
-            lambda progress: (model, origin),
-            decides=(record["sha256"],),
-            code=tuple(sources(type(model))),
-        )
-        if seconds is None and record["device"] != "cpu":
-            raise ValueError(
-                f"seconds: {model.name} was trained on {record['device']}, and peers train on the "
-                "CPU; say how many seconds to train for"
-            )
-        seconds = record["seconds"] if seconds is None else seconds
-    clock = check_positive("seconds", seconds)
+    model, record = load_with_record(_OURS, arm, profile, profile.seed, directory)
+    origin = {
+        "parameters": model.num_parameters,
+        "training_seconds": record["seconds"],
+        "epochs": record["training"]["epochs"],
+        "training_threads": record["environment"]["cpu_threads"],
+        "training_device": record["device"],
+        "library": library,
+    }
+    yield _Entry(
+        _OURS,
+        *common,
+        lambda progress: (model, origin),
+        decides=(record["sha256"],),
+        code=tuple(sources(type(model))),
+    )
+    clock = record["seconds"] if seconds is None else seconds
     data = (profile.samples, profile.train_fraction, profile.seed)
     for name in PEERS:
         train = partial(_train, name, arm, clock, profile)

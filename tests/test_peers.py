@@ -16,7 +16,6 @@ from ikpaper.evaluation import evaluate
 from ikpaper.judging import random_targets
 from ikpaper.peers import COLUMNS, SbiSampler, as_text, benchmark_peers, train_peer
 from ikpaper.profiles import get_profile
-from ikpaper.training import TrainingRun, train
 
 ROOT = Path(__file__).resolve().parents[1]
 ARM = ikpaper.PlanarArm.paper(dof=4)
@@ -142,8 +141,7 @@ def test_samples_come_from_the_generator_alone(without_sbi):
 
 @pytest.fixture
 def settings(tmp_path, without_sbi, monkeypatch):
-    """Of a benchmark of one arm, whose flow is trained."""
-    train(TrainingRun.of("flow", 4, profile="smoke"), directory=tmp_path)
+    """Of a benchmark of one arm."""
     complete = judging.judge
     monkeypatch.setattr(
         judging, "judge", lambda *a, **k: complete(*a, **{**k, "samples": 20, "c2st_targets": 0})
@@ -166,7 +164,9 @@ def test_every_sampler_has_a_row_and_is_judged_once(settings, monkeypatch, capsy
     # The clock is that of our training; one more epoch at most.
     assert ours["training_seconds"] <= npe["training_seconds"] < ours["training_seconds"] + 0.02
     assert list(rows["library"].str.split().str[0]) == ["ikpaper", "ikpaper", "sbi", "sbi"]
-    assert "[3/4] npe 4 DoF: MMD² to exact" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "[1/1] flow 4 DoF, smoke, seed 42: training loss" in told
+    assert "[3/4] npe 4 DoF: MMD² to exact" in told
     shown = as_text(rows)
     assert shown["training"].iloc[0] == "–"
     assert re.fullmatch(r"0:0\d in \d+ epochs", shown["training"].iloc[2])
@@ -207,20 +207,14 @@ def test_another_clock_trains_the_peers_again(settings):
     assert len(pd.read_csv(settings["table"])) == 4
 
 
-def test_without_our_model_the_clock_has_to_be_said(settings):
-    settings = {**settings, "directory": settings["directory"] / "none"}
-    with pytest.raises(FileNotFoundError, match=r"ikpaper train .* or say how many seconds"):
-        benchmark_peers(**settings)
-    rows = benchmark_peers(**settings, seconds=1.0)
-    assert list(rows["sampler"]) == ["exact", "npe", "fmpe"]
-
-
 def test_other_profiles_and_clocks_have_tables_of_their_own(settings, monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "project_root", lambda: tmp_path)
-    del settings["table"]
+    for module in (tables, peers):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    del settings["table"], settings["directory"]
     benchmark_peers(**settings)
     benchmark_peers(**settings, seconds=1.0)
     assert sorted(path.name for path in tmp_path.glob(".cache/*")) == [
+        "peers",
         "peers-1s-smoke.csv",
         "peers-smoke.csv",
     ]
@@ -229,7 +223,7 @@ def test_other_profiles_and_clocks_have_tables_of_their_own(settings, monkeypatc
 
 def test_command(settings, monkeypatch, capsys):
     monkeypatch.setattr(peers, "results_path", lambda *_, **__: settings["table"])
-    monkeypatch.setenv("IKPAPER_WEIGHTS", str(settings["directory"]))
+    monkeypatch.setattr(peers, "project_root", lambda: settings["directory"])
     command = ["peers", "--dof", "4", "--profile", "smoke", "--targets", "2"]
     assert main([*command, "--seconds", "1"]) == 0
     assert re.search(r"4 DoF\n.*training .*\n.*exact .*\n.*flow .*\n", capsys.readouterr().out)

@@ -680,10 +680,11 @@ def growth(table: pd.DataFrame) -> Figure:
     sampling.set(xscale="log", xticks=list(dof))
     sampling.set_xticklabels([str(joints) for joints in dof])
     sampling.xaxis.set_minor_formatter(NullFormatter())
-    found = {}
+    found: dict[str, Any] = {}
     for ax in (quality, sampling):
-        found |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found))
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=3)
     return figure
 
 
