@@ -222,8 +222,7 @@ def _quadratic_forms(
 
 def _mean_off_diagonal(gram: Tensor) -> Tensor:
     n = len(gram)
-    dtype = torch.float64
-    return (gram.sum(dtype=dtype) - gram.diagonal().sum(dtype=dtype)) / (n * (n - 1))
+    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
 
 
 def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str = "paper") -> Tensor:
