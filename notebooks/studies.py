@@ -97,7 +97,7 @@ for place in ((m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF):
     if done < paper.SEARCH_TRIALS:
         so_far = f" ({done} of {paper.SEARCH_TRIALS} trials so far)" if done else ""
         pending.append(title(place) + so_far)
-out.number("pending", f"Still to be run: {', '.join(pending)}." if pending else "")
+out.number("pending", f"Still to be run: {'; '.join(pending)}." if pending else "")
 cut = []
 for place, record in first.items():
     stopped = record.trials[record.trials["outcome"] == "stopped: lagging"]
