@@ -266,7 +266,8 @@ def benchmark_peers(
     table = table or results_path(name, profile.name, published=published)
     results = ResultTable(table, COLUMNS, ("dof", "sampler", "targets"), {"sampler": _ROWS})
     directory = directory or project_root() / ".cache" / "peers"
-    train_all([TrainingRun.of(_OURS, dof, profile=profile) for dof in dofs], directory=directory)
+    ours = [TrainingRun.of(_OURS, dof, profile=profile) for dof in dofs]
+    train_all(ours, directory=directory, fresh=fresh)
     entries = [
         entry for dof in dofs for entry in _entries(dof, seconds, targets, profile, directory)
     ]

@@ -207,6 +207,19 @@ def test_another_clock_trains_the_peers_again(settings):
     assert len(pd.read_csv(settings["table"])) == 4
 
 
+def test_fresh_trains_our_model_again_too(settings):
+    def written():
+        (path,) = settings["directory"].rglob("flow-04dof-*.safetensors")
+        return path.stat().st_mtime_ns
+
+    benchmark_peers(**settings)
+    first = written()
+    benchmark_peers(**settings)
+    assert written() == first
+    benchmark_peers(**settings, fresh=True)
+    assert written() > first
+
+
 def test_other_profiles_and_clocks_have_tables_of_their_own(settings, monkeypatch, tmp_path):
     for module in (tables, peers):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
