@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.files import atomic, digest, project_root, write_json, write_text
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
@@ -33,7 +33,7 @@ class Page:
         parameters: Parameters of the notebook, beside profile and book.
         title: Title of the page, where it differs from the notebook's.
         reads: Result files that it reads, beside its own, or patterns of such files.
-        dof: Arms whose trained models it uses.
+        arms: Arms whose trained models it uses.
         models: Which of them.
         effort: Expected run time relative to other pages, for the time left.
     """
@@ -43,7 +43,7 @@ class Page:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     reads: tuple[str, ...] = ()
-    dof: tuple[int, ...] = ()
+    arms: tuple[PlanarArm, ...] = ()
     models: tuple[str, ...] = ("cvae", "inn")
     effort: float = 10.0
 
@@ -59,7 +59,7 @@ def _arm_page(dof: int) -> Page:
         source="dof",
         parameters={"dof": dof},
         title=f"The arm with {dof} joints",
-        dof=(dof,),
+        arms=(PlanarArm.paper(dof),),
         effort=40.0,
     )
 
@@ -80,7 +80,7 @@ PAGES = (
     Page(
         "comparison",
         reads=(*_SCORES, "seeds", "ablations"),
-        dof=PlanarArm.PAPER_DOF,
+        arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
         effort=15.0,
     ),
     Page(
@@ -93,7 +93,13 @@ PAGES = (
         reads=(*_SCORES, "studies/*/trials", "studies/*/confirmed"),
         effort=15.0,
     ),
-    Page("benchmark", reads=("benchmark",), effort=20.0),
+    Page(
+        "benchmark",
+        reads=("benchmark",),
+        arms=(RailArm.benchmark(),),
+        models=("flow",),
+        effort=20.0,
+    ),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
 )
 
@@ -186,9 +192,9 @@ def _key(page: Page, profile: str, root: Path) -> str:
         *read,
     ]
     weights = []
-    for dof in page.dof:
+    for arm in page.arms:
         for name in page.models:
-            path = weights_path(name, PlanarArm.paper(dof), profile, get_profile(profile).seed)
+            path = weights_path(name, arm, profile, get_profile(profile).seed)
             record = load_record(path)
             weights.append(record["sha256"] if record else "none")
     present = [file for file in files if file.exists()]
@@ -228,7 +234,7 @@ def _run(page: Page, profile: str, key: str, root: Path) -> str:
     source = root / "notebooks" / f"{page.notebook}.py"
     executed = staging / f"{page.name}.ipynb"
     parameters = {**page.parameters, "profile": profile, "book": str(staging)}
-    if page.dof:
+    if page.arms:
         # What is published is evaluated as it is; the other profiles train what is missing.
         parameters["train"] = profile != PUBLISHED
     try:

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from ikpaper.arm import PlanarArm, arm_of
-from ikpaper.cluster import RESTARTS, connected, room
+from ikpaper.cluster import RESTARTS, cluster_address, connected, room
 from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.files import digest, locked, project_root, scratch, write_json, write_text
 from ikpaper.models import model_type
@@ -267,7 +267,7 @@ def run_study(
                 write_json(folder / "study.json", study.settings())
                 # Another process may have added trials until just now.
                 log = _Log(study, folder, trials, cpus, gpus)
-                _tune(study, log, parallel or most, cpus, gpus)
+                _tune(study, log, parallel or most, cpus, gpus, cluster_address(address) is None)
     if log.missing > 0:
         if not log.rows:
             raise RuntimeError(
@@ -541,7 +541,7 @@ class _Log:
         )
 
 
-def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float) -> None:
+def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, local: bool) -> None:
     """Let Ray Tune run the trials that are missing."""
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
@@ -585,9 +585,9 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float) -> N
             self.log.progress.say("a trial lost its process or its node; it starts again")
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
+            # `_trial` turns errors of its own into outcomes.
             row = _row(self.log.study, trial)
-            error = type(trial.get_error()).__name__
-            self.log.add({**row, "objective": math.nan, "outcome": f"failed: {error}"})
+            self.log.add({**row, "objective": math.nan, "outcome": "failed: its process was lost"})
 
     # It prints the trace of every failure; here a failure is a row, and a restart a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -603,8 +603,10 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float) -> N
                 scheduler=scheduler,
                 num_samples=log.missing,
                 max_concurrent_trials=parallel,
-                # Starting a process takes seconds, as long as a small trial.
-                reuse_actors=True,
+                # Starting a process takes seconds, as long as a small trial. On a cluster that is
+                # the price of safety: of a trial that loses its node while it takes over the
+                # process of another, Tune says that it failed, and does not start it again.
+                reuse_actors=local,
             ),
             run_config=tune.RunConfig(
                 name="study",

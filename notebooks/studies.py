@@ -91,25 +91,32 @@ first = {place: found[0] for place, found in bayesian.items()}
 out.number("trials", str(paper.SEARCH_TRIALS))
 out.number("samples", f"{trial.training_samples:,}")
 out.number("epochs", str(next(iter(first.values())).study.epochs))
-pending = []
-for place in ((m, dof) for m in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF):
-    done = len(first[place].trials) if place in first else 0
-    if done < paper.SEARCH_TRIALS:
-        so_far = f" ({done} of {paper.SEARCH_TRIALS} trials so far)" if done else ""
-        pending.append(title(place) + so_far)
-out.number("pending", f"Still to be run: {'; '.join(pending)}." if pending else "")
+missing = [
+    title(place)
+    for place in ((model, dof) for model in PRINTED for dof in ikpaper.PlanarArm.PAPER_DOF)
+    if place not in first
+]
+out.number("pending", f"Still to be run: {'; '.join(missing)}." if missing else "")
 cut = []
 for place, record in first.items():
-    stopped = record.trials[record.trials["outcome"] == "stopped: lagging"]
-    if record.study.early_stopping:
+    study, trials = record.study, record.trials
+    stopped = trials[trials["outcome"] == "stopped: lagging"]
+    what = []
+    if len(trials) < paper.SEARCH_TRIALS:
+        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials")
+    if study.early_stopping:
         after = ", ".join(map(str, sorted(stopped["epochs"].unique())))
-        cut.append(f"{title(place)} ({len(stopped)} trials, after {after} epochs)")
+        what.append(f"{len(stopped)} stopped after {after or 'no'} epochs")
+    if study.precision != "float32":
+        what.append(f"products of the subnets in {study.precision}")
+    if what:
+        cut.append(f"{title(place)}: {', '.join(what)}")
 out.number(
     "cut",
-    "Trials whose loss lagged behind were stopped early by successive halving, which the paper "
-    f"does not do, for: {'; '.join(cut)}. They have no objective."
+    f"What was cut where the whole protocol was out of reach: {'; '.join(cut)}. To stop trials "
+    "whose loss lags behind, by successive halving, is not in the paper; they have no objective."
     if cut
-    else "No study stops trials that merely lag behind.",
+    else "Nothing was cut.",
 )
 
 # %% [markdown]
@@ -228,31 +235,43 @@ def by_chance(bounds):
     return float(((at <= NEAR) | (at >= 1 - NEAR)).mean())
 
 
-bound = []
+rows, count = [], 0
 expected = 0.0
 for place, record in first.items():
+    found, printed = [], []
     for name, bounds in record.study.bounds.items():
         expected += by_chance(bounds)
-        at = float(figures.share(record.best[name], bounds))
-        printed = PRINTED[place[0]][place[1]][name]
-        theirs = float(figures.share(printed, bounds))
-        for who, value in (("found", at), ("printed", theirs)):
-            if not NEAR < value < 1 - NEAR:
-                side = "lower" if value <= NEAR else "upper"
-                bound.append((who, f"{title(place)}: {NAMES[name]}, {side}"))
-for who in ("found", "printed"):
-    mine = [text for kind, text in bound if kind == who]
-    out.number(f"bound_{who}", "; ".join(mine) if mine else "none")
+        theirs = PRINTED[place[0]][place[1]][name]
+        for values, value in ((found, record.best[name]), (printed, theirs)):
+            at = float(figures.share(value, bounds))
+            if not NEAR < at < 1 - NEAR:
+                values.append(f"{NAMES[name]} ({'lower' if at <= NEAR else 'upper'})")
+    count += len(found)
+    rows.append(
+        {
+            "network": LABELS[place[0]],
+            "DoF": place[1],
+            "trials": len(record.trials),
+            "found": ", ".join(found) or "–",
+            "printed": ", ".join(printed) or "–",
+        }
+    )
+out.table(pd.DataFrame(rows), "bounds")
 out.number("near", f"{100 * NEAR:g} %")
-out.number("bound_count", str(sum(kind == "found" for kind, _ in bound)))
+out.number("bound_count", str(count))
 out.number("bound_expected", significant(expected, 2))
 
 # %% [markdown]
-# Did the space bind? Winners within {glue:text}`near` of a bound: of these
-# studies, {glue:text}`bound_found`; of the slides' tables,
-# {glue:text}`bound_printed`. That is {glue:text}`bound_count` values here,
-# where values drawn at random would make {glue:text}`bound_expected`: some
-# ranges have few whole numbers.
+# Did the space bind? {numref}`tab-bounds` has what lies within
+# {glue:text}`near` of a bound of its range. Of the winners found here that
+# is {glue:text}`bound_count` values, where values drawn at random would make
+# {glue:text}`bound_expected`: some ranges have few whole numbers.
+#
+# ```{csv-table} Hyperparameters of the winners at a bound of their range, and which.
+# :file: tables/bounds.csv
+# :header-rows: 1
+# :name: tab-bounds
+# ```
 #
 # ## Where good trials lie
 

@@ -33,6 +33,16 @@ def kill(process):
     process.wait()
 
 
+def trials(node):
+    """Processes of this node that run trials."""
+    found = set()
+    for member in psutil.Process(node.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "ImplicitFunc" in " ".join(member.cmdline()):
+                found.add(member.pid)
+    return found
+
+
 class Cluster:
     """A head and one more node, with a CPU each."""
 
@@ -169,7 +179,10 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
     )
     table = folder / "trials.csv"
     deadline = time.monotonic() + 240
-    while not table.exists():
+    ended = set()
+    # Some trial has ended, and the node is in the middle of another one.
+    while not (table.exists() and trials(cluster.node) - ended):
+        ended |= set() if table.exists() else trials(cluster.node)
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.1)

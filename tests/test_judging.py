@@ -52,6 +52,10 @@ def test_scores_are_those_of_the_metrics():
     assert found["e_resim"] == pytest.approx(float(errors.mean()))
     assert found["e_resim_worst"] == pytest.approx(float(errors.max()))
     assert np.isnan(found["c2st"])
+    found = judge(prior, ARM, tcp, samples=100, c2st_targets=0, seed=5, kernel="multi-bandwidth")
+    pairs = zip(theta, truth, strict=True)
+    mismatch = [metrics.mmd2(a, b, unbiased=True, kernel="multi-bandwidth") for a, b in pairs]
+    assert found["mmd2"] == pytest.approx(float(torch.stack(mismatch).mean()), abs=1e-6)
 
 
 class Half:
@@ -157,6 +161,8 @@ def test_benchmark_prints_a_row_beside_the_published_ones(tmp_path, monkeypatch,
     assert "mine, refine=3" in printed
     assert "cvae" in printed
     assert table["e_resim"].iloc[0] < table["e_resim"].iloc[1]
+    other = benchmark(Handwritten(), kernel="squared", **settings)
+    assert list(other["sampler"]) == ["yours"]
 
 
 @pytest.mark.parametrize(
