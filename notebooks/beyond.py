@@ -28,10 +28,12 @@ book = ""  # folder to save results in; "" saves nothing
 
 # %%
 import pandas as pd
+import torch
 
 import ikpaper
 from ikpaper.evaluation import sampling_rate
 from ikpaper.judging import ENOUGH, LEVEL, Refined, as_text, judge, random_targets
+from ikpaper.models import CATALOGUE
 from ikpaper.outputs import Outputs, significant
 from ikpaper.plots import results
 from ikpaper.plots.style import LABELS
@@ -102,11 +104,20 @@ out.number("samples", f"{random['samples'].max():,}")
 # statistic {cite}`gretton2008` tells samples from exact ones; a sampler that
 # is exact is rejected at about {glue:text}`level` of them. C2ST, the accuracy
 # of a classifier between the two, is over {glue:text}`c2st_targets` of the
-# targets for exact samples and the flows, and over few for the rest. Rejection sampling and the numerical solver are judged at fewer
-# targets, since they take seconds for each. With `refine=3`, samples are
-# moved onto the target by three Gauss-Newton steps.
+# targets for exact samples and the flows, and over few for the rest.
+# Rejection sampling and the numerical solver are judged at fewer targets,
+# since they take seconds for each. With `refine=3`, samples are moved onto
+# the target by three Gauss-Newton steps. Training times are of one or two
+# threads of machines that differ by a factor of up to two in speed; those of
+# {ref}`sec-peers` are of one run. {glue:text}`pending`
 
 # %% tags=["remove-cell"]
+absent = {
+    name: [str(dof) for dof in arms if name not in set(random[random["dof"] == dof]["sampler"])]
+    for name in CATALOGUE
+}
+told = [f"{LABELS[name]} ({', '.join(some)} DoF)" for name, some in absent.items() if some]
+out.number("pending", f"Not trained yet: {'; '.join(told)}." if told else "")
 out.number("level", f"{100 * LEVEL:g} %")
 out.number("c2st_targets", str(random["c2st_targets"].max()))
 SHOWN = (
@@ -399,18 +410,16 @@ for name in FLOWS:
         out.number(f"{column}_{name}", significant(ratio, 2))
 
 # %% [markdown]
-# The exact sampler needs no training, knows nothing of a profile, and is
-# exact. Where it applies, a planar arm with a known prior, it wins on
-# quality always. It draws and weighs thousands of proposals for each new
-# target, however few samples are asked for. Against its time, that of
-# `flow` and of `flow-fast`, how many times as fast:
+# The exact sampler needs no training and is exact. It draws and weighs
+# thousands of proposals for each new target, however few samples are asked
+# for. How many times as fast as it are
 #
-# - one sample of one target: {glue:text}`call_flow` and
-#   {glue:text}`call_flow-fast` times;
-# - one sample for each of {glue:text}`few` targets at once:
+# - `flow` and `flow-fast` for one sample of one target:
+#   {glue:text}`call_flow` and {glue:text}`call_flow-fast` times;
+# - for one sample for each of {glue:text}`few` targets at once:
 #   {glue:text}`one_flow` and {glue:text}`one_flow-fast` times;
-# - a thousand samples for each of a few: {glue:text}`many_flow` and
-#   {glue:text}`many_flow-fast` times.
+# - for a thousand samples for each of a few targets:
+#   {glue:text}`many_flow` and {glue:text}`many_flow-fast` times.
 #
 # ```{csv-table} Time for a sample on this report's machine, for the arm of the table above.
 # :file: tables/amortised.csv
@@ -418,6 +427,30 @@ for name in FLOWS:
 # :name: tab-amortised
 # ```
 #
-# Networks are for the rest: arms whose joints no closed form closes, a sampler
-# that has to be differentiable, and throughput over many targets. Of the
-# two, `flow` has the quality and `flow-fast` the speed.
+# {ref}`sec-conclusion` draws the consequences.
+
+# %% tags=["remove-cell"]
+for name in (*FLOWS, "cvae", "inn", "exact", "prior"):
+    mine = random[(random["sampler"] == name) & (random["refine"] == 0)]
+    if mine.empty:
+        continue
+    out.number(f"mmd_{name}", significant(mine["mmd2"].mean(), 2))
+    out.number(f"resim_{name}", significant(mine["e_resim"].mean(), 2))
+    out.number(f"rejected_{name}", f"{100 * mine['rejected'].min():.1f} to "
+               f"{100 * mine['rejected'].max():.1f} %")  # fmt: skip
+    out.number(f"parameters_{name}", f"{mine['parameters'].mean():,.0f}")
+
+# %% tags=["remove-cell"]
+fan = {"exact": everyone["exact"], "flow": flow}
+networks = [name for name in ("cvae", "inn") if name in numbers.epochs]
+fan |= {
+    name: model
+    for name, (model, _) in trained_models(networks, shown, numbers, train_here=train).items()
+}
+point = (0.9 * arm.reach, 0.22 * arm.reach)
+draws = torch.Generator().manual_seed(3)
+drawn = {
+    name: sampler.sample(point, min(300, numbers.figure_samples), generator=draws)
+    for name, sampler in fan.items()
+}
+out.figure(results.home(arm, point, drawn, random[random["refine"] == 0]), "home")

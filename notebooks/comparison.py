@@ -450,18 +450,6 @@ out.number(
 # ```
 
 # %% tags=["remove-cell"]
-show = 6
-arm = ikpaper.PlanarArm.paper(show)
-tcp = (0.9 * arm.reach, 0.22 * arm.reach)
-generator = torch.Generator().manual_seed(3)
-count = min(300, numbers.figure_samples)
-three = {"exact": ikpaper.ExactPosterior(arm, numbers.sigma)}
-for name, (model, _) in models[show].items():
-    three[name] = model
-three = {name: sampler.sample(tcp, count, generator=generator) for name, sampler in three.items()}
-out.figure(results.home(arm, tcp, three, scores), "home")
-
-# %% tags=["remove-cell"]
 profiles = [
     {
         "profile": p.name,

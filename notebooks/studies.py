@@ -170,13 +170,23 @@ out.figure(figures.convergence(panels, others))
 # %% tags=["remove-cell"]
 sentences = []
 for place, tables in others.items():
+    drawn = pd.concat(tables)["objective"]
     for table in panels.get(place, []):
-        best, count = table["objective"].min(), len(table)
-        share = figures.beats_random(tables, best, count)
+        # The same budget for both.
+        budget = min(map(len, [table, *tables]))
+        best = table["objective"].iloc[:budget].min()
+        as_good = int((drawn <= best).sum())
+        theirs = ", ".join(significant(t["objective"].iloc[:budget].min()) for t in tables)
+        chance = 1 - figures.beats_random(tables, best, budget)
+        what = (
+            f"of all {len(drawn)} random trials {as_good} are as good, so that one among "
+            f"{budget} would be with a probability of {100 * chance:.0f} %"
+            if as_good
+            else f"none of all {len(drawn)} random trials is as good"
+        )
         sentences.append(
-            f"{place}: the best of {count} Bayesian trials ({significant(best)}) is better than "
-            f"the best of as many random ones with a probability of {100 * share:.0f} %, by "
-            f"{sum(map(len, tables))} random trials."
+            f"{place}: the best of {budget} trials is {significant(best)} in the Bayesian study "
+            f"and {theirs} in those by random search; {what}."
         )
 out.number("worth", " ".join(sentences) or "Random search has not been run yet.")
 

@@ -400,13 +400,13 @@ def proposal_closure(arm: PlanarArm, theta: Tensor, k: int, tcp: Sequence[float]
 def home(
     arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], scores: pd.DataFrame
 ) -> Figure:
-    """The report in one figure: arms of three samplers for one target, and the mismatch by DoF.
+    """The report in one figure: arms of some samplers for one target, and the mismatch by DoF.
 
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
-        samples: Joint angles (n, dof) by sampler name: three of them.
-        scores: Tidy scores of all arms, with quantity `mmd2_exact`.
+        samples: Joint angles (n, dof) by sampler name.
+        scores: Rows of the benchmark: dof, sampler, mmd2, mmd2_low, mmd2_high.
     """
     figure = new_figure(WIDTH, 5.0)
     grid = figure.subplot_mosaic([list(samples), ["score"] * len(samples)], height_ratios=(1, 1.15))
@@ -424,35 +424,34 @@ def home(
         ax.plot(*tcp, "+", color=COLORS["accent"], markersize=11, markeredgewidth=2, zorder=10)
         ax.set(title=LABELS[name], aspect="equal", xlabel="x [length]")
     ax = grid["score"]
-    rows = scores[scores["quantity"] == "mmd2_exact"]
     shift = {"cvae": -0.12, "inn": 0.12}
-    for name in ("prior", "inn", "cvae"):
-        mine = rows[rows["sampler"] == name].sort_values("dof")
-        errors = np.maximum([mine["value"] - mine["low"], mine["high"] - mine["value"]], 0)
+    for name in ("prior", "inn", "cvae", "flow"):
+        mine = scores[scores["sampler"] == name].sort_values("dof")
+        low, high = mine["mmd2"] - mine["mmd2_low"], mine["mmd2_high"] - mine["mmd2"]
         ax.errorbar(
             mine["dof"] + shift.get(name, 0),
-            mine["value"],
-            errors,
+            mine["mmd2"],
+            np.maximum([low, high], 0),
             fmt="o",
             markersize=5,
             capsize=3,
             color=COLORS[name],
             label=LABELS[name],
         )
-    exact = rows[rows["sampler"] == "exact"]
-    ax.axhspan(0, float(exact["high"].max()), color=COLORS["exact"], alpha=0.25, linewidth=0)
+    exact = float(scores.loc[scores["sampler"] == "exact", "mmd2_high"].max())
+    ax.axhspan(-exact, exact, color=COLORS["exact"], alpha=0.25, linewidth=0)
+    ax.axhline(0, color=MUTED, linewidth=0.8)
     ax.set_yscale("symlog", linthresh=5e-5)
-    ax.set_ylim(bottom=0)
     ax.annotate(
         "exact against exact",
-        (0.01, float(exact["high"].max())),
+        (0.01, exact),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),
         textcoords="offset points",
         color=COLORS["exact"],
         fontsize=8.5,
     )
-    ax.set_xticks(sorted(rows["dof"].unique()))
+    ax.set_xticks(sorted(scores["dof"].unique()))
     ax.set(xlabel="DoF", ylabel=r"unbiased MMD$^2$ to the exact posterior")
     ax.yaxis.label.set_fontsize(8.5)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
