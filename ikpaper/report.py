@@ -101,6 +101,14 @@ PAGES = (
         effort=20.0,
     ),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
+    Page("longer-arms", reads=("growth",), effort=2.0),
+    Page(
+        "beyond",
+        reads=("benchmark", "bench", "growth"),
+        arms=(PlanarArm.paper(6),),
+        models=("cvae", "inn", "flow", "flow-fast"),
+        effort=15.0,
+    ),
 )
 
 

@@ -109,7 +109,7 @@ out.number("samples", f"{random['samples'].max():,}")
 # since they take seconds for each. With `refine=3`, samples are moved onto
 # the target by three Gauss-Newton steps. Training times are of one or two
 # threads of machines that differ by a factor of up to two in speed; those of
-# {ref}`sec-peers` are of one run. {glue:text}`pending`
+# {ref}`sec-longer-arms` are of one run. {glue:text}`pending`
 
 # %% tags=["remove-cell"]
 absent = {
@@ -189,7 +189,7 @@ out.figure(results.pareto(random, quantities), "pareto")
 #
 # What this project asks of both flows. C2ST is over few targets, rates of
 # sampling are from {ref}`sec-speed`, those of a newcomer's training, with one
-# thread and less data, from {ref}`sec-peers`; the rest is over all targets.
+# thread and less data, from {ref}`sec-longer-arms`; the rest is over all targets.
 
 
 # %% tags=["remove-cell"]

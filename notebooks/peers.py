@@ -13,11 +13,10 @@
 
 # %% [markdown]
 # (sec-peers)=
-# # Another library, and longer arms
+# # Another library
 #
-# Two questions that a table of our own models leaves open. What does a
-# well-kept library make of the same simulations in the same time? And does
-# what holds for ten joints hold for more?
+# A table of our own models leaves a question open: what does a well-kept
+# library make of the same simulations in the same time?
 
 # %% tags=["parameters"]
 profile = "paper"  # of the models that train as long as ours; smoke, quick or paper
@@ -27,19 +26,15 @@ book = ""  # folder to save results in; "" saves nothing
 import pandas as pd
 
 from ikpaper.judging import LEVEL
-from ikpaper.outputs import Outputs, significant
+from ikpaper.outputs import Outputs
 from ikpaper.peers import as_text
-from ikpaper.plots import results
 from ikpaper.plots.style import LABELS
 
 out = Outputs(book)
 peers = out.read("peers")
-grown = out.read("growth").sort_values("dof")
 out.number("level", f"{100 * LEVEL:g} %")
 
 # %% [markdown]
-# ## Another library
-#
 # [sbi](https://sbi.readthedocs.io) {cite}`boelts2025` is the reference
 # library of simulation-based inference. Its NPE trains a normalising flow by
 # maximum likelihood {cite}`greenberg2019`, its FMPE a velocity field by flow
@@ -67,42 +62,3 @@ out.number("c2st_targets", str(peers["c2st_targets"].max()))
 #
 # All train with {glue:text}`threads` CPU thread(s). The test has a level of
 # {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
-#
-# ## Longer arms
-#
-# The flow on arms of up to {glue:text}`longest` joints, links by the paper's
-# rule, trained with the profile *{glue:text}`growth_profile`*, which is
-# minutes of work for each, and the same network on every arm.
-
-# %% tags=["remove-cell"]
-out.number("longest", str(grown["dof"].max()))
-out.number("growth_profile", str(grown["profile"].iloc[0]))
-rows = []
-for row in grown.to_dict("records"):
-    rows.append(
-        {
-            "DoF": row["dof"],
-            "parameters": f"{row['parameters']:,}",
-            "training [min]": significant(row["training_seconds"] / 60, 2),
-            "targets": row["targets"],
-            "MMD² to exact": significant(row["mmd2"], 2),
-            "of the prior's": f"{100 * row['mmd2'] / row['mmd2_prior']:.2f} %",
-            "rejected": f"{100 * row['rejected']:.1f} %",
-            "C2ST": f"{row['c2st']:.3f}",
-            "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
-            "samples/s": f"{row['samples_per_second']:,.0f}",
-            "exact sampler's": f"{row['exact_samples_per_second']:,.0f}",
-            "profile": row["profile"],
-        }
-    )
-out.table(pd.DataFrame(rows), "growth")
-
-# %% mystnb={"figure": {"name": "fig-growth", "caption": "The flow over the number of joints, means over random targets with 95 % bootstrap intervals; the axis of the MMD² is linear below 0.0001. Rates of sampling are with a thousand samples a target."}, "image": {"alt": "Four panels over the degrees of freedom: mismatch of flow and prior, re-simulation error, training time, and samples per second of flow and exact sampler."}}
-out.figure(results.growth(grown), "growth")
-
-# %% [markdown]
-# ```{csv-table} The flow on arms of more and more joints (ikpaper growth).
-# :file: tables/growth.csv
-# :header-rows: 1
-# :name: tab-growth
-# ```
