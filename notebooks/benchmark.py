@@ -165,7 +165,7 @@ settings = {"sigma": rail.sigma, "samples": numbers.exact_samples}
 rows = []
 for name, sampler in everyone.items():
     few = targets[:20] if name == "rejection" else targets
-    c2st_targets = 0 if name == "rejection" else numbers.c2st_targets
+    c2st_targets = numbers.c2st_targets if name in ("exact", "flow") else 0
     for kernel in ("paper", FIELD):
         scores = judge(sampler, rail, few, **settings, c2st_targets=c2st_targets, kernel=kernel)
         c2st_targets = 0

@@ -23,7 +23,6 @@ profile = "paper"  # of the models that train as long as ours; smoke, quick or p
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
-import pandas as pd
 
 from ikpaper.judging import LEVEL
 from ikpaper.outputs import Outputs
