@@ -42,7 +42,7 @@ def cluster_address(address: str | None = None) -> str | None:
 
 
 @contextlib.contextmanager
-def connected(address: str | None = None) -> Iterator[None]:
+def connected(address: str | None = None) -> Iterator[bool]:
     """Ray for the time of a block: joined at an address, or started on this machine.
 
     A Ray that this process is connected to already is used and left as it is. One that is
@@ -53,13 +53,16 @@ def connected(address: str | None = None) -> Iterator[None]:
     Args:
         address: See `cluster_address`.
 
+    Yields:
+        Whether it was started here, so that no other machine can take part and vanish.
+
     Raises:
         ValueError: If nobody answers at the address.
         RuntimeError: If Ray is not installed, or is imported already without being connected.
     """
     address = cluster_address(address)
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
-        yield
+        yield False
         return
     if address is not None:
         _check_address(address)
@@ -80,7 +83,7 @@ def connected(address: str | None = None) -> Iterator[None]:
                     logging_level="ERROR",
                     _temp_dir=str(folder),
                 )
-            yield
+            yield address is None
         finally:
             ray.shutdown()
 

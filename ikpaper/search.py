@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from ikpaper.arm import PlanarArm, arm_of
-from ikpaper.cluster import RESTARTS, cluster_address, connected, room
+from ikpaper.cluster import RESTARTS, connected, room
 from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.files import digest, locked, project_root, scratch, write_json, write_text
 from ikpaper.models import model_type
@@ -261,13 +261,13 @@ def run_study(
     _check_folder(folder, study)
     log = _Log(study, folder, trials, cpus, gpus)
     if log.missing > 0:
-        with connected(address):
+        with connected(address) as local:
             most = room(cpus, gpus)
             with locked(folder):
                 write_json(folder / "study.json", study.settings())
                 # Another process may have added trials until just now.
                 log = _Log(study, folder, trials, cpus, gpus)
-                _tune(study, log, parallel or most, cpus, gpus, cluster_address(address) is None)
+                _tune(study, log, parallel or most, cpus, gpus, local)
     if log.missing > 0:
         if not log.rows:
             raise RuntimeError(
@@ -585,9 +585,12 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, loca
             self.log.progress.say("a trial lost its process or its node; it starts again")
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
-            # `_trial` turns errors of its own into outcomes.
+            # `_trial` turns errors of its own into outcomes: what is left is Ray's, and not always
+            # written down.
+            error = trial.get_error()
+            cause = type(error).__name__ if error else "its process was lost"
             row = _row(self.log.study, trial)
-            self.log.add({**row, "objective": math.nan, "outcome": "failed: its process was lost"})
+            self.log.add({**row, "objective": math.nan, "outcome": f"failed: {cause}"})
 
     # It prints the trace of every failure; here a failure is a row, and a restart a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

@@ -343,21 +343,20 @@ def trained(
 
 def trained_models(
     names: Sequence[str],
-    dof: int | None = None,
-    profile: str | Profile = "paper",
+    dof: int,
+    profile: str | Profile,
     *,
     train_here: bool,
-    arm: PlanarArm | None = None,
     directory: str | os.PathLike[str] | None = None,
 ) -> dict[str, tuple[NetworkSampler, dict[str, Any]]]:
-    """Models of one of the paper's arms, or of any `arm`, by name, each with its record.
+    """Models of one of the paper's arms by name, each with its record.
 
     Without training, those whose weights are there: some may still be pending.
 
     Raises:
         FileNotFoundError: If nothing is to be trained and there are no weights of any.
     """
-    runs = {name: TrainingRun.of(name, dof, arm=arm, profile=profile) for name in names}
+    runs = {name: TrainingRun.of(name, dof, profile=profile) for name in names}
     found, missing = {}, None
     for name, run in runs.items():
         try:

@@ -97,27 +97,27 @@ missing = [
     if place not in first
 ]
 out.number("pending", f"Still to be run: {'; '.join(missing)}." if missing else "")
-cut = []
+other = []
 for place, record in first.items():
     study, trials = record.study, record.trials
-    stopped = trials[trials["outcome"] == "stopped: lagging"]
     what = []
     if len(trials) < paper.SEARCH_TRIALS:
-        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials")
+        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials so far")
     if study.early_stopping:
+        stopped = trials[trials["outcome"] == "stopped: lagging"]
         after = ", ".join(map(str, sorted(stopped["epochs"].unique())))
-        what.append(f"{len(stopped)} stopped after {after or 'no'} epochs")
+        what.append(f"{len(stopped)} stopped" + (f" after {after} epochs" if after else ""))
     if study.precision != "float32":
         what.append(f"products of the subnets in {study.precision}")
     if what:
-        cut.append(f"{title(place)}: {', '.join(what)}")
-out.number(
-    "cut",
-    f"What was cut where the whole protocol was out of reach: {'; '.join(cut)}. To stop trials "
-    "whose loss lags behind, by successive halving, is not in the paper; they have no objective."
-    if cut
-    else "Nothing was cut.",
-)
+        other.append(f"{title(place)}: {', '.join(what)}")
+told = f"Where a study differs from that or is not finished: {'; '.join(other)}." if other else ""
+if any(record.study.early_stopping for record in first.values()):
+    told += (
+        " Stopping trials whose loss lags behind, by successive halving, is not in the paper; "
+        "stopped trials have no objective."
+    )
+out.number("other", told)
 
 # %% [markdown]
 # ## The studies
@@ -125,7 +125,7 @@ out.number(
 # Ranges and protocol are the paper's; a trial whose loss is not a number, or
 # hopeless by the authors' own rule, ends there and counts as a bad one. The
 # INN starts with the same warm-up of its learning rate as in the rest of
-# this report, 100 of a trial's steps. {glue:text}`cut` {glue:text}`pending`
+# this report, 100 of a trial's steps. {glue:text}`other` {glue:text}`pending`
 
 # %% tags=["remove-cell"]
 rows = []
@@ -179,10 +179,11 @@ for place, tables in others.items():
         theirs = ", ".join(significant(t["objective"].iloc[:budget].min()) for t in tables)
         chance = 1 - figures.beats_random(tables, best, budget)
         what = (
-            f"of all {len(drawn)} random trials {as_good} are as good, so that one among "
+            f"{as_good} of all {len(drawn)} random trials are as good, so that the best of "
             f"{budget} would be with a probability of {100 * chance:.0f} %"
             if as_good
-            else f"none of all {len(drawn)} random trials is as good"
+            else f"none of all {len(drawn)} random trials is as good, so that the share of such "
+            f"trials is below {300 / len(drawn):.1f} % (95 %)"
         )
         sentences.append(
             f"{place}: the best of {budget} trials is {significant(best)} in the Bayesian study "
@@ -191,7 +192,7 @@ for place, tables in others.items():
 out.number("worth", " ".join(sentences) or "Random search has not been run yet.")
 
 # %% [markdown]
-# {glue:text}`worth`
+# {glue:text}`worth` That is one Bayesian run an arm, and an indication.
 
 # %% [markdown]
 # ## What was found
