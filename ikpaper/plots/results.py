@@ -408,21 +408,31 @@ def home(
         samples: Joint angles (n, dof) by sampler name.
         scores: Rows of the benchmark: dof, sampler, mmd2, mmd2_low, mmd2_high.
     """
-    figure = new_figure(WIDTH, 5.0)
-    grid = figure.subplot_mosaic([list(samples), ["score"] * len(samples)], height_ratios=(1, 1.15))
+    names = list(samples)
+    pairs = [names[i : i + 2] for i in range(0, len(names), 2)]
+    pairs[-1] += pairs[-1][-1:] * (2 - len(pairs[-1]))
+    figure = new_figure(WIDTH, 2.9 + 1.5 * len(pairs))
+    grid = figure.subplot_mosaic(
+        [*pairs, ["score", "score"]], height_ratios=(*(1 for _ in pairs), 1.75)
+    )
     first = None
-    for name, theta in samples.items():
+    for number, (name, theta) in enumerate(samples.items()):
         ax = grid[name]
         if first is not None:
             ax.sharex(first)
             ax.sharey(first)
+        if number % 2:
             ax.tick_params(labelleft=False)
         else:
             ax.set_ylabel("y [length]")
+        if number < len(samples) - 2:
+            ax.tick_params(labelbottom=False)
+        else:
+            ax.set_xlabel("x [length]")
         first = first or ax
         draw_arms(ax, arm, theta[:300], color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=0)
         ax.plot(*tcp, "+", color=COLORS["accent"], markersize=11, markeredgewidth=2, zorder=10)
-        ax.set(title=LABELS[name], aspect="equal", xlabel="x [length]")
+        ax.set(title=LABELS[name], aspect="equal")
     ax = grid["score"]
     shift = {"cvae": -0.12, "inn": 0.12}
     for name in ("prior", "inn", "cvae", "flow"):
@@ -442,6 +452,12 @@ def home(
     ax.axhspan(-exact, exact, color=COLORS["exact"], alpha=0.25, linewidth=0)
     ax.axhline(0, color=MUTED, linewidth=0.8)
     ax.set_yscale("symlog", linthresh=5e-5)
+    highest = float(scores["mmd2_high"].max())
+    lowest = min(-exact, float(scores["mmd2_low"].min()))
+    ax.set(
+        ylim=(1.5 * lowest, 2 * highest),
+        yticks=[0, *(10.0**k for k in range(-4, 0) if 10.0**k < 2 * highest)],
+    )
     ax.annotate(
         "exact against exact",
         (0.01, exact),
