@@ -653,7 +653,8 @@ def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> 
         row[0].set_ylabel(label)
     for ax, dof in zip(axes[0], arms, strict=True):
         ax.set_title(f"{dof} DoF")
-    figure.supxlabel("time per sample [µs]", fontsize=9.5)
+    for ax in axes[-1]:
+        ax.set_xlabel("µs per sample")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
