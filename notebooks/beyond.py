@@ -253,6 +253,10 @@ out.table(pd.DataFrame(rows), "aims")
 # :name: tab-aims
 # ```
 #
+# Where E‖f(θ) − y‖² with refine=3 misses its aim, the few samples that have
+# not converged after three steps are the cause: {numref}`tab-projection`
+# counts them and has the mean of the others.
+#
 # ## Tails
 #
 # A mean hides the few targets where a sampler fails. Here are the hardest
