@@ -125,7 +125,8 @@ out.number("other", told)
 # Ranges and protocol are the paper's; a trial whose loss is not a number, or
 # hopeless by the authors' own rule, ends there and counts as a bad one. The
 # INN starts with the same warm-up of its learning rate as in the rest of
-# this report, 100 of a trial's steps. {glue:text}`other` {glue:text}`pending`
+# this report, 100 of a trial's steps. A study begins with random trials, the
+# same ones for all studies of a network and seed. {glue:text}`other` {glue:text}`pending`
 
 # %% tags=["remove-cell"]
 rows = []
