@@ -136,7 +136,7 @@ for record in records:
         {
             "network": LABELS[study.model],
             "DoF": study.arm.dof,
-            "proposals": study.method,
+            "proposals": "Bayesian" if study.method == "bayesian" else study.method,
             "objective": study.objective,
             "seed": study.seed,
             "trials": len(trials),
@@ -163,7 +163,7 @@ out.table(pd.DataFrame(rows), "studies")
 # trials are independent of each other, so that those of all its studies tell
 # what the best of any number of them is worth.
 
-# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its trials."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
+# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its Bayesian trials, or at the median of the random ones."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 panels = {title(place): [r.trials for r in found] for place, found in bayesian.items()}
 others = {title(place): [r.trials for r in found] for place, found in random.items()}
 out.figure(figures.convergence(panels, others))

@@ -61,22 +61,30 @@ def convergence(
     for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
         others = (random or {}).get(title, ())
         if others:
-            _random_search(ax, others, max(map(len, studies)))
+            # More than there are would tell of their best alone.
+            _random_search(ax, others, min(max(map(len, studies)), sum(map(len, others))))
         for table in studies:
             trials = np.arange(1, len(table) + 1)
             best = table["objective"].cummin().ffill()
             ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
             ax.step(trials, best, where="post", color=COLORS["inn"], label="Bayesian")
-        values = pd.concat([table["objective"] for table in (*studies, *others)])
+        values = pd.concat([table["objective"] for table in studies])
         # Trials that went astray would flatten the rest.
         low, high = values.min(), values.quantile(0.7)
+        if others:
+            drawn = pd.concat([table["objective"] for table in others])
+            low, high = min(low, drawn.min()), max(high, drawn.median())
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
     for ax in axes[-1]:
         ax.set_xlabel("trials that ended")
     for ax in axes[:, 0]:
         ax.set_ylabel("best objective so far")
-    axes[0, 0].legend()
+    found: dict[str, Any] = {}
+    for ax in axes.ravel():
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    axes[0, 0].legend(list(found.values()), list(found))
     return figure
 
 
