@@ -409,7 +409,8 @@ def home(
         scores: Rows of the benchmark: dof, sampler, mmd2, mmd2_low, mmd2_high.
     """
     names = list(samples)
-    pairs = [names[i : i + 2] for i in range(0, len(names), 2)]
+    pairs: list[Any] = [names[i : i + 2] for i in range(0, len(names), 2)]
+    # An odd one takes a row.
     pairs[-1] += pairs[-1][-1:] * (2 - len(pairs[-1]))
     figure = new_figure(WIDTH, 2.9 + 1.5 * len(pairs))
     grid = figure.subplot_mosaic(
