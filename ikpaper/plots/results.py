@@ -17,7 +17,17 @@ from torch import Tensor
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.metrics import hull_points
 from ikpaper.plots.kinematics import draw_arms
-from ikpaper.plots.style import COLORS, INK, LABELS, MARKERS, MUTED, WIDTH, new_figure, style
+from ikpaper.plots.style import (
+    COLORS,
+    INK,
+    LABELS,
+    MARKERS,
+    MUTED,
+    WIDTH,
+    legend_entries,
+    new_figure,
+    style,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -697,10 +707,7 @@ def growth(table: pd.DataFrame) -> Figure:
     sampling.set(xscale="log", xticks=list(dof))
     sampling.set_xticklabels([str(joints) for joints in dof])
     sampling.xaxis.set_minor_formatter(NullFormatter())
-    found: dict[str, Any] = {}
-    for ax in (quality, sampling):
-        handles, labels = ax.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
+    found = legend_entries((quality, sampling))
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=3)
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from ikpaper.paper import Ranges
-from ikpaper.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
+from ikpaper.plots.style import COLORS, INK, MUTED, WIDTH, legend_entries, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,10 +80,7 @@ def convergence(
         ax.set_xlabel("trials that ended")
     for ax in axes[:, 0]:
         ax.set_ylabel("best objective so far")
-    found: dict[str, Any] = {}
-    for ax in axes.ravel():
-        handles, labels = ax.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
+    found = legend_entries(axes.ravel())
     axes[0, 0].legend(list(found.values()), list(found))
     return figure
 

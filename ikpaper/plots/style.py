@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "INK", "LABELS", "MARKERS", "MUTED", "WIDTH", "new_figure", "style", "to_svg"]
+__all__ = [
+    "COLORS",
+    "INK",
+    "LABELS",
+    "MARKERS",
+    "MUTED",
+    "WIDTH",
+    "legend_entries",
+    "new_figure",
+    "style",
+    "to_svg",
+]
 
 #: Width of a figure that fills the text column, in inches.
 WIDTH = 7.2
@@ -114,6 +126,15 @@ def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
     """Figure outside pyplot's registry, so that nothing has to be closed. Size in inches."""
     with style():
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_entries(axes: Iterable[Axes]) -> dict[str, Any]:
+    """Handles of what several axes show, by label: one legend for all of them."""
+    found: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    return found
 
 
 def to_svg(figure: Figure) -> str:
