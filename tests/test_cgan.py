@@ -43,8 +43,8 @@ def test_each_loss_moves_its_own_player_alone(model, batch, term, trained, fixed
     assert all(parameter.grad is None for parameter in getattr(model, fixed).parameters())
 
 
-def test_players_have_the_size_of_the_cvaes_parts(arm):
-    gan, cvae = models.build("cgan", arm=arm), models.build("cvae", arm=arm)
+def test_players_have_the_size_of_the_parts_of_the_smallest_cvae():
+    gan, cvae = models.build("cgan", dof=6), models.build("cvae", dof=6)
 
     def size(module):
         return sum(parameter.numel() for parameter in module.parameters())

@@ -11,8 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, hidden_layers, randn, table_row
-from ikpaper.paper import CVAE_TABLE
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, hidden_layers, randn
 from ikpaper.sampler import check_count
 
 __all__ = ["CGAN", "CGANConfig"]
@@ -38,8 +37,8 @@ class CGANConfig(ModelConfig):
 class CGAN(NetworkSampler):
     """Generator (z, tcp) -> theta against a discriminator of (theta, tcp).
 
-    The slides cite the method and do not try it. The networks have the size of the cVAE's decoder
-    and encoder. Both train at once, in one step of one optimiser: the generator's loss sees the
+    The slides cite the method and do not try it. Both networks have the size of the smallest of
+    the paper's cVAEs, on every arm. Both train at once, in one step of one optimiser: the generator's loss sees the
     discriminator with its weights held fixed, the discriminator's sees samples held fixed.
     """
 
@@ -61,10 +60,9 @@ class CGAN(NetworkSampler):
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> CGANConfig:
-        """Layers and neurons of Table III's row for the arm; the learning rate is ours."""
-        row = table_row(CVAE_TABLE, arm)
-        settings = {name: row[name] for name in ("lengths", "hidden_layers", "neurons")}
-        return CGANConfig(**{**settings, "learning_rate": 2e-4, "weight_decay": 0.0, **changes})
+        """Three hidden layers of 200 neurons, Table III's row for 6 DoF; the rest is ours."""
+        size = {"hidden_layers": 3, "neurons": 200, "learning_rate": 2e-4, "weight_decay": 0.0}
+        return CGANConfig(**{"lengths": arm.lengths, **size, **changes})
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for latents and targets."""
