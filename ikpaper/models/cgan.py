@@ -10,9 +10,10 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, constant
 from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, hidden_layers, randn
-from ikpaper.sampler import check_count
+from ikpaper.models.flow import TargetFeatures
+from ikpaper.sampler import Sigma, check_count, check_sigma
 
 __all__ = ["CGAN", "CGANConfig"]
 
@@ -24,22 +25,28 @@ class CGANConfig(ModelConfig):
     Attributes:
         hidden_layers: Hidden layers of the generator, and as many of the discriminator.
         negative_slope: Slope of the LeakyReLUs.
+        sigma: Standard deviation of the prior, as in `flow.TransportConfig`.
     """
 
     hidden_layers: int
     negative_slope: float = 0.2
+    sigma: Sigma = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("hidden_layers", self.hidden_layers)
+        check_sigma(self.sigma, self.dof)
 
 
 class CGAN(NetworkSampler):
     """Generator (z, tcp) -> theta against a discriminator of (theta, tcp).
 
     The slides cite the method and do not try it. Both networks have the size of the smallest of
-    the paper's cVAEs, on every arm. Both train at once, in one step of one optimiser: the generator's loss sees the
-    discriminator with its weights held fixed, the discriminator's sees samples held fixed.
+    the paper's cVAEs, on every arm, and see joint angles in units of the prior's standard
+    deviation and the same features of a target as the flow's: of raw ones, whose spread is a
+    fraction of their size, a discriminator learns next to nothing. Both train at once, in one
+    step of one optimiser: the generator's loss sees the discriminator with its weights held
+    fixed, the discriminator's sees samples held fixed.
     """
 
     name = "cgan"
@@ -50,8 +57,10 @@ class CGAN(NetworkSampler):
 
     def __init__(self, config: CGANConfig) -> None:
         super().__init__(config)
-        self.generator = self._network(config.latent + 2, config.dof)
-        self.discriminator = self._network(config.dof + 2, 1)
+        self.sigma = check_sigma(config.sigma, config.dof)
+        self.features = TargetFeatures(self.arm, self.sigma)
+        self.generator = self._network(config.latent + TargetFeatures.COUNT, config.dof)
+        self.discriminator = self._network(config.dof + TargetFeatures.COUNT, 1)
 
     def _network(self, inputs: int, outputs: int) -> nn.Sequential:
         config = self.config
@@ -61,12 +70,16 @@ class CGAN(NetworkSampler):
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> CGANConfig:
         """Three hidden layers of 200 neurons, Table III's row for 6 DoF; the rest is ours."""
-        size = {"hidden_layers": 3, "neurons": 200, "learning_rate": 2e-4, "weight_decay": 0.0}
+        size = {"hidden_layers": 3, "neurons": 200, "learning_rate": 1e-3, "weight_decay": 0.0}
         return CGANConfig(**{"lengths": arm.lengths, **size, **changes})
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for latents and targets."""
-        return self.generator(torch.cat([z, tcp], dim=1))
+        return self._unit(z) * self.generator(torch.cat([z, self.features(tcp)], dim=1))
+
+    def _unit(self, like: Tensor) -> Tensor:
+        """Standard deviations of the prior (dof,), of the dtype and on the device of another."""
+        return constant(self.sigma, like.dtype, like.device)
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -80,12 +93,14 @@ class CGAN(NetworkSampler):
         z = randn(shape, generator, theta.device, theta.dtype)
         made = self.decode(z, tcp)
 
-        def judged(samples: Tensor) -> Tensor:
-            return self.discriminator(torch.cat([samples, tcp], dim=1))
+        features = self.features(tcp)
+
+        def shown(samples: Tensor) -> Tensor:
+            return torch.cat([samples / self._unit(samples), features], dim=1)
 
         fixed = {name: value.detach() for name, value in self.discriminator.named_parameters()}
-        seen = functional_call(self.discriminator, fixed, (torch.cat([made, tcp], dim=1),))
-        of_data, of_samples = judged(theta), judged(made.detach())
+        seen = functional_call(self.discriminator, fixed, (shown(made),))
+        of_data, of_samples = map(self.discriminator, map(shown, (theta, made.detach())))
         return {
             "discriminator": softplus(-of_data).mean() + softplus(of_samples).mean(),
             "generator": softplus(-seen).mean(),
