@@ -498,11 +498,9 @@ class _Log:
         """The trials so far."""
         return pd.DataFrame(self.rows, columns=self.study.columns)
 
-    def known(self) -> list[tuple[dict[str, Any], float | None]]:
-        """Configurations with their values, as the searcher takes them."""
-        return [
-            ({name: row[name] for name in self.study.bounds}, row["objective"]) for row in self.rows
-        ]
+    def known(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Configurations with their results, as the searcher takes them."""
+        return [({name: row[name] for name in self.study.bounds}, row) for row in self.rows]
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a trial."""
@@ -551,6 +549,7 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, loca
     searcher = SkoptSearcher(
         space(study.bounds),
         metric="objective",
+        reached="loss" if study.objective == "loss" else None,
         # A continued study does not draw its first points again.
         seed=study.seed if not log.rows else int(digest(study.seed, len(log.rows))[:7], 16),
         initial_points=INITIAL_POINTS if study.method == "bayesian" else sys.maxsize,

@@ -25,62 +25,65 @@ class SkoptSearcher(Searcher):
     told to a copy and forgotten.
 
     A trial that fails, or ends without a finite value, is told as the worst value so far: the
-    surrogate learns to avoid the place. While there is no finite value yet, failures wait; after
-    `give_up` of them, no more trials are proposed.
+    surrogate learns to avoid the place. One that was stopped is told as what it had reached, if
+    that is worse, so that the surrogate sees where trials lag by how much; at most as far beyond
+    the worst value as that is from the best. While there is no finite value yet, failures wait;
+    after `give_up` of them, no more trials are proposed.
 
     Args:
         space: Dimensions by the name of the hyperparameter.
         metric: Key of the objective in a trial's last result.
+        reached: Key of what a trial without an objective had reached, in the objective's unit.
         mode: `min` or `max`.
         seed: Seed of the proposals.
         initial_points: Random points before the surrogate takes over; with more of them than
             there will be trials, this is random search.
         give_up: How many trials may end without a finite value before the first that has one.
-        known: Trials done before, as pairs of a configuration and its value; None if it failed.
+        known: Trials done before, as pairs of a configuration and its last result.
 
     Raises:
         ValueError: If a known configuration lacks a hyperparameter.
     """
+
+    _STATE = ("_optimizer", "_running", "_values", "_failed")
 
     def __init__(
         self,
         space: Mapping[str, Dimension],
         *,
         metric: str,
+        reached: str | None = None,
         mode: str = "min",
         seed: int,
         initial_points: int = 10,
         give_up: int = sys.maxsize,
-        known: Iterable[tuple[Mapping[str, Any], float | None]] = (),
+        known: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]] = (),
     ) -> None:
         super().__init__(metric=metric, mode=mode)
         self._names = list(space)
         self._sign = 1.0 if mode == "min" else -1.0
         self._initial_points, self._give_up = initial_points, give_up
+        self._reached = reached
         self._optimizer = Optimizer(
             list(space.values()),
             n_initial_points=initial_points,
             random_state=seed,
         )
         self._running: dict[str, list[Any]] = {}
-        self._failed: list[list[Any]] = []
-        points, values = [], []
-        for configuration, value in known:
+        #: Values of the trials that ended well, and those that did not and are not told yet.
+        self._values: list[float] = []
+        self._failed: list[tuple[list[Any], float]] = []
+        points = []
+        for configuration, result in known:
             if missing := [name for name in self._names if name not in configuration]:
                 raise ValueError(f"known: a configuration lacks {', '.join(missing)}")
-            point = [configuration[name] for name in self._names]
-            if value is None or not math.isfinite(value):
-                self._failed.append(point)
-            else:
-                points.append(point)
-                values.append(self._sign * value)
-        if points:
-            # In one go, so that the surrogate is fitted once.
-            self._tell(points, values)
+            points += self._learn([configuration[name] for name in self._names], result)
+        # In one go, so that the surrogate is fitted once.
+        self._tell(points)
 
     def suggest(self, trial_id: str) -> Any:
         """Configuration of the next trial, or `Searcher.FINISHED`."""
-        if not self._optimizer.yi and len(self._failed) >= self._give_up:
+        if not self._values and len(self._failed) >= self._give_up:
             return Searcher.FINISHED
         point = self._running[trial_id] = self._ask()
         # Ray serialises configurations, and models check for plain integers.
@@ -94,29 +97,23 @@ class SkoptSearcher(Searcher):
         point = self._running.pop(trial_id, None)
         if point is None:
             return
-        value = None if error or not result else result.get(self.metric)
-        if value is None or not math.isfinite(value):
-            self._failed.append(point)
-            if self._optimizer.yi:
-                self._tell([], [])
-        else:
-            self._tell([point], [self._sign * float(value)])
+        self._tell(self._learn(point, None if error else result))
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state to a file."""
-        state = {"optimizer": self._optimizer, "running": self._running, "failed": self._failed}
+        state = {name: getattr(self, name) for name in self._STATE}
         # Tune hands in a name beside the final one and renames.
         Path(checkpoint_path).write_bytes(pickle.dumps(state))
 
     def restore(self, checkpoint_path: str) -> None:
         """Continue from a file that `save` wrote; like every pickle, from a source you trust."""
         state = pickle.loads(Path(checkpoint_path).read_bytes())
-        self._optimizer = state["optimizer"]
-        self._running, self._failed = state["running"], state["failed"]
+        for name in self._STATE:
+            setattr(self, name, state[name])
 
     def _ask(self) -> list[Any]:
         """The next point, away from those whose value is not known yet."""
-        unknown = [*self._running.values(), *self._failed]
+        unknown = [*self._running.values(), *(point for point, _ in self._failed)]
         values = self._optimizer.yi
         # The first points are random: any number of them can be asked for.
         if not unknown or len(values) < self._initial_points:
@@ -125,8 +122,31 @@ class SkoptSearcher(Searcher):
         liar.tell(unknown, [min(values)] * len(unknown))
         return liar.ask()
 
-    def _tell(self, points: list[list[Any]], values: list[float]) -> None:
-        """Tell points with their values, and failures as the worst value so far."""
-        worst = max([*self._optimizer.yi, *values])
-        self._optimizer.tell([*points, *self._failed], [*values, *[worst] * len(self._failed)])
+    def _learn(
+        self, point: list[Any], result: Mapping[str, Any] | None
+    ) -> list[tuple[list[Any], float]]:
+        """Sort in a trial that ended; returns its point with its value, if it has one."""
+
+        def number(key: str) -> float:
+            known = (result or {}).get(key)
+            return math.nan if known is None else self._sign * float(known)
+
+        value = number(self.metric)
+        if math.isfinite(value):
+            self._values.append(value)
+            return [(point, value)]
+        self._failed.append((point, number(self._reached) if self._reached else math.nan))
+        return []
+
+    def _tell(self, ended: list[tuple[list[Any], float]]) -> None:
+        """Tell points with their values, and then failures, as soon as there is a value."""
+        if not self._values:
+            return
+        best, worst = min(self._values), max(self._values)
+        for point, reached in self._failed:
+            lagging = min(reached, worst + (worst - best)) if reached > worst else worst
+            ended = [*ended, (point, lagging)]
         self._failed = []
+        if ended:
+            points, values = zip(*ended, strict=True)
+            self._optimizer.tell(list(points), list(values))

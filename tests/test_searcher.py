@@ -92,6 +92,23 @@ def test_failures_are_the_worst_value_so_far(result, error):
     assert len(told(search)) == 8
 
 
+def test_stopped_trials_are_what_they_had_reached_within_limits():
+    search = searcher(reached="so far")
+    values = {"0": 2.0, "1": 5.0}
+    points = {str(i): search.suggest(str(i)) for i in range(6)}
+    reached = {"2": 6.5, "3": 1e12, "4": 3.0, "5": math.nan}
+    search.on_trial_complete("2", {"so far": reached["2"]})
+    for trial, value in values.items():
+        search.on_trial_complete(trial, {"loss": value, "so far": value})
+    for trial in "345":
+        search.on_trial_complete(trial, {"loss": math.nan, "so far": reached[trial]})
+    # Between the worst value, 5, and as far beyond it as it is from the best; the first of them
+    # was told when there was one value alone.
+    wanted = {**values, "2": 2.0, "3": 8.0, "4": 5.0, "5": 5.0}
+    by_point = {tuple(point): value for point, value in told(search)}
+    assert by_point == {tuple(points[trial].values()): value for trial, value in wanted.items()}
+
+
 def test_all_may_fail():
     search = searcher()
     for i in range(7):
@@ -114,7 +131,7 @@ def test_saved_and_restored_it_goes_on_the_same(tmp_path):
 
 def test_what_is_known_counts():
     known = [
-        ({"learning_rate": 10**-exponent, "neurons": 300}, value)
+        ({"learning_rate": 10**-exponent, "neurons": 300}, {"loss": value})
         for exponent, value in ((2.5, 3.0), (3.0, 1.0), (3.5, None), (3.2, math.nan), (2.2, 4.0))
     ]
     search = searcher(known=known)
@@ -122,7 +139,7 @@ def test_what_is_known_counts():
     # The surrogate is at work from the start: not the first random point.
     assert search.suggest("0") != searcher().suggest("0")
     with pytest.raises(ValueError, match="lacks neurons"):
-        searcher(known=[({"learning_rate": 1e-3}, 1.0)])
+        searcher(known=[({"learning_rate": 1e-3}, {"loss": 1.0})])
 
 
 def test_a_maximum_is_sought_upwards():
