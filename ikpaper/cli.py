@@ -242,11 +242,12 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def all_runs(profile: str, **settings: Any) -> list[TrainingRun]:
-    """Every model that the profile trains, for every arm of the paper; teachers come first."""
+    """Every model that the profile trains, for the arms of the paper; teachers come first."""
+    numbers = get_profile(profile)
     return [
         TrainingRun.of(name, dof, profile=profile, **settings)
-        for name in get_profile(profile).epochs
-        for dof in PlanarArm.PAPER_DOF
+        for name in numbers.epochs
+        for dof in numbers.arms.get(name, PlanarArm.PAPER_DOF)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ class Profile:
         name: Name shown beside every result.
         samples: Size of the data set (joint angles with their TCP).
         epochs: Passes over the training samples, by model name.
+        arms: Which of the paper's arms, by DoF, `ikpaper train --all` trains a model for, where
+            that is not all of them.
         targets: Number N of test targets for e_posterior and e_resim.
         posterior_samples: Samples M a target for e_posterior.
         exact_targets: Number of test targets for the comparison with the exact posterior.
@@ -45,6 +47,7 @@ class Profile:
     posterior_samples: int
     exact_targets: int
     exact_samples: int
+    arms: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     c2st_targets: int = 0
     figure_samples: int = 1000
     batch: int = 1000
@@ -132,6 +135,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             _profile(
                 "paper",
                 samples=1_000_000,
+                # It is as large as the INN: one for each arm would be 30 MB of weights.
+                arms=MappingProxyType({"inn-ml": (8,)}),
                 # What is not the paper's trains for about as long as the flow does.
                 epochs={
                     "cvae": 60,

@@ -119,11 +119,14 @@ out.table(as_text(both, [*PRINTED, "profile"], LABELS), "handwritten")
 # ikpaper.benchmark(SbiSampler(arm, trainer.build_posterior()), dof=6, name="NPE")
 # ```
 #
+# {ref}`sec-peers` has the rows of posteriors that were trained on all
+# simulations.
+#
 # ## An arm of your own
 #
-# Links of any lengths make an arm: `PlanarArm([0.4, 0.4, 0.9])`. The same
-# commands train and judge on it, with the option `--lengths 0.4 0.4 0.9` in
-# place of `--dof`, and `ikpaper.benchmark(sampler, arm=arm)`.
+# Links of any lengths make an arm: `PlanarArm([0.4, 0.4, 0.9])`. `ikpaper
+# train` and `ikpaper evaluate` take `--lengths 0.4 0.4 0.9` in place of
+# `--dof`, and `ikpaper.benchmark(sampler, arm=arm)` judges on it.
 #
 # ## The field's own arm
 #

@@ -44,7 +44,7 @@ from ikpaper.outputs import Outputs, significant, with_interval
 from ikpaper.plots import search as figures
 from ikpaper.plots.style import LABELS
 from ikpaper.profiles import get_profile
-from ikpaper.search import load_studies, space
+from ikpaper.search import INITIAL_POINTS, load_studies, space
 
 out = Outputs(book)
 PRINTED = {"cvae": paper.CVAE_TABLE, "inn": paper.INN_TABLE}
@@ -85,6 +85,11 @@ def title(place):
 
 
 bayesian, random = of(), of(method="random")
+# The first trials of a Bayesian study are random, too.
+opening = {
+    place: [record.trials.iloc[:INITIAL_POINTS] for record in found]
+    for place, found in bayesian.items()
+}
 first = {place: found[0] for place, found in bayesian.items()}
 
 # %% tags=["remove-cell"]
@@ -102,7 +107,7 @@ for place, record in first.items():
     study, trials = record.study, record.trials
     what = []
     if len(trials) < paper.SEARCH_TRIALS:
-        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials so far")
+        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials")
     if study.early_stopping:
         stopped = trials[trials["outcome"] == "stopped: lagging"]
         after = ", ".join(map(str, sorted(stopped["epochs"].unique())))
@@ -115,7 +120,9 @@ told = f"Where a study differs from that or is not finished: {'; '.join(other)}.
 if any(record.study.early_stopping for record in first.values()):
     told += (
         " Stopping trials whose loss lags behind, by successive halving, is not in the paper; "
-        "stopped trials have no objective."
+        "stopped trials have no objective, and the surrogate is told what they had reached, as "
+        "far as that is not too far from the others. A study that was interrupted begins its "
+        "halving anew."
     )
 out.number("other", told)
 
@@ -140,7 +147,10 @@ for record in records:
             "objective": study.objective,
             "seed": study.seed,
             "trials": len(trials),
-            "not finished well": int(trials["objective"].isna().sum()),
+            "stopped as lagging": int((trials["outcome"] == "stopped: lagging").sum()),
+            "failed": int(
+                (trials["objective"].isna() & (trials["outcome"] != "stopped: lagging")).sum()
+            ),
             "best objective": significant(trials["objective"].min()),
             "found in trial": int(record.best["trial"]),
             "cost [core hours]": significant((trials["seconds"] * trials["cpus"]).sum() / 3600, 2),
@@ -151,7 +161,7 @@ for record in records:
 out.table(pd.DataFrame(rows), "studies")
 
 # %% [markdown]
-# ```{csv-table} All studies, and what they cost.
+# ```{csv-table} All studies, and what they cost: on machines that differ, beside other work, so that costs compare by their order of magnitude alone. Trials failed if their loss was not a number, or hopeless.
 # :file: tables/studies.csv
 # :header-rows: 1
 # :name: tab-studies
@@ -159,26 +169,28 @@ out.table(pd.DataFrame(rows), "studies")
 #
 # ## Convergence
 #
-# Is the surrogate worth its trouble? Where random search was run as well, its
-# trials are independent of each other, so that those of all its studies tell
-# what the best of any number of them is worth.
+# Is the surrogate worth its trouble? Random trials are independent of each
+# other: those of all studies by random search, and the first
+# {glue:text}`opening` of each Bayesian study, which are random too, tell what
+# the best of any number of them is worth.
 
 # %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its Bayesian trials, or at the median of the random ones."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 panels = {title(place): [r.trials for r in found] for place, found in bayesian.items()}
 others = {title(place): [r.trials for r in found] for place, found in random.items()}
-out.figure(figures.convergence(panels, others))
+pools = {title(place): [*opening[place], *others[title(place)]] for place in random}
+out.figure(figures.convergence(panels, others, pools))
 
 # %% tags=["remove-cell"]
 sentences = []
 for place, tables in others.items():
-    drawn = pd.concat(tables)["objective"]
+    drawn = pd.concat(pools[place])["objective"]
     for table in panels.get(place, []):
         # The same budget for both.
         budget = min(map(len, [table, *tables]))
         best = table["objective"].iloc[:budget].min()
         as_good = int((drawn <= best).sum())
         theirs = ", ".join(significant(t["objective"].iloc[:budget].min()) for t in tables)
-        chance = 1 - figures.beats_random(tables, best, budget)
+        chance = 1 - figures.beats_random(pools[place], best, budget)
         what = (
             f"{as_good} of all {len(drawn)} random trials are as good, so that the best of "
             f"{budget} would be with a probability of {100 * chance:.0f} %"
@@ -190,10 +202,31 @@ for place, tables in others.items():
             f"{place}: the best of {budget} trials is {significant(best)} in the Bayesian study "
             f"and {theirs} in those by random search; {what}."
         )
+    usual = drawn.median()
+    near = pd.concat(pools[place])[((drawn / usual - 1).abs() < 0.01).to_numpy()]
+    if len(near) > len(drawn) / 4 and place.startswith(LABELS["cvae"]):
+        sentences.append(
+            f"{len(near)} of the random trials end within 1 % of {significant(usual)}, with "
+            f"{near['hidden_layers'].min()} or more layers: there the KL term has vanished, and "
+            "the decoder answers with a mean, whatever its latent (posterior collapse)."
+        )
 out.number("worth", " ".join(sentences) or "Random search has not been run yet.")
+out.number("opening", str(INITIAL_POINTS))
+early = [
+    f"{title(place)} (trial {record.best['trial']} of {len(record.trials)})"
+    for place, record in first.items()
+    if record.best["trial"] <= INITIAL_POINTS
+]
+out.number(
+    "early",
+    f"No proposal of the surrogate was better than the random trials of {'; '.join(early)}."
+    if early
+    else "",
+)
 
 # %% [markdown]
 # {glue:text}`worth` That is one Bayesian run an arm, and an indication.
+# {glue:text}`early`
 
 # %% [markdown]
 # ## What was found
@@ -312,7 +345,9 @@ out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds))
 # of the search and each score: 1 if the search ranks configurations as the
 # score does, 0 if it says nothing about it. Runs that diverge count as the
 # worst. Each configuration is trained once, so that the noise of a training
-# run lowers the correlation.
+# run lowers the correlation. The interval leaves out 0 in
+# {glue:text}`ranks_clear` of them (posterior and re-simulation scores): where
+# it does not, so many trials cannot tell.
 
 # %% tags=["remove-cell"]
 SCORES = {
@@ -335,7 +370,7 @@ def pairs(rows):
     return table.reindex(columns=list(SCORES)).fillna(float("inf"))
 
 
-rows, panels = [], {}
+rows, panels, tables = [], {}, []
 for record in records:
     study = record.study
     for more, part in record.confirmed.groupby("profile"):
@@ -345,6 +380,7 @@ for record in records:
         what = "" if study.method == "bayesian" else f", {study.method}"
         name = f"{title((study.model, study.arm.dof))}, {study.objective}{what}, {study.seed}"
         panels[f"{name}, profile {more}"] = table.reset_index()
+        tables.append(table)
         rows.append(
             {
                 "network": LABELS[study.model],
@@ -361,6 +397,13 @@ for record in records:
                 "profile": more,
             }
         )
+told = [
+    rank_correlation(part.index.get_level_values("objective"), part[quantity])
+    for part in tables
+    for quantity in ("e_posterior", "mmd2_exact", "e_resim_test")
+]
+clear = sum(low > 0 or high < 0 for _, low, high in told)
+out.number("ranks_clear", f"{clear} of {len(told)}")
 columns = ["network", "DoF", "objective", "trials", "diverged", *SCORES.values(), "profile"]
 waiting = dict.fromkeys(columns, "–") | {"profile": "no study has enough trials yet"}
 out.table(pd.DataFrame(rows or [waiting]), "ranks")
@@ -384,14 +427,17 @@ out.figure(figures.ranks(panels, shown_scores)) if panels else None
 #
 # The best trial of each study, trained like the published networks and
 # scored like them, beside the published one of the printed hyperparameters.
+# {glue:text}`in_part` {glue:text}`against_printed`
 
 # %% tags=["remove-cell"]
 scores = out.read_arms("scores", profile)
-rows = []
+rows, untrained = [], []
 for (model, dof), record in first.items():
     mine = record.confirmed
     mine = mine[(mine["trial"] == record.best["trial"]) & (mine["profile"] == profile)]
     theirs = scores[(scores["dof"] == dof) & (scores["sampler"] == model)]
+    if mine.empty:
+        untrained.append(title((model, dof)))
     for source, part in (("printed", theirs), ("found", mine)):
         if part.empty:
             continue
@@ -407,6 +453,23 @@ for (model, dof), record in first.items():
             }
         rows.append({**row, "profile": profile})
 out.table(pd.DataFrame(rows), "found-scores")
+sentences = []
+for place, record in first.items():
+    mine = record.confirmed
+    mine = mine[(mine["trial"] == record.best["trial"]) & (mine["profile"] == profile)]
+    theirs = scores[(scores["dof"] == place[1]) & (scores["sampler"] == place[0])]
+    if {"mmd2_exact", "e_resim_test"} <= set(mine["quantity"]) & set(theirs["quantity"]):
+        mine, theirs = (part.set_index("quantity")["value"] for part in (mine, theirs))
+        times = mine / theirs
+        sentences.append(
+            f"{title(place)}: {significant(times['mmd2_exact'], 2)} times the MMD² and "
+            f"{significant(times['e_resim_test'], 2)} times the re-simulation error"
+        )
+out.number(
+    "against_printed",
+    f"What was found, over what is printed: {'; '.join(sentences)}." if sentences else "",
+)
+out.number("in_part", f"Not trained in full: {'; '.join(untrained)}." if untrained else "")
 
 # %% [markdown]
 # ```{csv-table} Printed and found hyperparameters after a full training: means over test targets with 95 % bootstrap intervals. One training run each.

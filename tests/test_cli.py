@@ -50,6 +50,12 @@ def test_all_are_the_profiles_models_for_the_papers_arms():
     assert {dof for _, dof in runs} == {4, 6, 8, 10}
 
 
+def test_a_profile_can_leave_out_arms():
+    runs = [(run.name, run.arm.dof) for run in all_runs("paper")]
+    assert [dof for name, dof in runs if name == "inn-ml"] == [8]
+    assert [dof for name, dof in runs if name == "inn-ml-small"] == [4, 6, 8, 10]
+
+
 def test_teachers_come_before_those_they_teach():
     for profile in PROFILES.values():
         names = list(profile.epochs)

@@ -140,6 +140,21 @@ def test_samplers_refine_on_request(arm, generator):
     assert (arm.forward(theta) - tcp[:, None]).norm(dim=-1).max() < TOLERANCE * arm.reach
 
 
+@pytest.mark.parametrize("name", ikpaper.models.CATALOGUE)
+def test_networks_refine_on_request(name, arm):
+    model = ikpaper.models.build(name, arm=arm, neurons=16).eval()
+    tcp = torch.tensor([[3.0, 0.8], [3.2, -0.4]], dtype=torch.float64)
+
+    def miss(refine):
+        draws = torch.Generator().manual_seed(0)
+        theta = model.sample(tcp, 50, generator=draws, refine=refine)
+        return (arm.forward(theta.double()) - tcp[:, None]).norm(dim=-1)
+
+    # Untrained, they start far away; no sample ends farther away than it started.
+    assert miss(12).max() < TOLERANCE * arm.reach
+    assert (miss(1) <= miss(0) + 1e-6).all()
+
+
 def test_samples_that_have_not_converged_are_counted_in_a_warning(arm, generator):
     prior = ikpaper.Prior(arm, 0.2)
     with pytest.warns(UserWarning, match=r"of 100 samples have not converged after 1 steps") as w:
