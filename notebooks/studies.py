@@ -231,8 +231,9 @@ out.number(
 # %% [markdown]
 # ## What was found
 #
-# Tables III and IV of the slides beside the best trial of each study. The
-# slides' numbers were refined by hand after the search.
+# Tables III and IV of the slides beside the best trial of each study, below
+# the ranges of Tables I and II, in which all of them search. The slides'
+# numbers were refined by hand after the search.
 
 # %% tags=["remove-cell"]
 NAMES = figures.PARAMETERS
@@ -252,16 +253,21 @@ def cells(dof, model, source, settings, objective):
 
 rows = []
 for (model, dof), record in first.items():
+    if LABELS[model] not in {row["network"] for row in rows}:
+        spans = {
+            NAMES[name]: f"{low:g} to {high:g}" for name, (low, high) in record.study.bounds.items()
+        }
+        rows.append({"network": LABELS[model], "DoF": "all", "": "range", **spans})
     printed = {name: PRINTED[model][dof][name] for name in record.study.bounds}
     best = record.configuration(record.best)
     rows.append(cells(dof, model, "printed", printed, "–"))
     rows.append(cells(dof, model, "found", best, significant(record.best["objective"])))
-table = pd.DataFrame(rows)
+table = pd.DataFrame(rows).fillna("–")
 # Without what no network here has.
 out.table(table.loc[:, (table != "–").any()], "found")
 
 # %% [markdown]
-# ```{csv-table} Hyperparameters as Tables III and IV of the slides have them, and those of the best trial of each study.
+# ```{csv-table} Ranges of the search, hyperparameters as Tables III and IV of the slides have them, and those of the best trial of each study.
 # :file: tables/found.csv
 # :header-rows: 1
 # :name: tab-found
