@@ -102,29 +102,25 @@ missing = [
     if place not in first
 ]
 out.number("pending", f"Still to be run: {'; '.join(missing)}." if missing else "")
-other = []
-for place, record in first.items():
-    study, trials = record.study, record.trials
-    what = []
-    if len(trials) < paper.SEARCH_TRIALS:
-        what.append(f"{len(trials)} of {paper.SEARCH_TRIALS} trials")
-    if study.early_stopping:
-        stopped = trials[trials["outcome"] == "stopped: lagging"]
-        after = ", ".join(map(str, sorted(stopped["epochs"].unique())))
-        what.append(f"{len(stopped)} stopped" + (f" after {after} epochs" if after else ""))
-    if study.precision != "float32":
-        what.append(f"products of the subnets in {study.precision}")
-    if what:
-        other.append(f"{title(place)}: {', '.join(what)}")
-told = f"Where a study differs from that or is not finished: {'; '.join(other)}." if other else ""
-if any(record.study.early_stopping for record in first.values()):
-    told += (
-        " Stopping trials whose loss lags behind, by successive halving, is not in the paper; "
-        "stopped trials have no objective, and the surrogate is told what they had reached, as "
-        "far as that is not too far from the others. A study that was interrupted begins its "
-        "halving anew."
+short = {place: r for place, r in first.items() if len(r.trials) < paper.SEARCH_TRIALS}
+halved = {place: r for place, r in first.items() if r.study.early_stopping}
+told = []
+if short:
+    counts = ", ".join(f"{title(place)} {len(record.trials)}" for place, record in short.items())
+    told.append(f"Fewer trials than {paper.SEARCH_TRIALS} have {counts}.")
+if halved:
+    told.append(
+        "A study of the INN would take days here. So successive halving, which is not in the "
+        f"paper, stops trials whose loss lags behind ({'; '.join(map(title, halved))}); they have "
+        "no objective, and the surrogate is told what they had reached, as far as that is not too "
+        "far from the others. A study that was interrupted begins its halving anew."
     )
-out.number("other", told)
+other = {}
+for place, record in first.items():
+    if record.study.precision != "float32":
+        other.setdefault(record.study.precision, []).append(title(place))
+told += [f"Products of the subnets are in {p} ({'; '.join(some)})." for p, some in other.items()]
+out.number("other", " ".join(told))
 
 # %% [markdown]
 # ## The studies
@@ -158,7 +154,11 @@ for record in records:
             "profile": study.profile.name,
         }
     )
-out.table(pd.DataFrame(rows), "studies")
+table = pd.DataFrame(rows)
+if (table["objective"] == "loss").all():
+    # As the paper's: nothing to tell apart.
+    table = table.drop(columns="objective")
+out.table(table, "studies")
 
 # %% [markdown]
 # ```{csv-table} All studies, and what they cost: on machines that differ, beside other work, so that costs compare by their order of magnitude alone. Trials failed if their loss was not a number, or hopeless.
@@ -351,9 +351,9 @@ out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds))
 # of the search and each score: 1 if the search ranks configurations as the
 # score does, 0 if it says nothing about it. Runs that diverge count as the
 # worst. Each configuration is trained once, so that the noise of a training
-# run lowers the correlation. The interval leaves out 0 in
-# {glue:text}`ranks_clear` of them (posterior and re-simulation scores): where
-# it does not, so many trials cannot tell.
+# run lowers the correlation. Of the correlations with posterior and
+# re-simulation scores, the intervals of {glue:text}`ranks_clear` leave out 0;
+# where one does not, so few trials cannot tell.
 
 # %% tags=["remove-cell"]
 SCORES = {
@@ -384,7 +384,8 @@ for record in records:
         if len(table) < ENOUGH:
             continue
         what = "" if study.method == "bayesian" else f", {study.method}"
-        name = f"{title((study.model, study.arm.dof))}, {study.objective}{what}, {study.seed}"
+        what += "" if study.objective == "loss" else f", {study.objective}"
+        name = f"{title((study.model, study.arm.dof))}{what}, seed {study.seed}"
         panels[f"{name}, profile {more}"] = table.reset_index()
         tables.append(table)
         rows.append(
@@ -449,7 +450,7 @@ for (model, dof), record in first.items():
             continue
         part = part.set_index("quantity")
         labels = {q: label for q, label in SCORES.items() if q != "loss"}
-        row = {"network": LABELS[model], "DoF": dof, "hyperparameters": source}
+        row = {"network": LABELS[model], "DoF": dof, "setting": source}
         if "diverged" in part.index:
             row |= dict.fromkeys(labels.values(), "diverged")
         else:

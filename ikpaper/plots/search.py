@@ -93,7 +93,8 @@ def convergence(
 def _few_ticks(axis: Axis, values: pd.Series) -> None:
     """Three ticks on a logarithmic axis that may span less than a power of ten."""
     ticks = np.geomspace(values.min(), values.max(), 3).tolist()
-    axis.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+    labels = [f"{tick:.2g}" if tick < 100 else f"{tick:.0f}" for tick in ticks]
+    axis.set_ticks(ticks, labels=labels)
     axis.set_minor_locator(NullLocator())
 
 
