@@ -160,8 +160,8 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     assert ranks["e_posterior"].startswith("1.00 ")
     assert ranks["training loss"].startswith("-1.00 ")
     found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
-    assert list(found.iloc[:, 2]) == ["printed", "found"]
-    assert found["learning rate"][0] == 0.0041
+    assert list(found.iloc[:, 2]) == ["range", "printed", "found"]
+    assert list(found["learning rate"][:2]) == ["0.0001 to 0.01", "0.0041"]
     (bounds,) = pd.read_csv(tmp_path / "book" / "tables" / "bounds.csv").to_dict("records")
     assert (bounds["network"], bounds["DoF"], bounds["trials"]) == ("cVAE", 6, 30)
     # Three layers of 200 neurons, weight decay 1e-5.
