@@ -102,6 +102,7 @@ PAGES = (
     ),
     Page("speed", reads=("bench", "bench-breakdown"), effort=4.0),
     Page("longer-arms", reads=("growth",), effort=2.0),
+    Page("peers", reads=("peers",), effort=1.0),
     Page(
         "beyond",
         reads=("benchmark", "bench", "growth"),

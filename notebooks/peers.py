@@ -61,23 +61,11 @@ out.number("c2st_targets", str(peers["c2st_targets"].max()))
 #
 # All train with {glue:text}`threads` CPU thread(s). The test has a level of
 # {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
-# Shares of the targets at which the test tells samples from exact ones:
-# {glue:text}`shares`
 
 # %% tags=["remove-cell"]
-places = peers.set_index(["dof", "sampler"])
-told = [
-    f"{dof} joints: "
-    + ", ".join(
-        f"{LABELS[name]} {100 * row['rejected']:.1f} %" for name, row in places.loc[dof].iterrows()
-    )
-    for dof in sorted(set(peers["dof"]))
-]
-out.number("shares", f"{'; '.join(told)}.")
 for name, mine in peers.groupby("sampler"):
     out.number(f"mmd_{name}", significant(mine["mmd2"].mean(), 2))
     out.number(f"resim_{name}", significant(mine["e_resim"].mean(), 2))
-out.number("arms", " and ".join(map(str, sorted(set(peers["dof"])))))
 
 # %% [markdown]
 # What knowing the kinematics is worth shows in the flow beside FMPE, which
