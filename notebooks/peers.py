@@ -40,9 +40,9 @@ out.number("level", f"{100 * LEVEL:g} %")
 # matching {cite}`wildberger2023`. Both get the training samples of our flow
 # and, on the same machine with as many threads, the time that our flow's
 # training took; a peer is done earlier if its own validation says so. All
-# else is sbi's default. They know nothing of kinematics, which is what the
-# comparison shows: a method that must learn from samples where an arm
-# reaches, beside one that is told ({ref}`sec-beyond`).
+# else is sbi's default. They know nothing of kinematics: methods that must
+# learn from samples where an arm reaches stand beside one that is told
+# ({ref}`sec-beyond`).
 
 # %% tags=["remove-cell"]
 columns = ["DoF", "sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²"]
@@ -59,7 +59,7 @@ out.number("c2st_targets", str(peers["c2st_targets"].max()))
 # :name: tab-peers
 # ```
 #
-# All train with {glue:text}`threads` CPU thread(s). The test has a level of
+# CPU threads of every training: {glue:text}`threads`. The test has a level of
 # {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
 
 # %% tags=["remove-cell"]
@@ -68,9 +68,9 @@ for name, mine in peers.groupby("sampler"):
     out.number(f"resim_{name}", significant(mine["e_resim"].mean(), 2))
 
 # %% [markdown]
-# What knowing the kinematics is worth shows in the flow beside FMPE, which
-# learns a velocity field as well: unbiased MMD² {glue:text}`mmd_flow` and
-# {glue:text}`mmd_fmpe`, E‖f(θ) − y‖² {glue:text}`resim_flow` and
-# {glue:text}`resim_fmpe` in the same time. Networks, batches and learning
-# rates differ too, and a longer training would help whoever learns more
-# slowly.
+# FMPE learns a velocity field, as the flow does. In the same time it comes to
+# an unbiased MMD² of {glue:text}`mmd_fmpe`, the flow to
+# {glue:text}`mmd_flow`; E‖f(θ) − y‖² is {glue:text}`resim_fmpe` and
+# {glue:text}`resim_flow`. How much of that the kinematics are worth is not
+# separated: networks, batches and learning rates differ too, and a longer
+# training would help whoever learns more slowly.
