@@ -19,7 +19,7 @@
 # ({ref}`sec-comparison`). With exact samples at hand one can ask what the
 # slides could not: how close can a learned sampler come, at which cost, and
 # what kept these two away? This page adds samplers and a projection, and
-# judges what is trained so far by one command (`ikpaper benchmark`).
+# judges them by one command (`ikpaper benchmark`).
 
 # %% tags=["parameters"]
 profile = "paper"  # smoke, quick or paper
@@ -70,8 +70,9 @@ out.number("samples", f"{random['samples'].max():,}")
 # deterministic map of prior samples to posterior samples; a second network
 # learns that map directly from pairs that the flow draws (distillation), and
 # Gauss-Newton steps, through which its loss looks, put its samples on the
-# target. The cheaper way, fewer steps of the flow itself with steps onto the
-# target after them, ends at samples that the test below tells apart
+# target. Fewer steps of the flow itself, with steps onto the target after
+# them, were the alternative: two of its midpoint steps are enough, at four
+# evaluations of the network a sample, and one is not
 # ({numref}`tab-flow-steps`).
 #
 # **The INN by maximum likelihood**

@@ -667,7 +667,7 @@ def pareto(table: pd.DataFrame, quantities: Mapping[str, tuple[str, float]]) -> 
     for ax in axes[-1]:
         ax.set_xlabel("µs per sample")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
