@@ -84,6 +84,7 @@ def title(place):
     return f"{LABELS[place[0]]}, {place[1]} DoF"
 
 
+# %% tags=["remove-cell"]
 bayesian, random = of(), of(method="random")
 # The first trials of a Bayesian study are random, too: those of random search with its seed.
 drawn_too = {
