@@ -431,7 +431,7 @@ for of, column in (("mmd", "mmd2"), ("resim", "e_resim")):
 #
 # ## How many steps a flow takes
 
-# %%
+# %% tags=["remove-output"]
 shown = 6 if 6 in arms else arms[0]
 arm = ikpaper.PlanarArm.paper(shown)
 known = [name for name in FLOWS if name in numbers.epochs]
@@ -482,7 +482,7 @@ for name, count in (("one_step", 1), ("two_steps", 2), ("most_steps", most)):
 #
 # ## When to use which
 
-# %%
+# %% tags=["remove-output"]
 few = random_targets(arm, min(2000, 10 * numbers.targets), numbers.sigma, seed=2)
 exact = ikpaper.ExactPosterior(arm, numbers.sigma)
 samplers = [("exact", 0, exact), *((name, 0, model) for name, (model, _) in found.items())]
