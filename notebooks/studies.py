@@ -447,7 +447,7 @@ out.figure(figures.ranks(panels, shown_scores)) if panels else None
 
 # %% tags=["remove-cell"]
 scores = out.read_arms("scores", profile)
-rows, untrained = [], []
+rows, untrained, sentences = [], [], []
 for (model, dof), record in first.items():
     mine = record.confirmed
     mine = mine[(mine["trial"] == record.best["trial"]) & (mine["profile"] == profile)]
@@ -468,19 +468,14 @@ for (model, dof), record in first.items():
                 for q, label in labels.items()
             }
         rows.append({**row, "profile": profile})
-out.table(pd.DataFrame(rows), "found-scores")
-sentences = []
-for place, record in first.items():
-    mine = record.confirmed
-    mine = mine[(mine["trial"] == record.best["trial"]) & (mine["profile"] == profile)]
-    theirs = scores[(scores["dof"] == place[1]) & (scores["sampler"] == place[0])]
     if {"mmd2_exact", "e_resim_test"} <= set(mine["quantity"]) & set(theirs["quantity"]):
-        mine, theirs = (part.set_index("quantity")["value"] for part in (mine, theirs))
-        times = mine / theirs
+        found, printed = (part.set_index("quantity")["value"] for part in (mine, theirs))
+        times = found / printed
         sentences.append(
-            f"{title(place)}: {significant(times['mmd2_exact'], 2)} times the MMD² and "
+            f"{title((model, dof))}: {significant(times['mmd2_exact'], 2)} times the MMD² and "
             f"{significant(times['e_resim_test'], 2)} times the re-simulation error"
         )
+out.table(pd.DataFrame(rows), "found-scores")
 out.number(
     "against_printed",
     f"What was found, over what is printed: {'; '.join(sentences)}." if sentences else "",
