@@ -134,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     confirm.add_argument(
         "--count", type=int, default=1, help="trials, from the best to the worst (1: the best)"
     )
+    confirm.add_argument(
+        "--printed", action="store_true", help="the hyperparameters that the slides print, instead"
+    )
     confirm.add_argument("--profile", default=PUBLISHED, help=f"one of {', '.join(PROFILES)}")
     confirm.add_argument(
         "--retries", type=int, default=3, help="how often to repeat an epoch that diverges (3)"
@@ -333,6 +336,7 @@ def _confirm(arguments: argparse.Namespace) -> None:
     confirm(
         arguments.folder,
         count=arguments.count,
+        printed=arguments.printed,
         profile=arguments.profile,
         retries=arguments.retries,
     )

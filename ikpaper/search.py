@@ -9,7 +9,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ from ikpaper.training import TrainingLoop, TrainingRun, resolve_device, train
 __all__ = [
     "METHODS",
     "OBJECTIVES",
+    "PRINTED",
     "Study",
     "StudyRecord",
     "confirm",
@@ -54,6 +55,9 @@ INITIAL_POINTS = 10
 
 #: Trials after which a study is given up if none has ended well.
 GIVE_UP = 20
+
+#: Number, in place of a trial's, of the hyperparameters that the slides print for an arm.
+PRINTED = 0
 
 #: An MMD^2 below this share of the prior's counts as this: less is noise of the samples.
 _RESOLVED = 1e-3
@@ -352,6 +356,7 @@ def confirm(
     folder: Path,
     *,
     count: int = 1,
+    printed: bool = False,
     profile: str | Profile = PUBLISHED,
     retries: int = 3,
     directory: Path | None = None,
@@ -364,7 +369,10 @@ def confirm(
     Args:
         folder: Folder of the study.
         count: Number of trials, spread evenly from the best to the worst; 1 is the best alone.
-        profile: Data, epochs and targets.
+        printed: Whether to train, in their place, the hyperparameters that the slides print for
+            the arm; their trial number is `PRINTED`.
+        profile: Data, epochs and targets. With the study's own, what is trained is a trial again,
+            and its loss the objective of one.
         retries: How often an epoch that diverges is repeated; see `training.train`.
         directory: Folder of weights; by default `.cache/studies/` of the project.
 
@@ -374,16 +382,32 @@ def confirm(
         of epochs that had to be repeated, `repeated_epochs`.
 
     Raises:
-        ValueError: If the folder holds no study, or fewer trials.
+        ValueError: If the folder holds no study, or fewer trials, or if nothing is printed for
+            the arm of the study.
         RuntimeError: If another process is at work in the folder.
     """
     record = StudyRecord(folder)
+    arm = record.study.arm
+    if printed and (arm.dof not in PlanarArm.PAPER_DOF or arm != PlanarArm.paper(arm.dof)):
+        raise ValueError(f"the slides print hyperparameters for their own arms, not for {arm}")
+    chosen = (
+        [({"trial": PRINTED, "objective": math.nan}, {})]
+        if printed
+        else [
+            (trial, record.configuration(trial))
+            for trial in spread(record.trials, count).to_dict("records")
+        ]
+    )
     with locked(folder):
-        return _confirm(record, count, get_profile(profile), retries, directory)
+        return _confirm(record, chosen, get_profile(profile), retries, directory)
 
 
 def _confirm(
-    record: StudyRecord, count: int, profile: Profile, retries: int, directory: Path | None
+    record: StudyRecord,
+    chosen: list[tuple[dict[Hashable, Any], dict[str, Any]]],
+    profile: Profile,
+    retries: int,
+    directory: Path | None,
 ) -> pd.DataFrame:
     folder = record.folder
     study, arm, found = record.study, record.study.arm, record.confirmed
@@ -391,13 +415,14 @@ def _confirm(
     scorer = Scorer(arm, profile)
     directory = directory or project_root() / ".cache" / "studies" / folder.name
     runs = []
-    for trial in spread(record.trials, count).to_dict("records"):
-        changes = record.configuration(trial)
+    for trial, changes in chosen:
+        # A model of the paper's arms has the printed hyperparameters by default.
         run = TrainingRun.of(study.model, arm=arm, profile=profile, seed=study.seed, **changes)
-        runs.append((trial, run))
+        runs.append((trial, study.run(changes) if profile == study.profile else run))
     progress = Progress(sum(run.cost() for _, run in runs))
     for number, (trial, run) in enumerate(runs, 1):
-        label = f"[{number}/{count}] trial {trial['trial']}"
+        what = "as printed" if trial["trial"] == PRINTED else f"trial {trial['trial']}"
+        label = f"[{number}/{len(runs)}] {what}"
         if (trial["trial"], profile.name) in done:
             progress.skip(run.cost())
             progress.say(f"{label}: scored already")

@@ -229,6 +229,25 @@ def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
         confirm(tmp_path, **options)
 
 
+def test_what_the_slides_print_is_confirmed_as_a_trial(tmp_path):
+    folder = tmp_path / "study"
+    study = finished_study(folder, [1.0, 2.0])
+    options = {"printed": True, "directory": tmp_path / "weights"}
+    rows = confirm(folder, profile="smoke", **options)
+    assert set(rows["trial"]) == {search.PRINTED}
+    # With the profile of the study, its loss is the objective of a trial with that setting.
+    printed = {name: ikpaper.paper.CVAE_TABLE[4][name] for name in study.bounds}
+    *_, last = search._reports(printed, study, "cpu")
+    found = rows.set_index("quantity")["value"]
+    assert found["loss"] == pytest.approx(last["objective"], rel=1e-3)
+    # A trial that is confirmed later keeps it.
+    rows = confirm(folder, profile="smoke", directory=tmp_path / "weights")
+    assert set(rows["trial"]) == {search.PRINTED, 1}
+    finished_study(tmp_path / "other", [1.0], ikpaper.PlanarArm([0.4] * 4))
+    with pytest.raises(ValueError, match="hyperparameters for their own arms, not for"):
+        confirm(tmp_path / "other", profile="smoke", **options)
+
+
 def test_studies_are_found_and_read(tmp_path):
     assert load_studies(tmp_path) == []
     study = finished_study(tmp_path / "b", [3.0, 1.0, math.nan])
