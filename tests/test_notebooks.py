@@ -14,7 +14,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.files import write_json
 from ikpaper.growth import run_growth
 from ikpaper.report import PAGES
-from ikpaper.search import Study, spread
+from ikpaper.search import PRINTED, Study, spread
 from ikpaper.training import TrainingRun, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,6 +102,17 @@ def run_page(name, folder, **parameters):
     )
 
 
+def glued(path):
+    """What a notebook hands to the text of pages, by key."""
+    executed = nbformat.read(path, as_version=4)
+    outputs = [out for c in executed.cells if c.cell_type == "code" for out in c.outputs]
+    return {
+        out.metadata["scrapbook"]["name"]: next(iter(out.data.values())).strip("'")
+        for out in outputs
+        if "scrapbook" in out.get("metadata", {})
+    }
+
+
 def svg_figures(path):
     executed = nbformat.read(path, as_version=4)
     return [
@@ -130,14 +141,30 @@ def made_up_study(root, method, ranges=None):
         rows.append({**drawn, **own})
     write_json(folder / "study.json", study.settings())
     pd.DataFrame(rows, columns=study.columns).to_csv(folder / "trials.csv", index=False)
+    table = pd.DataFrame(rows)
+    printed = {"trial": PRINTED, "objective": np.nan}
+    chosen = [("paper", row, row["objective"]) for row in spread(table, 8).to_dict("records")]
+    chosen += [("search", printed, 2.0), ("search", spread(table, 1).iloc[0], 1.0)]
+    # A loss has no interval.
+    quantities = {
+        "e_posterior": (1e-2, 0.0),
+        "mmd2_exact": (1e-3, 0.0),
+        "e_resim_test": (1e-4, 0.0),
+        "loss": (-1.0, np.nan),
+    }
     full = [
-        {"trial": row["trial"], "objective": row["objective"], "profile": "paper",
-         "quantity": quantity, "value": factor * row["objective"], "low": 0.0, "high": 1.0}
-        for row in spread(pd.DataFrame(rows), 8).to_dict("records")
-        for quantity, factor in (
-            ("e_posterior", 1e-2), ("mmd2_exact", 1e-3), ("e_resim_test", 1e-4), ("loss", -1.0)
-        )
-    ]  # fmt: skip
+        {
+            "trial": row["trial"],
+            "objective": row["objective"],
+            "profile": profile,
+            "quantity": quantity,
+            "value": factor * size,
+            "low": low,
+            "high": low + 1.0,
+        }
+        for profile, row, size in chosen
+        for quantity, (factor, low) in quantities.items()
+    ]
     pd.DataFrame(full).to_csv(folder / "confirmed.csv", index=False)
     return folder
 
@@ -156,6 +183,14 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
     assert list(found.iloc[:, 2]) == ["range", "printed", "found"]
     assert list(found["learning rate"][:2]) == ["0.0001 to 0.01", "0.0041"]
+    # Of the printed setting the loss, as a trial's; it is the lower one here, the scores are not.
+    assert list(found["objective"][1:2]) == ["-2.00"]
+    told = glued(tmp_path / "out.ipynb")["as_trials"]
+    assert "of 1 winners, what was found has the lower e_posterior in 1, MMD" in told
+    assert "training loss in 0." in told
+    trials = pd.read_csv(tmp_path / "book" / "tables" / "found-trials.csv")
+    assert list(trials["setting"]) == ["printed", "found"]
+    assert list(trials["training loss"]) == [-2.0, -1.0]
     (bounds,) = pd.read_csv(tmp_path / "book" / "tables" / "bounds.csv").to_dict("records")
     assert (bounds["network"], bounds["DoF"], bounds["trials"]) == ("cVAE", 6, 30)
     # Three layers of 200 neurons, weight decay 1e-5.
