@@ -116,13 +116,13 @@ out.number("samples", f"{random['samples'].max():,}")
 # Rejection sampling and the numerical solver are judged at fewer targets,
 # since they take seconds for each. With `refine=3`, samples are moved onto
 # the target by three Gauss-Newton steps; E‖f(θ) − y‖² is in squared units of
-# length. Training times are of one or two threads of machines that differ by
-# a factor of up to two in speed, that of the flow in one evaluation includes
-# its teacher's; those of {ref}`sec-longer-arms` were measured one after the
-# other on one machine. Rates of sampling compare within a table, to about
-# 20 %, since other work shared the machine. All rows of an arm are judged
-# against the same exact samples, so that their scores move together; those of
-# the exact sampler itself show by how much.
+# length. Training times are of one or two threads of machines that differ in
+# speed, and compare by their order of magnitude alone; that of the flow in one
+# evaluation includes its teacher's. Those of {ref}`sec-longer-arms` were
+# measured one after the other on one machine. Rates of sampling compare within
+# a table, and only roughly, since other work shared the machine. All rows of
+# an arm are judged against the same exact samples, so that their scores move
+# together; those of the exact sampler itself show by how much.
 
 # %% tags=["remove-cell"]
 out.number("level", f"{100 * LEVEL:g} %")

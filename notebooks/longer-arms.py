@@ -83,7 +83,7 @@ out.table(pd.DataFrame(rows), "growth")
 out.figure(results.growth(grown))
 
 # %% [markdown]
-# ```{csv-table} The flow on arms of more and more joints (ikpaper growth); C2ST over three of the targets, E‖f(θ) − y‖² in squared units of length.
+# ```{csv-table} The flow on arms of more and more joints (ikpaper growth); C2ST over a few of the targets, E‖f(θ) − y‖² in squared units of length.
 # :file: tables/growth.csv
 # :header-rows: 1
 # :name: tab-growth

@@ -517,13 +517,17 @@ out.number(
 
 # %% tags=["remove-cell"]
 scores = out.read_arms("scores", profile)
+full = get_profile(profile)
 rows, untrained, sentences = [], [], []
 for (model, dof), record in first.items():
     theirs = scores[(scores["dof"] == dof) & (scores["sampler"] == model)]
     theirs = theirs.set_index("quantity")[["value", "low", "high"]]
     mine = again(record, record.best["trial"], profile)
     if mine.empty:
-        untrained.append(title((model, dof)))
+        more = full.epochs_for(model) * full.training_samples
+        more /= record.study.epochs * record.study.profile.training_samples
+        hours = more * record.best["seconds"] * record.best["cpus"] / 3600
+        untrained.append(f"{title((model, dof))} ({significant(hours, 2)})")
     rows += compared((model, dof), (theirs, mine.drop(index="loss", errors="ignore")), profile)
     pair = paired((theirs, mine))
     times = pair["found"] / pair["printed"]
@@ -537,7 +541,12 @@ out.number(
     "against_printed",
     f"What was found, over what is printed: {'; '.join(sentences)}." if sentences else "",
 )
-out.number("in_part", f"Not trained in full: {'; '.join(untrained)}." if untrained else "")
+out.number(
+    "in_part",
+    f"Not trained in full, with the core hours that would take here: {'; '.join(untrained)}."
+    if untrained
+    else "",
+)
 
 # %% [markdown]
 # ```{csv-table} Printed and found hyperparameters after a full training: means over test targets with 95 % bootstrap intervals. One training run each.
