@@ -24,11 +24,12 @@ class SkoptSearcher(Searcher):
     their surroundings lose their appeal (constant liar, Ginsbourger et al., 2010); the lies are
     told to a copy and forgotten.
 
-    A trial that fails, or ends without a finite value, is told as the worst value so far: the
-    surrogate learns to avoid the place. One that was stopped is told as what it had reached, if
-    that is worse, so that the surrogate sees where trials lag by how much; at most as far beyond
-    the worst value as that is from the best. While there is no finite value yet, failures wait;
-    after `give_up` of them, no more trials are proposed.
+    A trial without a finite value, since it failed or was stopped, is told as a bad one: between
+    the worst value and as far beyond it as that is from the best, in the order of what these
+    trials had reached, so that the surrogate sees where they lag; those that had reached nothing
+    come last. It is told anew as more trials end, and so does not depend on their order. While
+    there is no finite value yet, failures wait; after `give_up` of them, no more trials are
+    proposed.
 
     Args:
         space: Dimensions by the name of the hyperparameter.
@@ -45,7 +46,7 @@ class SkoptSearcher(Searcher):
         ValueError: If a known configuration lacks a hyperparameter.
     """
 
-    _STATE = ("_optimizer", "_running", "_values", "_failed")
+    _STATE = ("_optimizer", "_running", "_ended")
 
     def __init__(
         self,
@@ -70,20 +71,19 @@ class SkoptSearcher(Searcher):
             random_state=seed,
         )
         self._running: dict[str, list[Any]] = {}
-        #: Values of the trials that ended well, and those that did not and are not told yet.
-        self._values: list[float] = []
-        self._failed: list[tuple[list[Any], float]] = []
-        points = []
+        #: Trials that ended: point, value and what was reached, infinite where there is none. The
+        #: optimiser knows the first of them.
+        self._ended: list[tuple[list[Any], float, float]] = []
         for configuration, result in known:
             if missing := [name for name in self._names if name not in configuration]:
                 raise ValueError(f"known: a configuration lacks {', '.join(missing)}")
-            points += self._learn([configuration[name] for name in self._names], result)
+            self._learn([configuration[name] for name in self._names], result)
         # In one go, so that the surrogate is fitted once.
-        self._tell(points)
+        self._tell()
 
     def suggest(self, trial_id: str) -> Any:
         """Configuration of the next trial, or `Searcher.FINISHED`."""
-        if not self._values and len(self._failed) >= self._give_up:
+        if not self._good and len(self._ended) >= self._give_up:
             return Searcher.FINISHED
         point = self._running[trial_id] = self._ask()
         # Ray serialises configurations, and models check for plain integers.
@@ -97,7 +97,8 @@ class SkoptSearcher(Searcher):
         point = self._running.pop(trial_id, None)
         if point is None:
             return
-        self._tell(self._learn(point, None if error else result))
+        self._learn(point, None if error else result)
+        self._tell()
 
     def save(self, checkpoint_path: str) -> None:
         """Write the state to a file."""
@@ -111,10 +112,15 @@ class SkoptSearcher(Searcher):
         for name in self._STATE:
             setattr(self, name, state[name])
 
+    @property
+    def _good(self) -> list[float]:
+        """Values of the trials that ended well."""
+        return [value for _, value, _ in self._ended if math.isfinite(value)]
+
     def _ask(self) -> list[Any]:
         """The next point, away from those whose value is not known yet."""
-        unknown = [*self._running.values(), *(point for point, _ in self._failed)]
         values = self._optimizer.yi
+        unknown = [*self._running.values(), *(point for point, *_ in self._ended[len(values) :])]
         # The first points are random: any number of them can be asked for.
         if not unknown or len(values) < self._initial_points:
             return self._optimizer.ask()
@@ -122,31 +128,35 @@ class SkoptSearcher(Searcher):
         liar.tell(unknown, [min(values)] * len(unknown))
         return liar.ask()
 
-    def _learn(
-        self, point: list[Any], result: Mapping[str, Any] | None
-    ) -> list[tuple[list[Any], float]]:
-        """Sort in a trial that ended; returns its point with its value, if it has one."""
+    def _learn(self, point: list[Any], result: Mapping[str, Any] | None) -> None:
+        """Note a trial that ended."""
 
-        def number(key: str) -> float:
-            known = (result or {}).get(key)
-            return math.nan if known is None else self._sign * float(known)
+        def number(key: str | None) -> float:
+            known = (result or {}).get(key) if key else None
+            value = math.nan if known is None else self._sign * float(known)
+            return value if math.isfinite(value) else math.inf
 
-        value = number(self.metric)
-        if math.isfinite(value):
-            self._values.append(value)
-            return [(point, value)]
-        self._failed.append((point, number(self._reached) if self._reached else math.nan))
-        return []
+        self._ended.append((point, number(self.metric), number(self._reached)))
 
-    def _tell(self, ended: list[tuple[list[Any], float]]) -> None:
-        """Tell points with their values, and then failures, as soon as there is a value."""
-        if not self._values:
+    def _tell(self) -> None:
+        """Tell the trials that are new, as soon as there is a value, and failures anew."""
+        if not self._good:
             return
-        best, worst = min(self._values), max(self._values)
-        for point, reached in self._failed:
-            lagging = min(reached, worst + (worst - best)) if reached > worst else worst
-            ended = [*ended, (point, lagging)]
-        self._failed = []
-        if ended:
-            points, values = zip(*ended, strict=True)
-            self._optimizer.tell(list(points), list(values))
+        values = self._told()
+        known = len(self._optimizer.yi)
+        self._optimizer.yi[:] = values[:known]
+        if new := [point for point, *_ in self._ended[known:]]:
+            self._optimizer.tell(new, values[known:])
+
+    def _told(self) -> list[float]:
+        """What the surrogate takes for the value of each trial that ended."""
+        best, worst = min(self._good), max(self._good)
+        # The surrogate's scale is that of the values: with one alone, any will do.
+        span = worst - best or 1.0
+        failed = [reached for _, value, reached in self._ended if not math.isfinite(value)]
+        order = sorted({worst, *(max(reached, worst) for reached in failed)})
+        rank = {reached: i / max(1, len(order) - 1) for i, reached in enumerate(order)}
+        return [
+            value if math.isfinite(value) else worst + span * rank[max(reached, worst)]
+            for _, value, reached in self._ended
+        ]

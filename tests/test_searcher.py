@@ -73,40 +73,48 @@ def test_trials_at_the_same_time_keep_apart_and_lies_are_forgotten():
     ("result", "error"),
     [({"loss": math.nan}, False), ({"loss": math.inf}, False), ({}, False), (None, True)],
 )
-def test_failures_are_the_worst_value_so_far(result, error):
+def test_failures_are_worse_than_all(result, error):
     search = searcher()
     first = search.suggest("0")
     search.on_trial_complete("0", result, error=error)
     # Nothing to compare with yet.
     assert told(search) == []
-    second = search.suggest("1")
+    second, third = search.suggest("1"), search.suggest("2")
     complete(search, "1", second)
-    third = search.suggest("2")
-    search.on_trial_complete("2", result, error=error)
-    worst = loss(second)
-    assert sorted(told(search)) == sorted((list(c.values()), worst) for c in (first, second, third))
+    complete(search, "2", third)
+    fourth = search.suggest("3")
+    search.on_trial_complete("3", result, error=error)
+    values = {name: loss(point) for name, point in (("second", second), ("third", third))}
+    bad = max(values.values()) + abs(values["second"] - values["third"])
+    assert told(search) == [
+        (list(first.values()), pytest.approx(bad)),
+        (list(second.values()), values["second"]),
+        (list(third.values()), values["third"]),
+        (list(fourth.values()), pytest.approx(bad)),
+    ]
     # The surrogate stands it.
-    for i in range(3, 8):
+    for i in range(4, 9):
         search.suggest(str(i))
         search.on_trial_complete(str(i), result, error=error)
-    assert len(told(search)) == 8
+    assert len(told(search)) == 9
 
 
-def test_stopped_trials_are_what_they_had_reached_within_limits():
-    search = searcher(reached="so far")
-    values = {"0": 2.0, "1": 5.0}
-    points = {str(i): search.suggest(str(i)) for i in range(6)}
+def test_stopped_trials_are_in_the_order_of_what_they_had_reached():
     reached = {"2": 6.5, "3": 1e12, "4": 3.0, "5": math.nan}
-    search.on_trial_complete("2", {"so far": reached["2"]})
-    for trial, value in values.items():
-        search.on_trial_complete(trial, {"loss": value, "so far": value})
-    for trial in "345":
-        search.on_trial_complete(trial, {"loss": math.nan, "so far": reached[trial]})
-    # Between the worst value, 5, and as far beyond it as it is from the best; the first of them
-    # was told when there was one value alone.
-    wanted = {**values, "2": 2.0, "3": 8.0, "4": 5.0, "5": 5.0}
-    by_point = {tuple(point): value for point, value in told(search)}
-    assert by_point == {tuple(points[trial].values()): value for trial, value in wanted.items()}
+    results = {trial: {"loss": math.nan, "so far": value} for trial, value in reached.items()}
+    results |= {"0": {"loss": 2.0, "so far": 2.0}, "1": {"loss": 5.0, "so far": 5.0}}
+    # Between the worst value, 5, and as far beyond it as it is from the best.
+    wanted = {"0": 2.0, "1": 5.0, "4": 5.0, "2": 6.0, "3": 7.0, "5": 8.0}
+    # Whatever ends first, and whether it is told at once or known from before.
+    for order in ("201345", "013542", "543210"):
+        search = searcher(reached="so far")
+        points = {str(i): search.suggest(str(i)) for i in range(6)}
+        for trial in order:
+            search.on_trial_complete(trial, results[trial])
+        again = searcher(reached="so far", known=[(points[i], results[i]) for i in order])
+        for one in (search, again):
+            found = {tuple(point): value for point, value in told(one)}
+            assert found == {tuple(points[i].values()): value for i, value in wanted.items()}
 
 
 def test_all_may_fail():
@@ -135,7 +143,7 @@ def test_what_is_known_counts():
         for exponent, value in ((2.5, 3.0), (3.0, 1.0), (3.5, None), (3.2, math.nan), (2.2, 4.0))
     ]
     search = searcher(known=known)
-    assert sorted(y for _, y in told(search)) == [1.0, 3.0, 4.0, 4.0, 4.0]
+    assert sorted(y for _, y in told(search)) == [1.0, 3.0, 4.0, 7.0, 7.0]
     # The surrogate is at work from the start: not the first random point.
     assert search.suggest("0") != searcher().suggest("0")
     with pytest.raises(ValueError, match="lacks neurons"):
