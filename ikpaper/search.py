@@ -22,7 +22,7 @@ from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.cluster import RESTARTS, connected, room
 from ikpaper.evaluation import Scorer, evaluate
 from ikpaper.files import digest, locked, project_root, scratch, write_json, write_text
-from ikpaper.models import model_type
+from ikpaper.models import NetworkSampler, model_type
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS, SEARCH_TRIALS, Ranges
 from ikpaper.posterior import Prior
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
@@ -97,6 +97,8 @@ class Study:
     def __post_init__(self) -> None:
         kind = model_type(self.model)
         check_count("epochs", self.epochs)
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed: expected a number from 0 to 2^32 - 1, got {self.seed}")
         _check_name("objective", self.objective, OBJECTIVES)
         _check_name("method", self.method, METHODS)
         _check_name("precision", self.precision, kind.precisions)
@@ -256,6 +258,7 @@ def run_study(
 
     Raises:
         ValueError: If the folder holds another study, or nobody answers at the address.
+        OSError: If the table of trials cannot be written.
         RuntimeError: If another process is at work on the study, or it was given up.
     """
     check_count("trials", trials)
@@ -268,10 +271,14 @@ def run_study(
         with connected(address) as local:
             most = room(cpus, gpus)
             with locked(folder):
+                # Another process may have begun a study or added trials until just now.
+                _check_folder(folder, study)
                 write_json(folder / "study.json", study.settings())
-                # Another process may have added trials until just now.
                 log = _Log(study, folder, trials, cpus, gpus)
-                _tune(study, log, parallel or most, cpus, gpus, local)
+                try:
+                    _tune(study, log, parallel or most, cpus, gpus, local)
+                finally:
+                    log.write()
     if log.missing > 0:
         if not log.rows:
             raise RuntimeError(
@@ -307,17 +314,20 @@ class StudyRecord:
         """The study, from its settings."""
         settings = _settings(self.folder)
         names = ("model", "objective", "method", "epochs", "seed", "early_stopping", "precision")
-        return Study(
-            arm=arm_of(settings["lengths"]),
-            profile=get_profile(settings["profile"]),
-            ranges={name: tuple(bounds) for name, bounds in settings["ranges"].items()},
-            **{name: settings[name] for name in names},
-        )
+        try:
+            return Study(
+                arm=arm_of(settings["lengths"]),
+                profile=get_profile(settings["profile"]),
+                ranges={name: tuple(bounds) for name, bounds in settings["ranges"].items()},
+                **{name: settings[name] for name in names},
+            )
+        except KeyError as error:
+            raise _damaged(self.folder / "study.json", f"it lacks {error}") from error
 
     @cached_property
     def trials(self) -> pd.DataFrame:
         """The table of trials; see `Study.columns`."""
-        return pd.read_csv(self.folder / "trials.csv")
+        return _read_trials(self.folder, self.study)
 
     @cached_property
     def best(self) -> pd.Series:
@@ -373,13 +383,15 @@ def confirm(
             the arm; their trial number is `PRINTED`.
         profile: Data, epochs and targets. With the study's own, what is trained is a trial again,
             and its loss the objective of one.
-        retries: How often an epoch that diverges is repeated; see `training.train`.
+        retries: How often an epoch that diverges is repeated, but in a trial; see
+            `training.train`.
         directory: Folder of weights; by default `.cache/studies/` of the project.
 
     Returns:
         One row a trial and quantity: trial, objective, and the columns of `Scorer.score`. A
-        trial that diverges has a row with the quantity `diverged`, any other one with the number
-        of epochs that had to be repeated, `repeated_epochs`.
+        trial that diverges has a row with the quantity `diverged`, any other one with the loss of
+        the last epoch, `loss`, with its terms, and with the number of epochs that had to be
+        repeated, `repeated_epochs`.
 
     Raises:
         ValueError: If the folder holds no study, or fewer trials, or if nothing is printed for
@@ -417,8 +429,12 @@ def _confirm(
     runs = []
     for trial, changes in chosen:
         # A model of the paper's arms has the printed hyperparameters by default.
-        run = TrainingRun.of(study.model, arm=arm, profile=profile, seed=study.seed, **changes)
-        runs.append((trial, study.run(changes) if profile == study.profile else run))
+        run = (
+            study.run(changes)
+            if profile == study.profile
+            else TrainingRun.of(study.model, arm=arm, profile=profile, seed=study.seed, **changes)
+        )
+        runs.append((trial, run))
     progress = Progress(sum(run.cost() for _, run in runs))
     for number, (trial, run) in enumerate(runs, 1):
         what = "as printed" if trial["trial"] == PRINTED else f"trial {trial['trial']}"
@@ -427,7 +443,17 @@ def _confirm(
             progress.skip(run.cost())
             progress.say(f"{label}: scored already")
             continue
-        rows = _confirmed(run, scorer, directory / f"trial-{trial['trial']}", progress, retries)
+        try:
+            if profile == study.profile:
+                trained = _trained_again(run, study, progress)
+            else:
+                folder_of = directory / f"trial-{trial['trial']}"
+                trained = train(run, directory=folder_of, progress=progress, retries=retries)
+            rows = _confirmed(run, scorer, *trained)
+        except FloatingPointError as error:
+            progress.say(str(error))
+            row = {"profile": profile.name, "dof": arm.dof, "sampler": run.name}
+            rows = pd.DataFrame([{**row, "quantity": "diverged", "value": math.nan}])
         rows.insert(0, "trial", trial["trial"])
         rows.insert(1, "objective", trial["objective"])
         found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
@@ -436,21 +462,35 @@ def _confirm(
     return found
 
 
+def _trained_again(
+    run: TrainingRun, study: Study, progress: Progress
+) -> tuple[NetworkSampler, dict[str, Any]]:
+    """Train as a trial does; returns what `train` would."""
+    loop = _loop(run)
+    for report in _reports(loop, study):
+        label = f"{run.label}: epoch {report['epochs']}/{study.epochs}"
+        progress.advance(run.cost() / study.epochs, label)
+        if report["outcome"] not in ("running", "trained"):
+            raise FloatingPointError(f"{run.label}: {report['outcome']}")
+    model = loop.result()
+    # As published models are scored.
+    model.precision = None
+    return model, {"history": loop.history, "divergences": loop.divergences}
+
+
 def _confirmed(
-    run: TrainingRun, scorer: Scorer, directory: Path, progress: Progress, retries: int
+    run: TrainingRun, scorer: Scorer, model: NetworkSampler, record: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Scores of one trial that is trained with more data."""
-    try:
-        model, record = train(run, directory=directory, progress=progress, retries=retries)
-    except FloatingPointError as error:
-        progress.say(str(error))
-        row = {"profile": run.profile.name, "dof": run.arm.dof, "sampler": run.name}
-        return pd.DataFrame([{**row, "quantity": "diverged", "value": math.nan}])
+    """Scores of one trial that was trained anew."""
     prior = Prior(run.arm, run.profile.sigma_for(run.arm))
     scores = scorer.score_all({run.name: model, "prior": prior})
     scores = scores[scores["sampler"] == run.name]
-    loss = sum(record["history"][-1]["terms"].values())
-    more = {"loss": loss, "repeated_epochs": len(record["divergences"])}
+    terms = record["history"][-1]["terms"]
+    more = {
+        "loss": sum(terms.values()),
+        **{f"loss: {name}": value for name, value in terms.items()},
+        "repeated_epochs": len(record["divergences"]),
+    }
     rows = [
         scores.iloc[:1].assign(
             quantity=quantity, protocol="training", value=value, low=math.nan, high=math.nan
@@ -478,9 +518,28 @@ def _settings(folder: Path) -> dict[str, Any]:
     """Settings of the study that a folder holds."""
     path = folder / "study.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}; restore it, or delete {folder}") from error
+        raise _damaged(path, error) from error
+    if not isinstance(settings, dict):
+        raise _damaged(path, "it holds no settings")
+    return settings
+
+
+def _read_trials(folder: Path, study: Study) -> pd.DataFrame:
+    """The table of trials that a folder holds."""
+    path = folder / "trials.csv"
+    try:
+        table = pd.read_csv(path)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise _damaged(path, error) from error
+    if missing := [name for name in study.columns if name not in table]:
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
+    return table
+
+
+def _damaged(path: Path, what: object) -> ValueError:
+    return ValueError(f"{path} is damaged: {what}; restore it, or delete {path.parent}")
 
 
 def _check_folder(folder: Path, study: Study) -> None:
@@ -507,9 +566,10 @@ class _Log:
     def __init__(self, study: Study, folder: Path, trials: int, cpus: float, gpus: float) -> None:
         self.study, self.path = study, folder / "trials.csv"
         self.resources = {"cpus": cpus, "gpus": gpus}
-        self.rows: list[dict[str, Any]] = (
-            pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
-        )
+        found = _read_trials(folder, study) if self.path.exists() else pd.DataFrame()
+        self.rows: list[dict[str, Any]] = [
+            {str(name): value for name, value in row.items()} for row in found.to_dict("records")
+        ]
         self.trials = trials
         self.progress = Progress(trials)
         self.progress.skip(min(len(self.rows), trials))
@@ -522,6 +582,11 @@ class _Log:
     def table(self) -> pd.DataFrame:
         """The trials so far."""
         return pd.DataFrame(self.rows, columns=self.study.columns)
+
+    def write(self) -> None:
+        """Write the table."""
+        if self.rows:
+            write_text(self.path, self.table().to_csv(index=False))
 
     def known(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Configurations with their results, as the searcher takes them."""
@@ -536,9 +601,12 @@ class _Log:
             "seed": self.study.seed,
             "profile": self.study.profile.name,
         }
-        table = pd.DataFrame([*self.rows, added], columns=self.study.columns)
-        write_text(self.path, table.to_csv(index=False))
         self.rows.append(added)
+        try:
+            self.write()
+        except OSError as error:
+            # Ray would take it for the trial's, and start that again.
+            self.progress.say(f"{self.path} cannot be written yet: {error}")
         settings = ", ".join(f"{name} {row[name]:.3g}" for name in self.study.bounds)
         self.progress.say(
             f"[{len(self.rows)}/{self.trials}] {self.study.objective} {row['objective']:.4g} "
@@ -567,6 +635,7 @@ class _Log:
 def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, local: bool) -> None:
     """Let Ray Tune run the trials that are missing."""
     from ray import tune
+    from ray.tune import TuneError
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
     from ikpaper.searcher import SkoptSearcher
@@ -620,7 +689,7 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, loca
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     log.progress.show(f"{study.name}: {log.missing} trials, {parallel} at a time")
     with scratch() as storage:
-        tune.Tuner(
+        tuner = tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(_trial, study=study, cpus=cpus, on_gpu=gpus > 0),
                 {"cpu": cpus, "gpu": gpus},
@@ -642,7 +711,15 @@ def _tune(study: Study, log: _Log, parallel: int, cpus: float, gpus: float, loca
                 callbacks=[Record(log)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        except TuneError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise RuntimeError(
+                f"Ray Tune gave up ({last}); finished trials are in {log.path}, and the same "
+                "command continues"
+            ) from error
 
 
 def _row(study: Study, trial: Any) -> dict[str, Any]:
@@ -680,10 +757,11 @@ def _trial(
 
     torch.set_num_threads(max(1, int(cpus)))
     start = time.monotonic()
-    reports = _reports(configuration, study, "cuda" if on_gpu else "cpu")
+    reports: Iterator[dict[str, Any]] | None = None
     outcome = "running"
     while outcome == "running":
         try:
+            reports = reports or _reports(_loop(study.run(configuration), on_gpu), study)
             report = next(reports)
         except Exception as error:
             what = " ".join(str(error).split())
@@ -692,11 +770,16 @@ def _trial(
         tune.report({**report, "seconds": time.monotonic() - start})
 
 
-def _reports(configuration: Mapping[str, Any], study: Study, device: str) -> Iterator[dict]:
-    """What is known of a trial after each epoch; only a trial that ends well has an objective."""
-    loop = TrainingLoop(study.run(configuration), "", resolve_device(device))
+def _loop(run: TrainingRun, on_gpu: bool = False) -> TrainingLoop:
+    """The training of a trial."""
+    loop = TrainingLoop(run, "", resolve_device("cuda" if on_gpu else "cpu"))
     # The paper has its own rule.
     loop.rise = math.inf
+    return loop
+
+
+def _reports(loop: TrainingLoop, study: Study) -> Iterator[dict[str, Any]]:
+    """What is known of a trial after each epoch; only a trial that ends well has an objective."""
     quiet = Progress(0, stream=io.StringIO())
     report: dict[str, Any] = {"epochs": 0, "loss": math.nan, "objective": math.nan}
     for epoch in range(1, study.epochs + 1):
