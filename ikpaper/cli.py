@@ -238,6 +238,10 @@ def _train(arguments: argparse.Namespace) -> None:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
     options = {"fresh": arguments.fresh, "retries": arguments.retries}
     address, resources = cluster_address(arguments.address), _resources(arguments)
+    if address is None and resources != {"cpus": 1, "gpus": 0}:
+        raise ValueError("--cpus and --gpus are for a cluster (--address); here it is --device")
+    if address is not None and arguments.device != "cpu":
+        raise ValueError("--device is for training here; on a cluster --gpus asks for GPUs")
     if address is None:
         train_all(runs, device=arguments.device, **options)
     else:

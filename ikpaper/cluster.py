@@ -187,7 +187,9 @@ def train_on_cluster(
                     progress.say(str(failures[-1]))
                     continue
                 except ray.exceptions.RayError as error:
-                    what = f"{runs[i].label}: given up after {type(error).__name__}"
+                    cause = getattr(error, "cause", None) or error
+                    lines = str(cause).strip().splitlines() or [""]
+                    what = f"{runs[i].label}: given up after {type(cause).__name__}: {lines[0]}"
                     failures.append(RuntimeError(what))
                     progress.say(what)
                     continue
@@ -311,11 +313,27 @@ def _check_address(address: str) -> None:
             return
         raise ValueError(f"address: expected HOST:PORT or auto, got {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
+            _check_protocol(connection)
     except (OSError, ValueError) as error:
         raise ValueError(
             f"no Ray cluster answers at {address!r} ({error}); `ray start --head` starts one"
         ) from error
+
+
+def _check_protocol(connection: socket.socket) -> None:
+    """Raise if who answers does not speak HTTP/2, on which gRPC and thus Ray's head builds.
+
+    Of the dashboard's port, or any other one, Ray itself would find out in minutes.
+    """
+    if os.environ.get("RAY_USE_TLS") == "1":
+        return
+    # The greeting of RFC 9113, section 3.4: a preface and settings; the answer are settings.
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+    answer = connection.recv(len(settings))
+    if answer[3:4] != settings[3:4]:
+        raise ValueError("something else answers; is that the port of the head?")
 
 
 def _processors() -> int:

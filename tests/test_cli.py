@@ -75,6 +75,11 @@ def test_teachers_come_before_those_they_teach():
         ),
         (["train"], "expected --all, or --model"),
         (["train", "--all", "--dof", "6"], "either --all or --model with an arm"),
+        (["train", "--all", "--gpus", "1"], "are for a cluster (--address); here it is --device"),
+        (
+            ["train", "--all", "--device", "cuda", "--address", "127.0.0.1:9"],
+            "on a cluster --gpus asks",
+        ),
         (
             ["evaluate", "--model", "cvae", "--lengths", "1", "1", "2", "--save"],
             "--save is for the paper's arms",

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from ikpaper.cli import all_runs
-from ikpaper.cluster import cluster_address
+from ikpaper.cluster import cluster_address, connected
 from ikpaper.weights import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,12 +34,16 @@ def kill(process):
     process.wait()
 
 
-def trials(node):
-    """Processes of this node that run trials."""
+#: What Ray calls the processes that run trials, and those that train models.
+TRIAL, TRAINING = "ImplicitFunc", "_train_here"
+
+
+def at_work(node, what):
+    """Processes of this node that do something."""
     found = set()
     for member in psutil.Process(node.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "ImplicitFunc" in " ".join(member.cmdline()):
+            if what in " ".join(member.cmdline()):
                 found.add(member.pid)
     return found
 
@@ -63,6 +68,10 @@ class Cluster:
         host = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
         self.address = f"{host}:{port}"
         self.wait(lambda: not socket.create_connection((host, port)).close())
+        self.join()
+
+    def join(self):
+        """Start the other node."""
         self.node = self.start(f"--address={self.address}")
         self.wait(lambda: self.nodes() == 2)
 
@@ -171,6 +180,37 @@ def test_divergence_is_told_after_the_others_are_done(cluster, tmp_path):
     assert [path.stem for path in tmp_path.rglob("*.safetensors")] == ["cvae-04dof-seed1"]
 
 
+LONG = """
+import dataclasses, sys
+from ikpaper.cluster import train_on_cluster
+from ikpaper.profiles import PROFILES
+from ikpaper.training import TrainingRun
+
+profile = dataclasses.replace(PROFILES["smoke"], epochs={"cvae": 200})
+runs = [TrainingRun.of("cvae", 4, profile=profile, seed=i) for i in range(2)]
+records = train_on_cluster(runs, address=sys.argv[1], directory=sys.argv[2])
+print([len(record["history"]) for record in records])
+"""
+
+
+def test_training_survives_the_death_of_a_node(cluster, tmp_path):
+    command = [sys.executable, "-c", LONG, cluster.address, str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=cluster.environment, cwd=ROOT, **pipes)
+    deadline = time.monotonic() + 120
+    while not at_work(cluster.node, TRAINING):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    kill(cluster.node)
+    out, log = process.communicate(timeout=300)
+    cluster.join()
+    assert process.returncode == 0, log
+    # Ray has a word of its own before.
+    assert out.splitlines()[-1] == "[200, 200]"
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+
+
 def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
     folder = tmp_path / "study"
     process = cluster.ikpaper(
@@ -181,8 +221,8 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
     deadline = time.monotonic() + 240
     ended = set()
     # Some trial has ended, and the node is in the middle of another one.
-    while not (table.exists() and trials(cluster.node) - ended):
-        ended |= set() if table.exists() else trials(cluster.node)
+    while not (table.exists() and at_work(cluster.node, TRIAL) - ended):
+        ended |= set() if table.exists() else at_work(cluster.node, TRIAL)
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -195,6 +235,27 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path):
     assert set(rows["epochs"]) == {60}
     assert "2 at a time" in log
     assert "it starts again" in log
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n", b""])
+def test_a_port_of_something_else_is_no_cluster(answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with (
+            pytest.raises(ValueError, match="something else answers; is that the port"),
+            connected(address),
+        ):
+            pytest.fail("it was joined")
+        thread.join()
 
 
 def test_where_the_address_comes_from(monkeypatch):
