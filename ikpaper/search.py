@@ -202,6 +202,10 @@ def held_out(scorer: Scorer, sampler: Sampler) -> dict[str, float]:
     re-simulation error, each as a share of the prior's: 1 for a sampler that ignores the target;
     it halves where both scores halve, or where one falls to a quarter.
 
+    The targets are test targets of the study's profile. Profiles with the same seed share their
+    first samples, so that a few of them are also among the training or test samples of a larger
+    one.
+
     Returns:
         `objective`, `mmd2_exact`, `e_resim`.
     """

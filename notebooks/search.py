@@ -18,7 +18,8 @@
 # Bayesian optimisation of the hyperparameters of one network for one arm:
 # Ray Tune runs the trials, scikit-optimize proposes them. Trials that an
 # earlier run finished are kept; with as many as are asked for, nothing is
-# trained. {ref}`sec-cluster` tells how to spread a study over machines.
+# trained. A folder that holds a study decides all of it but the number of
+# trials. {ref}`sec-cluster` tells how to spread a study over machines.
 
 # %% tags=["parameters"]
 dof = 6  # 4, 6, 8 or 10
@@ -40,29 +41,33 @@ from ikpaper.outputs import Outputs, significant
 from ikpaper.plots import search as figures
 from ikpaper.plots.style import LABELS
 from ikpaper.profiles import get_profile
-from ikpaper.search import Study, run_study, space
+from ikpaper.search import Study, StudyRecord, run_study, space
 
 out = Outputs(book)
-arm = ikpaper.PlanarArm.paper(dof)
-study = Study(model, arm, profile=get_profile(profile), epochs=epochs, seed=seed)
-table = run_study(study, trials=trials, folder=Path(folder) if folder else None)
+where = Path(folder) if folder else None
+if where and (where / "trials.csv").exists():
+    study = StudyRecord(where).study
+else:
+    arm = ikpaper.PlanarArm.paper(dof)
+    study = Study(model, arm, profile=get_profile(profile), epochs=epochs, seed=seed)
+table = run_study(study, trials=trials, folder=where)
 
 # %% tags=["remove-cell"]
 out.number("profile", study.profile.name)
-out.number("model", LABELS[model])
-out.number("dof", str(dof))
+out.number("model", LABELS[study.model])
+out.number("dof", str(study.arm.dof))
 out.number("trials", str(len(table)))
 out.number("failed", str(int(table["objective"].isna().sum())))
 out.number("samples", f"{study.profile.training_samples:,}")
-out.number("epochs", str(epochs))
-out.number("hours", significant(table["seconds"].sum() / 3600, 2))
+out.number("epochs", str(study.epochs))
+out.number("hours", significant((table["seconds"] * table["cpus"]).sum() / 3600, 2))
 
 # %% [markdown]
 # This study: {glue:text}`model`, {glue:text}`dof` joints. Each trial trains
 # on {glue:text}`samples` samples for {glue:text}`epochs` epochs (profile
 # *{glue:text}`profile`*). Of {glue:text}`trials` trials
-# {glue:text}`failed` did not end well; together they took
-# {glue:text}`hours` hours of a core.
+# {glue:text}`failed` have no objective, since they failed or were stopped;
+# together they took {glue:text}`hours` core hours.
 #
 # ## Convergence
 
@@ -91,8 +96,8 @@ rows
 # %% [markdown]
 # ## Where good trials lie
 
-# %% mystnb={"figure": {"name": "fig-study-parallel", "caption": "Every trial as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
+# %% mystnb={"figure": {"name": "fig-study-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 out.figure(figures.parallel_coordinates(table, study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-study-dependence", "caption": "Partial dependence of the objective in the eyes of the surrogate. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with all trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-study-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(table, space(study.bounds)))

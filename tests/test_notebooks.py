@@ -69,6 +69,15 @@ def test_papermill_runs_a_study(tmp_path):
     assert len(svg_figures(tmp_path / "out.ipynb")) == 3
 
 
+def test_a_study_in_a_folder_is_drawn_as_it_is(tmp_path):
+    folder = made_up_study(tmp_path, "random")
+    before = (folder / "trials.csv").read_bytes()
+    run_page("search", tmp_path, folder=str(folder), trials=1, model="inn", dof=10)
+    assert (folder / "trials.csv").read_bytes() == before
+    told = glued(tmp_path / "out.ipynb")
+    assert (told["model"], told["dof"], told["trials"]) == ("cVAE", "6", "30")
+
+
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -91,11 +100,11 @@ def test_papermill_runs_it(name, parameters, tmp_path, monkeypatch):
     assert len(svg_figures(tmp_path / "out.ipynb")) >= 3
 
 
-def run_page(name, folder, **parameters):
+def run_page(name, where, **parameters):
     papermill.execute_notebook(
         str(ROOT / "notebooks" / f"{name}.ipynb"),
-        str(folder / "out.ipynb"),
-        parameters={"book": str(folder / "book"), **parameters},
+        str(where / "out.ipynb"),
+        parameters={"book": str(where / "book"), **parameters},
         kernel_name="python3",
         cwd=str(ROOT),
         progress_bar=False,
@@ -121,9 +130,9 @@ def svg_figures(path):
     ]  # fmt: skip
 
 
-def made_up_study(root, method, ranges=None):
+def made_up_study(root, method, ranges=None, dof=6):
     """A study of 30 trials, eight of them trained in full, whose objective ranks all scores."""
-    study = Study("cvae", PlanarArm.paper(6), method=method)
+    study = Study("cvae", PlanarArm.paper(dof), method=method)
     study = dataclasses.replace(study, ranges={**study.bounds, **(ranges or {})})
     folder = root / (study.name + "-other" * bool(ranges))
     rng = np.random.default_rng(len(method))
@@ -174,6 +183,11 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
         made_up_study(tmp_path / "studies", method)
     # Not the paper's, and not shown.
     made_up_study(tmp_path / "studies", "bayesian", ranges={"neurons": (8, 16)})
+    # Nothing has ended well yet.
+    folder = made_up_study(tmp_path / "studies", "bayesian", dof=8)
+    (folder / "confirmed.csv").unlink()
+    trials = pd.read_csv(folder / "trials.csv")
+    trials.assign(objective=np.nan).to_csv(folder / "trials.csv", index=False)
     run_page("studies", tmp_path, studies=str(tmp_path / "studies"))
     assert len(svg_figures(tmp_path / "out.ipynb")) == 4
     ranks = pd.read_csv(tmp_path / "book" / "tables" / "ranks.csv").iloc[0]
@@ -185,9 +199,14 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     assert list(found["learning rate"][:2]) == ["0.0001 to 0.01", "0.0041"]
     # Of the printed setting the loss, as a trial's; it is the lower one here, the scores are not.
     assert list(found["objective"][1:2]) == ["-2.00"]
-    told = glued(tmp_path / "out.ipynb")["as_trials"]
-    assert "of 1 winners, what was found has the lower e_posterior in 1, MMD" in told
-    assert "training loss in 0." in told
+    told = glued(tmp_path / "out.ipynb")
+    assert "cVAE, 8 DoF" in told["pending"]
+    assert "of 1 winners, what was found has the lower e_posterior in 1, MMD" in told["as_trials"]
+    assert "training loss in 0." in told["as_trials"]
+    # Those of random search end alike: what is told of them was not measured here.
+    assert not told["collapse"]
+    counts = [told[f"ranks_{name}"] for name in ("count", "positive", "clear", "against")]
+    assert counts == ["6", "6", "6", "0"]
     trials = pd.read_csv(tmp_path / "book" / "tables" / "found-trials.csv")
     assert list(trials["setting"]) == ["printed", "found"]
     assert list(trials["training loss"]) == [-2.0, -1.0]

@@ -45,15 +45,13 @@ PARAMETERS: Mapping[str, str] = {
 def convergence(
     panels: Mapping[str, Sequence[pd.DataFrame]],
     random: Mapping[str, Sequence[pd.DataFrame]] | None = None,
-    pools: Mapping[str, Sequence[pd.DataFrame]] | None = None,
 ) -> Figure:
     """Best objective so far over the trials of studies, beside random search; a panel a network.
 
     Args:
         panels: Trials of studies, in the order in which they ended, by the title of their panel.
-        random: Trials of studies by random search, by panel.
-        pools: All random trials, by panel, for their band; see `random_best`. By default those of
-            `random`.
+        random: Trials of studies by random search, by panel; their band is that of all of them
+            together, see `random_best`.
     """
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -63,11 +61,9 @@ def convergence(
         ax.axis("off")
     for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
         others = (random or {}).get(title, ())
-        pool = (pools or {}).get(title, others)
-        if pool:
+        if others:
             # More than there are would tell of their best alone.
-            count = min(max(map(len, studies)), sum(map(len, pool)))
-            _random_search(ax, others, pool, count)
+            _random_search(ax, others, min(max(map(len, studies)), sum(map(len, others))))
         for table in studies:
             trials = np.arange(1, len(table) + 1)
             best = table["objective"].cummin().ffill()
@@ -76,8 +72,8 @@ def convergence(
         values = pd.concat([table["objective"] for table in studies])
         # Trials that went astray would flatten the rest.
         low, high = values.min(), values.quantile(0.7)
-        if pool:
-            drawn = pd.concat([table["objective"] for table in pool])
+        if others:
+            drawn = pd.concat([table["objective"] for table in others])
             low, high = min(low, drawn.min()), max(high, drawn.median())
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
@@ -98,17 +94,15 @@ def _few_ticks(axis: Axis, values: pd.Series) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _random_search(
-    ax: Axes, studies: Sequence[pd.DataFrame], pool: Sequence[pd.DataFrame], trials: int
-) -> None:
-    """The best so far of each study by random search, and the band of all random trials."""
+def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> None:
+    """The best so far of each study by random search, and the band of all their trials."""
     for table in studies:
         best = table["objective"].cummin().ffill()
         ax.step(
             np.arange(1, len(table) + 1), best, where="post", color=COLORS["prior"], linewidth=0.7
         )
     numbers = np.arange(1, trials + 1)
-    low, median, high = (random_best(pool, numbers, level) for level in (0.05, 0.5, 0.95))
+    low, median, high = (random_best(studies, numbers, level) for level in (0.05, 0.5, 0.95))
     known = np.isfinite(high)
     ax.fill_between(
         numbers[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
