@@ -119,8 +119,8 @@ short = {place: r for place, r in first.items() if len(r.trials) < paper.SEARCH_
 halved = {place: r for place, r in first.items() if r.study.early_stopping}
 told = []
 if short:
-    counts = ", ".join(f"{title(place)} {len(record.trials)}" for place, record in short.items())
-    told.append(f"Fewer trials than {paper.SEARCH_TRIALS} have {counts}.")
+    counts = "; ".join(f"{title(place)} ({len(record.trials)})" for place, record in short.items())
+    told.append(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}: {counts}.")
 if halved:
     full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved.values()])
     hours = paper.SEARCH_TRIALS * (full["seconds"] * full["cpus"]).mean() / 3600
