@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -24,6 +25,8 @@ from ikpaper.training import TrainingRun, train
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SMOKE = PROFILES["smoke"]
+# No study's own: what is trained with it is no trial.
+OTHER = dataclasses.replace(SMOKE, name="other")
 STUDY = ["search", "--model", "cvae", "--dof", "4", "--profile", "smoke", "--epochs", "2"]
 # Small networks, so that trials take as long as a test allows.
 SMALL = ["--range", "neurons", "8", "64", "--range", "hidden_layers", "1", "3"]
@@ -200,11 +203,11 @@ def finished_study(folder, objectives, arm=None):
 def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "study"
     finished_study(folder, [3.0, 1.0, math.nan, 2.0, 4.0, 5.0])
-    options = {"profile": "smoke", "directory": tmp_path / "weights"}
+    options = {"profile": OTHER, "directory": tmp_path / "weights"}
     best = confirm(folder, **options)
     assert set(best["trial"]) == {2}
     assert {"e_posterior", "mmd2_exact", "e_resim", "loss"} <= set(best["quantity"])
-    assert set(best["profile"]) == {"smoke"}
+    assert set(best["profile"]) == {"other"}
     three = confirm(folder, count=3, **options)
     assert list(dict.fromkeys(three["trial"])) == [2, 1, 6]
     assert "[1/3] trial 2: scored already" in capsys.readouterr().err
@@ -213,14 +216,14 @@ def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
     # What was trained is what the trial says.
     run = TrainingRun.of(
         *("cvae", 4),
-        profile="smoke",
+        profile=OTHER,
         neurons=8,
         hidden_layers=1,
         weight_decay=1e-5,
         learning_rate=2e-3,
     )
     model, _ = train(run, directory=tmp_path / "other")
-    wanted = Scorer(run.arm, SMOKE).score("cvae", model).set_index("quantity")["value"]
+    wanted = Scorer(run.arm, OTHER).score("cvae", model).set_index("quantity")["value"]
     found = best.set_index("quantity")["value"]
     assert found["mmd2_exact"] == pytest.approx(wanted["mmd2_exact"])
     with pytest.raises(ValueError, match="has 5 trials that ended well, got 6"):
@@ -266,12 +269,13 @@ def test_studies_are_found_and_read(tmp_path):
     assert second.confirmed.empty
 
 
-def test_divergence_at_full_scale_is_a_row(tmp_path):
+@pytest.mark.parametrize("profile", [SMOKE, OTHER], ids=["as a trial", "as published"])
+def test_divergence_is_a_row(profile, tmp_path):
     folder = tmp_path / "study"
     finished_study(folder, [1.0])
     table = pd.read_csv(folder / "trials.csv").assign(learning_rate=1e9)
     table.to_csv(folder / "trials.csv", index=False)
-    rows = confirm(folder, profile="smoke", directory=tmp_path / "weights")
+    rows = confirm(folder, profile=profile, directory=tmp_path / "weights")
     assert rows["quantity"].tolist() == ["diverged"]
 
 
