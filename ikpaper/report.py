@@ -90,7 +90,7 @@ PAGES = (
     ),
     Page(
         "studies",
-        reads=(*_SCORES, "studies/*/trials", "studies/*/confirmed"),
+        reads=(*_SCORES, "seeds", "studies/*/trials", "studies/*/confirmed"),
         effort=15.0,
     ),
     Page(

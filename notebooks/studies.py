@@ -87,6 +87,14 @@ def title(place):
     return f"{LABELS[place[0]]}, {place[1]} DoF"
 
 
+def listed(places):
+    """Networks and arms in a sentence, as `cVAE (4, 6 DoF) and INN (8 DoF)`."""
+    arms = {}
+    for model, dof in places:
+        arms.setdefault(model, []).append(str(dof))
+    return " and ".join(f"{LABELS[model]} ({', '.join(dofs)} DoF)" for model, dofs in arms.items())
+
+
 # %% tags=["remove-cell"]
 bayesian, random = of(), of(method="random")
 if not bayesian:
@@ -110,11 +118,11 @@ out.number("steps", str(epochs * -(-trial.training_samples // trial.batch)))
 out.number("warmup", str(ikpaper.models.build("inn", dof=4).config.warmup))
 out.number("opening", str(INITIAL_POINTS))
 missing = [
-    title(place)
+    place
     for place in ((model, dof) for model in TABLES for dof in ikpaper.PlanarArm.PAPER_DOF)
     if place not in first
 ]
-out.number("pending", f"Still to be run: {'; '.join(missing)}." if missing else "")
+out.number("pending", f"Still to be run: {listed(missing)}." if missing else "")
 short = {place: r for place, r in first.items() if len(r.trials) < paper.SEARCH_TRIALS}
 halved = {place: r for place, r in first.items() if r.study.early_stopping}
 told = []
@@ -127,7 +135,7 @@ if halved:
     told.append(
         f"All trials of such a study in full would take about {significant(hours, 2)} core hours "
         "here. So successive halving, which is not in the paper, stops trials whose loss lags "
-        f"behind ({'; '.join(map(title, halved))}); they have no objective, and the surrogate "
+        f"behind: {listed(halved)}. They have no objective, and the surrogate "
         "takes them for worse than all others, in the order of the losses they had reached (a "
         "rule that was found in the course of these studies: most of their trials were proposed "
         "by cruder ones). A study that was interrupted begins its halving anew."
@@ -135,8 +143,8 @@ if halved:
 other = {}
 for place, record in first.items():
     if record.study.precision != "float32":
-        other.setdefault(record.study.precision, []).append(title(place))
-told += [f"Products of the subnets are in {p} ({'; '.join(some)})." for p, some in other.items()]
+        other.setdefault(record.study.precision, []).append(place)
+told += [f"Products of the subnets are in {p}: {listed(some)}." for p, some in other.items()]
 out.number("other", " ".join(told))
 
 # %% [markdown]
@@ -323,7 +331,7 @@ for place, record in first.items():
     found, printed = [], []
     # Studies that open with the same random trials may share their best one.
     shared = winners.setdefault((place[0], *record.configuration(record.best).values()), [])
-    shared.append(title(place))
+    shared.append(place)
     for name, bounds in record.study.bounds.items():
         expected += by_chance(bounds) * (len(shared) == 1)
         theirs = TABLES[place[0]][place[1]][name]
@@ -345,7 +353,7 @@ out.table(pd.DataFrame(rows), "bounds")
 out.number("near", f"{100 * NEAR:g} %")
 out.number("bound_count", str(count))
 out.number("bound_expected", significant(expected, 2))
-several = [" and ".join(some) for some in winners.values() if len(some) > 1]
+several = [listed(some) for some in winners.values() if len(some) > 1]
 out.number(
     "bound_shared",
     f"The winners of {'; of '.join(several)} are one random trial, which counts once."
@@ -552,7 +560,7 @@ out.number(
 #
 # Then in full, like the published networks; the published one is that of the
 # printed hyperparameters ({numref}`tab-found-scores`). {glue:text}`in_part`
-# {glue:text}`against_printed`
+# {glue:text}`against_printed` {glue:text}`found_beside_seeds`
 
 # %% tags=["remove-cell"]
 scores = out.read_arms("scores", profile)
@@ -584,6 +592,31 @@ out.number(
     "in_part",
     f"Not trained in full, with the core hours that would take here: {'; '.join(untrained)}."
     if untrained
+    else "",
+)
+
+# %% tags=["remove-cell"]
+seeds = out.read("seeds")
+seeds = seeds[seeds["profile"] == profile].set_index(["sampler", "dof", "quantity"])["value"]
+sentences = []
+for quantity, what in (("mmd2_exact", "MMD²"), ("e_resim_test", "re-simulation error")):
+    below, among, above = [], [], []
+    for (model, dof), record in first.items():
+        mine = again(record, record.best["trial"], profile)["value"].get(quantity)
+        runs = seeds.loc[seeds.index == (model, dof, quantity)]
+        if mine is None or len(runs) < 2:
+            continue
+        side = below if mine < runs.min() else above if mine > runs.max() else among
+        side.append((model, dof))
+    sides = (("below all of them", below), ("among them", among), ("above all of them", above))
+    parts = [f"{side} for the {listed(places)}" for side, places in sides if places]
+    if parts:
+        sentences.append(f"the {what} of what was found is {', '.join(parts)}")
+out.number(
+    "found_beside_seeds",
+    "Beside training runs with the printed hyperparameters that differ in the seed alone, "
+    f"{'; '.join(sentences)}."
+    if sentences
     else "",
 )
 

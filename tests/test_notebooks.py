@@ -200,7 +200,7 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     # Of the printed setting the loss, as a trial's; it is the lower one here, the scores are not.
     assert list(found["objective"][1:2]) == ["-2.00"]
     told = glued(tmp_path / "out.ipynb")
-    assert "cVAE, 8 DoF" in told["pending"]
+    assert "cVAE (4, 8, 10 DoF)" in told["pending"]
     assert "of 1 winners, what was found has the lower e_posterior in 1, MMD" in told["as_trials"]
     assert "training loss in 0." in told["as_trials"]
     # Those of random search end alike: what is told of them was not measured here.
