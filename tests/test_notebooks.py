@@ -194,15 +194,17 @@ def test_papermill_runs_the_page_on_the_search(tmp_path):
     # Here the objective ranks every score, and the full training loss the other way round.
     assert ranks["e_posterior"].startswith("1.00 ")
     assert ranks["training loss"].startswith("-1.00 ")
-    found = pd.read_csv(tmp_path / "book" / "tables" / "found.csv")
-    assert list(found.iloc[:, 2]) == ["range", "printed", "found"]
+    found = pd.read_csv(tmp_path / "book" / "tables" / "found-cvae.csv")
+    assert list(found["setting"]) == ["range", "printed", "found"]
     assert list(found["learning rate"][:2]) == ["0.0001 to 0.01", "0.0041"]
+    other = pd.read_csv(tmp_path / "book" / "tables" / "found-inn.csv")
+    assert list(other["setting"]) == ["no study yet"]
     # Of the printed setting the loss, as a trial's; it is the lower one here, the scores are not.
     assert list(found["objective"][1:2]) == ["-2.00"]
     told = glued(tmp_path / "out.ipynb")
     assert "cVAE (4, 8, 10 DoF)" in told["pending"]
     assert "of 1 winners, what was found has the lower e_posterior in 1, MMD" in told["as_trials"]
-    assert "training loss in 0." in told["as_trials"]
+    assert told["as_trials"].endswith("training loss in 0")
     # Those of random search end alike: what is told of them was not measured here.
     assert not told["collapse"]
     counts = [told[f"ranks_{name}"] for name in ("count", "positive", "clear", "against")]
