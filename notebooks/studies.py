@@ -179,11 +179,14 @@ for record in records:
             "profile": study.profile.name,
         }
     )
-table = pd.DataFrame(rows)
-if (table["objective"] == "loss").all():
-    # As the paper's: nothing to tell apart.
-    table = table.drop(columns="objective")
-out.table(table, "studies")
+
+
+def without_objective(table):
+    """Without the name of the objective, if all studies have the paper's."""
+    return table.drop(columns="objective") if (table["objective"] == "loss").all() else table
+
+
+out.table(without_objective(pd.DataFrame(rows)), "studies")
 
 # %% [markdown]
 # ```{csv-table} All studies, with their best objective and the trial it was found in, and what they cost: on machines that differ, beside other work, so that core hours and the median time of a trial compare by their order of magnitude alone. Trials were stopped if they lagged behind, and failed if their loss was not a number, or hopeless.
@@ -281,8 +284,8 @@ def cells(model, dof, setting, values, objective):
         "DoF": dof,
         "setting": setting,
         "objective": objective,
-        **{NAMES[name]: values[name] for name in NAMES if name in values},
         "parameters": f"{ikpaper.models.build(model, dof=dof, **values).num_parameters:,}",
+        **{NAMES[name]: values[name] for name in NAMES if name in values},
     }
 
 
@@ -293,7 +296,7 @@ def beside(model):
         return [{"DoF": "–", "setting": "no study yet"}]
     bounds = next(iter(studied.values())).study.bounds
     spans = {NAMES[name]: "{:g} to {:g}".format(*bounds[name]) for name in NAMES if name in bounds}
-    rows = [{"DoF": "all", "setting": "range", "objective": "–", **spans, "parameters": "–"}]
+    rows = [{"DoF": "all", "setting": "range", "objective": "–", "parameters": "–", **spans}]
     for dof, record in studied.items():
         printed = {name: TABLES[model][dof][name] for name in record.study.bounds}
         loss = again(record, PRINTED, trial.name)["value"].get("loss")
@@ -469,7 +472,7 @@ for record in records:
         )
 columns = ["network", "DoF", "objective", "trials", "diverged", *SCORES.values(), "profile"]
 waiting = dict.fromkeys(columns, "–") | {"profile": "no study has enough trials yet"}
-out.table(pd.DataFrame(rows or [waiting]), "ranks")
+out.table(without_objective(pd.DataFrame(rows or [waiting])), "ranks")
 
 # %% tags=["remove-cell"]
 correlations = [
