@@ -21,10 +21,10 @@
 # {glue:text}`epochs` epochs and judged by its training loss after the last
 # one. {ref}`sec-hyperparameters` has the ranges and the printed outcome.
 # Here the search is run again, with Ray Tune {cite}`liaw2018tune` and
-# scikit-optimize {cite}`head2021skopt` as in the paper, and asked two
-# questions that the slides leave open: does this objective rank
-# configurations as the scores after a training with more data do, and did the
-# ranges bind?
+# scikit-optimize {cite}`head2021skopt` as in the paper, and asked three
+# questions that the slides leave open: does this objective rank configurations
+# as the scores after a training with more data do, did the ranges bind, and is
+# what a search finds better than what is printed?
 
 # %% tags=["parameters"]
 profile = "paper"  # of the winners' full training; smoke, quick or paper
