@@ -137,8 +137,8 @@ if halved:
         "here. So successive halving, which is not in the paper, stops trials whose loss lags "
         f"behind: {listed(halved)}. They have no objective, and the surrogate "
         "takes them for worse than all others, in the order of the losses they had reached (a "
-        "rule that was found in the course of these studies: most of their trials were proposed "
-        "by cruder ones). A study that was interrupted begins its halving anew."
+        "rule that was found in the course of these studies: their first trials were proposed by "
+        "cruder ones). A study that was interrupted begins its halving anew."
     )
 other = {}
 for place, record in first.items():
