@@ -476,10 +476,7 @@ def _trained_again(
         progress.advance(run.cost() / study.epochs, label)
         if report["outcome"] not in ("running", "trained"):
             raise FloatingPointError(f"{run.label}: {report['outcome']}")
-    model = loop.result()
-    # As published models are scored.
-    model.precision = None
-    return model, {"history": loop.history, "divergences": loop.divergences}
+    return _result(loop), {"history": loop.history, "divergences": loop.divergences}
 
 
 def _confirmed(
@@ -782,6 +779,13 @@ def _loop(run: TrainingRun, on_gpu: bool = False) -> TrainingLoop:
     return loop
 
 
+def _result(loop: TrainingLoop) -> NetworkSampler:
+    """What a trial has led to, as published models are scored."""
+    model = loop.result()
+    model.precision = None
+    return model
+
+
 def _reports(loop: TrainingLoop, study: Study) -> Iterator[dict[str, Any]]:
     """What is known of a trial after each epoch; only a trial that ends well has an objective."""
     quiet = Progress(0, stream=io.StringIO())
@@ -802,8 +806,5 @@ def _reports(loop: TrainingLoop, study: Study) -> Iterator[dict[str, Any]]:
             yield dict(report)
     report |= {"objective": loss, "outcome": "trained"}
     if study.objective == "held-out":
-        model = loop.result()
-        # As published models are scored.
-        model.precision = None
-        report |= held_out(_scorer(study), model)
+        report |= held_out(_scorer(study), _result(loop))
     yield report
