@@ -6,14 +6,16 @@ INDEX := book/_build/html/index.html
 # What the HTML is made of; the library, since the reference comes from its docstrings.
 PAGES := $(shell find book ikpaper -name _build -prune -o -name __pycache__ -prune -o -type f -print)
 
-.PHONY: help book pages html test bench ablations lint format notebooks lock clean
+.PHONY: help book pages html reproduce test test-all bench ablations lint format notebooks lock clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make book       run the notebooks on the published models, build the HTML (or PROFILE=quick)"
-	@echo "make test       run the tests"
+	@echo "make book       run the pages that are not current, build the HTML (or PROFILE=quick)"
+	@echo "make reproduce  run every page anew and compare each number with the published one"
+	@echo "make test       run the tests that decide correctness (minutes)"
+	@echo "make test-all   run all tests: the long ones, and those of the committed book"
 	@echo "make html       build the HTML from the pages as they are"
-	@echo "make bench      measure speed against the plain way (ten minutes; best on an idle machine)"
+	@echo "make bench      measure speed against the reference implementation (ten minutes; best on an idle machine)"
 	@echo "make ablations  train and score what differs in one choice (hours; it resumes)"
 	@echo "make lint       style and types"
 	@echo "make notebooks  bring notebooks/*.ipynb in step with notebooks/*.py"
@@ -46,8 +48,15 @@ $(INDEX): .venv/ready $(PAGES)
 book: pages
 	@$(MAKE) --no-print-directory html
 
+reproduce: .venv/ready
+	@$(BIN)/ikpaper reproduce
+
 test: .venv/ready
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/book
+
+test-all: test
+	@$(BIN)/python -m pytest -q -m slow --ignore=tests/book
+	@$(BIN)/python -m pytest -q tests/book
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks
@@ -72,14 +81,14 @@ lock:
 	@.venv/lock/bin/python -m pip install --quiet "torch==2.13.0" ".[book,search,dev]"
 	@{ echo "# Made by 'make lock' from pyproject.toml. torch is asked for by this exact version so that"; \
 	   echo "# no newer one comes in; on Linux see the README for its build without CUDA."; \
-	   .venv/lock/bin/python -m pip freeze --exclude ikpaper | sed 's/+cpu$$//'; } > requirements.lock.new
-	@.venv/lock/bin/python -m pip install --quiet --constraint requirements.lock.new ".[peers]"
+	   .venv/lock/bin/python -m pip freeze --all --exclude pip --exclude ikpaper | sed 's/+cpu$$//'; } > requirements.lock.new
+	@.venv/lock/bin/python -m pip install --quiet --constraint requirements.lock.new ".[baselines]"
 	@{ echo "# Made by 'make lock' from pyproject.toml: what sbi needs beside requirements.lock, which holds"; \
-	   echo "# for both. Apart from it, since only 'ikpaper peers' needs sbi: a book builds without."; \
-	   .venv/lock/bin/python -m pip freeze --exclude ikpaper | sed 's/+cpu$$//' \
-	     | grep -vxFf requirements.lock.new; } > requirements-peers.lock.new
+	   echo "# for both. Apart from it, since only 'ikpaper baselines' needs sbi: a book builds without."; \
+	   .venv/lock/bin/python -m pip freeze --all --exclude pip --exclude ikpaper | sed 's/+cpu$$//' \
+	     | grep -vxFf requirements.lock.new; } > requirements-baselines.lock.new
 	@mv requirements.lock.new requirements.lock
-	@mv requirements-peers.lock.new requirements-peers.lock
+	@mv requirements-baselines.lock.new requirements-baselines.lock
 	@rm -rf .venv/lock
 
 clean:

@@ -1,1 +1,1 @@
-"""Speed, side by side with the plain way of doing it; run by `make bench`."""
+"""Speed, side by side with a reference implementation; run by `make bench`."""

@@ -1,15 +1,15 @@
-"""`make bench`: ours against the plain way, in one run, into book/results/bench.csv."""
+"""`make bench`: ours against the reference implementation, into book/results/bench.csv."""
 
 from __future__ import annotations
 
 import argparse
-import io
+import dataclasses
 import multiprocessing
 import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,18 @@ import torch
 from torch import Generator, Tensor
 
 import ikpaper
-from benchmarks import plain
+from benchmarks import reference
 from ikpaper import models
 from ikpaper.files import write_text
-from ikpaper.models.mmd import mmd2_loss
-from ikpaper.outputs import significant
-from ikpaper.products import fast_products
-from ikpaper.profiles import Profile
+from ikpaper.format import significant
+from ikpaper.matmul import use_fast_matmul
+from ikpaper.models.fast.mmd import mmd2_loss
+from ikpaper.profiles import PROFILES
 from ikpaper.progress import Progress
 from ikpaper.training import TrainingLoop, TrainingRun, resolve_device
 
-#: DoF over which growth is shown; beyond the paper's arms the network is that of 10 DoF.
-GROWTH = (16, 32)
+#: Arms larger than the paper's; their network is that of 10 DoF.
+LARGER = (16, 32)
 BATCHES = (250, 4000)
 #: Training steps of 1000 samples that one measurement times.
 STEPS = {"inn": 8, "cvae": 40}
@@ -45,7 +45,7 @@ class Bench:
     """The benchmarks with their settings.
 
     Attributes:
-        device: Where ours and the plain way run.
+        device: Where both implementations run.
         rounds: Measurements of either side, taken in turns; the best counts.
     """
 
@@ -55,7 +55,7 @@ class Bench:
     def jobs(self) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
         """What there is to measure: a label, and a function that returns rows."""
         for name in ("inn", "cvae"):
-            for dof in (*ikpaper.PlanarArm.PAPER_DOF, *GROWTH):
+            for dof in (*ikpaper.PlanarArm.PAPER_DOF, *LARGER):
                 yield f"training {name}", lambda n=name, d=dof: self.training(n, d)
             for batch in BATCHES:
                 yield f"training {name}", lambda n=name, b=batch: self.training(n, 8, b)
@@ -66,7 +66,7 @@ class Bench:
             yield "sampling flow-fast", lambda d=dof: self.against_inn(d)
         for count in (100, 1000, 4000):
             yield "mmd", lambda c=count: self.mmd(c)
-        for dof in (*ikpaper.PlanarArm.PAPER_DOF, *GROWTH):
+        for dof in (*ikpaper.PlanarArm.PAPER_DOF, *LARGER):
             yield "ground truth", lambda d=dof: self.ground_truth(d)
         for name in ("inn", "cvae"):
             for dof in ikpaper.PlanarArm.PAPER_DOF:
@@ -77,11 +77,18 @@ class Bench:
                 for dof in ikpaper.PlanarArm.PAPER_DOF:
                     yield f"trials {name}", lambda n=name, d=dof: self.trials(n, d)
 
-    def best(self, *sides: Callable[[], Any]) -> list[float]:
-        """Seconds of each side: the fastest of several rounds in turns, after one to warm up."""
+    def best(
+        self, *ours: Callable[[], Any], theirs: Sequence[Callable[[], Any]] = ()
+    ) -> list[float]:
+        """Seconds of each side: the fastest of several rounds in turns, after one to warm up.
+
+        Ours use the fast products of matrices, the reference implementation those of torch.
+        """
+        sides = [*((side, True) for side in ours), *((side, False) for side in theirs)]
         times: list[list[float]] = [[] for _ in sides]
         for _ in range(self.rounds + 1):
-            for side, measured in zip(sides, times, strict=True):
+            for (side, fast), measured in zip(sides, times, strict=True):
+                use_fast_matmul(fast)
                 self._synchronise()
                 start = time.perf_counter()
                 side()
@@ -94,10 +101,10 @@ class Bench:
             torch.cuda.synchronize()
 
     def row(
-        self, what: str, model: str, dof: int, size: int, ours: float, plain: float, unit: str
+        self, what: str, model: str, dof: int, size: int, ours: float, theirs: float, unit: str
     ) -> dict[str, Any]:
         """A row of the table; `ratio` is above 1 where ours is better."""
-        better = plain / ours if unit in ("s", "MiB") else ours / plain
+        better = theirs / ours if unit in ("s", "MiB") else ours / theirs
         return {
             "what": what,
             "model": model,
@@ -106,7 +113,7 @@ class Bench:
             "device": self.device.type,
             "threads": torch.get_num_threads(),
             "ours": ours,
-            "plain": plain,
+            "plain": theirs,
             "unit": unit,
             "ratio": better,
         }
@@ -115,9 +122,9 @@ class Bench:
         """Training throughput, one row for each precision of ours."""
         count = max(2, STEPS[name] * 1000 // batch) * batch
         loops = {p: training_loop(name, dof, count, batch, p, self.device) for p in PRECISIONS}
-        yardstick = plain_trainer(name, dof, count, batch, self.device)
+        yardstick = reference_trainer(name, dof, count, batch, self.device)
         sides = [lambda loop=loop: epoch(loop) for loop in loops.values()]
-        *ours, slow = self.best(*sides, yardstick.epoch)
+        *ours, slow = self.best(*sides, theirs=[yardstick.epoch])
         return [
             self.row(
                 f"training, {precision}", name, dof, batch, count / fast, count / slow, "samples/s"
@@ -136,7 +143,9 @@ class Bench:
             model.sample(tcp, SAMPLES, generator=ours)
 
         sides = [lambda precision=p: draw(precision) for p in PRECISIONS]
-        *fast, slow = self.best(*sides, lambda: plain.sample(model, tcp, SAMPLES, yardstick))
+        *fast, slow = self.best(
+            *sides, theirs=[lambda: reference.sample(model, tcp, SAMPLES, yardstick)]
+        )
         count = TARGETS * SAMPLES
         return [
             self.row(
@@ -160,13 +169,15 @@ class Bench:
         tcp = targets(inn.arm, TARGETS)
         ours, yardstick = (Generator(self.device).manual_seed(0) for _ in range(2))
         sides = [
-            lambda refine=k: fast.sample(tcp, SAMPLES, generator=ours, refine=refine)
-            for k in REFINED
+            lambda sampler=sampler: sampler.sample(tcp, SAMPLES, generator=ours)
+            for sampler in (ikpaper.Refined(fast, k) if k else fast for k in REFINED)
         ]
         with warnings.catch_warnings():
             # It is not trained, which has no influence on its speed: few samples converge.
             warnings.simplefilter("ignore")
-            *times, slow = self.best(*sides, lambda: plain.sample(inn, tcp, SAMPLES, yardstick))
+            *times, slow = self.best(
+                *sides, theirs=[lambda: reference.sample(inn, tcp, SAMPLES, yardstick)]
+            )
         count = TARGETS * SAMPLES
         return [
             self.row(
@@ -192,7 +203,7 @@ class Bench:
             for _ in range(repeats):
                 torch.autograd.grad(loss(a, b, 1.2), a)
 
-        ours, slow = self.best(lambda: run(mmd2_loss), lambda: run(plain.mmd2))
+        ours, slow = self.best(lambda: run(mmd2_loss), theirs=[lambda: run(reference.mmd2)])
         return [
             self.row("MMD, value and gradient", "", dof, count, ours / repeats, slow / repeats, "s")
         ]
@@ -207,7 +218,7 @@ class Bench:
         rejection = ikpaper.RejectionPosterior(arm, eps=EPS)
         ours, slow = self.best(
             lambda: exact.sample(tcp, count, generator=generator),
-            lambda: rejection.sample(tcp, count, generator=generator),
+            theirs=[lambda: rejection.sample(tcp, count, generator=generator)],
         )
         return [
             self.row(
@@ -228,6 +239,7 @@ class Bench:
     def _breakdown(self, name: str, dof: int, precision: str) -> dict[str, Any]:
         count = STEPS[name] * 1000
         loop = training_loop(name, dof, count, 1000, precision, self.device)
+        use_fast_matmul()
         epoch(loop)
         start = time.perf_counter()
         epoch(loop)
@@ -247,8 +259,6 @@ class Bench:
         # Forward, and backward for weights and inputs; the INN makes three passes.
         passes = 3 if name == "inn" else 1
         work = 6 * passes * 1000 * loop.model.num_parameters / 1e9
-        with fast_products():
-            peak = self._peak(precision)
         return {
             "what": f"a training step, {precision}",
             "model": name,
@@ -257,21 +267,26 @@ class Bench:
             "device": self.device.type,
             "step_ms": 1000 * step,
             "gflops": work / step,
-            "peak_gflops": peak,
-            "plain_peak_gflops": self._peak("float32"),
+            "peak_gflops": self._peak(precision),
+            "plain_peak_gflops": self._peak("float32", fast=False),
             **{kind: times.get(kind, 0.0) / sum(times.values()) for kind in (*KINDS, "other")},
         }
 
-    def _peak(self, precision: str, size: int = 1024) -> float:
+    def _peak(self, precision: str, *, fast: bool = True, size: int = 1024) -> float:
         """GFLOP/s of the largest products that the networks could hope for."""
         a = torch.ones(2, size, size, dtype=getattr(torch, precision), device=self.device)
-        (seconds,) = self.best(lambda: [torch.bmm(a, a) for _ in range(10)])
+
+        def run() -> None:
+            for _ in range(10):
+                torch.bmm(a, a)
+
+        (seconds,) = self.best(run) if fast else self.best(theirs=[run])
         return 10 * 2 * 2 * size**3 / 1e9 / seconds
 
     def memory(self, name: str, dof: int) -> list[dict[str, Any]]:
         """Memory that a few training steps add to a fresh process."""
         ours, slow = (
-            peak_memory(side, name, dof, str(self.device)) for side in ("bfloat16", "plain")
+            peak_memory(side, name, dof, str(self.device)) for side in ("bfloat16", "reference")
         )
         return [self.row("training memory, bfloat16", name, dof, 1000, ours, slow, "MiB")]
 
@@ -303,35 +318,28 @@ def targets(arm: ikpaper.PlanarArm, count: int) -> Tensor:
 
 
 def training_loop(
-    name: str, dof: int, count: int, batch: int, precision: str, device: torch.device
+    name: str, dof: int, count: int, batch: int, precision: str | None, device: torch.device
 ) -> TrainingLoop:
     """The library's loop with epochs of `count` samples."""
-    profile = Profile(
-        name="bench",
-        samples=round(count / 0.7),
-        epochs={name: 1000},
-        targets=1,
-        posterior_samples=1,
-        exact_targets=1,
-        exact_samples=1,
-        batch=batch,
+    profile = dataclasses.replace(
+        PROFILES["smoke"], name="bench", samples=round(count / 0.7), batch=batch
     )
     arm = ikpaper.PlanarArm.like_paper(dof)
-    run = TrainingRun.of(name, arm=arm, profile=profile, precision=precision)
-    return TrainingLoop(run, "", device)
+    run = TrainingRun.of(name, arm=arm, profile=profile, epochs=1000, precision=precision)
+    return TrainingLoop(run, device)
 
 
 def epoch(loop: TrainingLoop) -> None:
     """One epoch without a word."""
-    loop.run_epoch(Progress(1.0, stream=io.StringIO()), 0.0)
+    next(report for report in loop.epochs() if report.complete)
 
 
-def plain_trainer(
+def reference_trainer(
     name: str, dof: int, count: int, batch: int, device: torch.device
-) -> plain.Trainer:
-    """The plain loop with the same data."""
+) -> reference.Trainer:
+    """The reference loop with the same data."""
     loop = training_loop(name, dof, count, batch, "float32", device)
-    return plain.Trainer(loop.model, loop.theta, loop.tcp, batch)
+    return reference.Trainer(loop.model, loop.inputs, loop.tcp, batch)
 
 
 def training_rates(name: str, dof: int, runs: int, threads: int) -> float:
@@ -349,8 +357,9 @@ def training_rates(name: str, dof: int, runs: int, threads: int) -> float:
 
 def _training_rate(name: str, dof: int, threads: int, barrier: Any) -> float:
     torch.set_num_threads(threads)
+    use_fast_matmul()
     count = STEPS[name] * 1000
-    loop = training_loop(name, dof, count, 1000, "auto", torch.device("cpu"))
+    loop = training_loop(name, dof, count, 1000, None, torch.device("cpu"))
     epoch(loop)
     barrier.wait()
     start = time.perf_counter()
@@ -367,9 +376,10 @@ def peak_memory(side: str, name: str, dof: int, device: str) -> float:
 
 def _peak_memory(side: str, name: str, dof: int, device: str) -> float:
     where, count = torch.device(device), 3000
-    if side == "plain":
-        run = plain_trainer(name, dof, count, 1000, where).epoch
+    if side == "reference":
+        run = reference_trainer(name, dof, count, 1000, where).epoch
     else:
+        use_fast_matmul()
         loop = training_loop(name, dof, count, 1000, side, where)
         run = lambda: epoch(loop)  # noqa: E731
     if where.type == "cuda":

@@ -3,35 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ikpaper.checks import Sigma, check_count, check_sigma
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     TensorLike = Tensor | ArrayLike
 
-__all__ = ["PlanarArm", "RailArm", "arm_of", "as_tensor", "constant", "wrap"]
+__all__ = ["PlanarArm", "RailArm", "arm_of", "as_tensor", "constant", "resolve_arm", "wrap"]
 
 
-def as_tensor(values: TensorLike, **kwargs: Any) -> Tensor:
-    """Tensor from a tensor, an array or nested lists; what is not floating becomes float64."""
+#: Standard deviation of the paper's prior, in radians ("Dataset" slide).
+_PAPER_SIGMA = 0.2
+
+
+def as_tensor(values: TensorLike, name: str = "values") -> Tensor:
+    """Tensor from a tensor, an array or nested lists; what is not floating becomes float64.
+
+    Args:
+        values: Real numbers, in any byte order. The graph of a tensor is kept.
+        name: What they are, for the message.
+
+    Raises:
+        ValueError: If they are no real numbers, or lists of different lengths.
+    """
     if not isinstance(values, Tensor):
-        values = torch.from_numpy(np.array(values, dtype=None))
-    if not values.is_floating_point():
-        values = values.to(torch.float64)
-    return values.to(**kwargs) if kwargs else values
+        try:
+            array = np.array(values)
+            values = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{name}: expected an array of numbers, got {values!r}") from error
+    if values.is_complex():
+        raise ValueError(f"{name}: expected real numbers, got {values.dtype}")
+    return values if values.is_floating_point() else values.to(torch.float64)
 
 
-@lru_cache(maxsize=256)
+#: Constants on each device, bounded by the number of arms that a process can care about.
+_CONSTANTS: dict[tuple[tuple[float, ...], torch.dtype, torch.device], Tensor] = {}
+_MOST_CONSTANTS = 256
+
+
 def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A tensor that is made once: on a GPU its copy would wait, and fit into no CUDA graph."""
-    return torch.tensor(values, dtype=dtype, device=device)
+    """A tensor that is made once: on a GPU its copy would wait, and fit into no CUDA graph.
+
+    It is kept only if it can be used everywhere: tensors that are made while torch traces a
+    function, or transforms it, hold no values or belong to that call.
+    """
+    key = (values, dtype, device)
+    known = _CONSTANTS.get(key)
+    if known is not None:
+        return known
+    # Inference tensors cannot take part in what is differentiated later.
+    with torch.inference_mode(False):
+        made = torch.tensor(values, dtype=dtype, device=device)
+    if _has_values(made):
+        if len(_CONSTANTS) >= _MOST_CONSTANTS:
+            _CONSTANTS.clear()
+        _CONSTANTS[key] = made
+    return made
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether a tensor is a plain one, with memory of its own."""
+    try:
+        return type(tensor) is Tensor and tensor.untyped_storage().data_ptr() != 0
+    except (NotImplementedError, RuntimeError):  # Within a transform of torch.func.
+        return False
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Positions are computed in the precision of their angles: autocast would round them."""
+    kind = device.type
+    if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
 
 
 def wrap(angle: Tensor) -> Tensor:
@@ -67,14 +120,15 @@ class PlanarArm:
     #: How many joints, from the first on, slide instead of turning.
     rails: ClassVar[int] = 0
 
-    #: Standard deviations of the prior that belongs to the arm, one a joint, if one does.
+    #: Standard deviations of the prior that belongs to the arm, one a joint, if one does; see
+    #: `prior_sigma`.
     sigma: tuple[float, ...] | None = None
 
-    #: What `span` measures, in messages: one and many.
-    _SPAN: ClassVar[tuple[str, str]] = ("radius", "radii")
+    #: What `radial_distance` measures, in messages: one and many.
+    _MEASURE: ClassVar[tuple[str, str]] = ("radius", "radii")
 
     def __init__(self, lengths: Sequence[float] | Tensor | np.ndarray) -> None:
-        values = np.asarray(lengths, dtype=float)
+        values = as_tensor(lengths, "link lengths").detach().cpu().double().numpy()
         if values.ndim != 1 or values.size == 0:
             raise ValueError(
                 "link lengths: expected a non-empty list of numbers, one a link, "
@@ -104,8 +158,7 @@ class PlanarArm:
     @staticmethod
     def like_paper(dof: int) -> PlanarArm:
         """Arm built by the paper's rule for any number of joints: links of 0.5, the last of 1.0."""
-        if dof < 1:
-            raise ValueError(f"dof: expected at least 1, got {dof}")
+        dof = check_count("dof", dof)
         return PlanarArm([0.5] * (dof - 1) + [1.0])
 
     @property
@@ -119,9 +172,22 @@ class PlanarArm:
         return float(sum(self.lengths))
 
     @property
-    def hole(self) -> float:
+    def inner_radius(self) -> float:
         """Inner radius of the workspace, positive if one link outreaches all others together."""
         return max(0.0, 2 * max(self.lengths) - self.reach)
+
+    def prior_sigma(self, sigma: Sigma | None = None) -> tuple[float, ...]:
+        """Standard deviations of a prior, one a joint, in radians (a rail's in units of length).
+
+        Args:
+            sigma: One value for all joints, or one a joint; by default the arm's own prior, and
+                the paper's 0.2 for an arm that has none.
+
+        Raises:
+            ValueError: If a value is not finite and positive, or their number is not 1 or dof.
+        """
+        own = _PAPER_SIGMA if self.sigma is None else self.sigma
+        return check_sigma(own if sigma is None else sigma, self.dof)
 
     def __repr__(self) -> str:
         return f"PlanarArm({list(self.lengths)})"
@@ -139,7 +205,8 @@ class PlanarArm:
             ValueError: If the last axis of `theta` is not dof long.
         """
         phi, lengths = self._link_angles(theta)
-        return torch.stack([phi.cos() @ lengths, phi.sin() @ lengths], dim=-1)
+        with _without_autocast(phi.device):
+            return torch.stack([phi.cos() @ lengths, phi.sin() @ lengths], dim=-1)
 
     def joint_positions(self, theta: TensorLike) -> Tensor:
         """Positions (..., dof + 1, 2) of base, joints and TCP for `theta` (..., dof)."""
@@ -166,7 +233,7 @@ class PlanarArm:
         """Joint angles (..., dof) folded into (-pi, pi]."""
         return wrap(theta)
 
-    def span(self, tcp: Tensor) -> Tensor:
+    def radial_distance(self, tcp: Tensor) -> Tensor:
         """Distance (...) that the links have to bridge to reach targets (..., 2)."""
         return tcp.norm(dim=-1)
 
@@ -176,14 +243,14 @@ class PlanarArm:
         Args:
             before: Vectors (2, n) from the base to the joint, with the first joint at zero.
             after: Vectors (2, n) from there to the TCP, with this joint at zero as well.
-            tcp: Target, shape (2,).
+            tcp: Target, shape (2,), or one each, (2, n).
 
         Returns:
             The angle (n,) in the middle between both solutions, and the cosine (n,) of what lies
             between it and either; there is none where that is beyond 1.
         """
         a2, b2 = before.square().sum(dim=0), after.square().sum(dim=0)
-        cosine = (tcp.square().sum() - a2 - b2) / (2 * (a2 * b2).sqrt())
+        cosine = (tcp.square().sum(dim=0) - a2 - b2) / (2 * (a2 * b2).sqrt())
         return _heading(before) - _heading(after), cosine
 
     def aim(self, point: Tensor, tcp: Tensor) -> Tensor:
@@ -226,32 +293,44 @@ class PlanarArm:
         return value, jacobian
 
     def check_targets(self, tcp: TensorLike) -> Tensor:
-        """Targets as a tensor (..., 2), checked to be points the arm can reach.
+        """Targets as a tensor (..., 2) without a graph, checked to be points the arm can reach.
 
         Raises:
             ValueError: If the shape is wrong, a coordinate is not finite, or a target lies
                 outside the workspace; the message gives the reachable radii.
         """
-        tcp = as_tensor(tcp)
+        tcp = as_tensor(tcp, "tcp").detach()
         if tcp.ndim not in (1, 2) or tcp.shape[-1] != 2 or tcp.numel() == 0:
-            raise ValueError(f"tcp: expected shape (2,) or (B, 2), got {tuple(tcp.shape)}")
+            raise ValueError(
+                "tcp: expected one target, shape (2,), or a batch of at least one, (B, 2), got "
+                f"shape {tuple(tcp.shape)}"
+            )
         if not torch.isfinite(tcp).all():
             raise ValueError(f"tcp: expected finite coordinates, got {tcp.tolist()}")
-        span = self.span(tcp.to(torch.float64)).reshape(-1)
+        distance = self.radial_distance(tcp.to(torch.float64)).reshape(-1)
         # Float32 targets of a fully stretched arm may round to just outside.
         slack = 4 * torch.finfo(tcp.dtype).eps * self.reach
-        outside = (span > self.reach + slack) | (span < self.hole - slack)
+        outside = (distance > self.reach + slack) | (distance < self.inner_radius - slack)
         if outside.any():
             first = int(outside.nonzero()[0])
-            one, many = self._SPAN
+            one, many = self._MEASURE
             raise ValueError(
-                f"tcp {tcp.reshape(-1, 2)[first].tolist()} is at {one} {span[first]:.6g}; this "
-                f"arm reaches {many} from {self.hole:.6g} to {self.reach:.6g}"
+                f"tcp {tcp.reshape(-1, 2)[first].tolist()} is at {one} {distance[first]:.6g}; this "
+                f"arm reaches {many} from {self.inner_radius:.6g} to {self.reach:.6g}"
             )
         return tcp
 
+    def inside(self, tcp: Tensor) -> Tensor:
+        """Whether targets (..., 2) are off the boundary of the workspace, by more than rounding.
+
+        A single configuration reaches a target there: links in one line.
+        """
+        distance, slack = self.radial_distance(tcp.to(torch.float64)), 1e-12 * self.reach
+        inner = -self.reach if self.rails else 2 * max(self.lengths) - self.reach
+        return (distance < self.reach - slack) & (distance > inner + slack)
+
     def _link_angles(self, theta: TensorLike) -> tuple[Tensor, Tensor]:
-        theta = as_tensor(theta)
+        theta = as_tensor(theta, "theta")
         if theta.ndim == 0 or theta.shape[-1] != self.dof:
             raise ValueError(
                 f"theta: expected shape (..., {self.dof}) for an arm with {self.dof} joints, "
@@ -283,6 +362,9 @@ class RailArm(PlanarArm):
     link. Under independent angles that is another distribution, which no change of signs leads
     to: the headings of the first two links correlate negatively there, and positively here.
 
+    The prior that belongs to the arm, `sigma`, is the benchmark's, with that of the rail in
+    proportion to the links.
+
     Args:
         lengths: Lengths of the links after the rail, all finite and positive, shape (dof - 1,).
 
@@ -298,15 +380,15 @@ class RailArm(PlanarArm):
     """
 
     rails = 1
-    _SPAN = ("distance from the rail", "distances")
+    _MEASURE = ("distance from the rail", "distances")
 
-    #: Standard deviations of the benchmark's prior: of the rail, in its unit, and of each angle.
-    _PRIOR = (0.25, 0.5)
+    #: Standard deviations of the benchmark's prior: of the rail, in reaches, and of each angle.
+    _PRIOR = (1 / 8, 0.5)
 
     def __init__(self, lengths: Sequence[float] | Tensor | np.ndarray) -> None:
         super().__init__(lengths)
         rail, angle = self._PRIOR
-        self.sigma = (rail, *(angle for _ in self.lengths))
+        self.sigma = (rail * self.reach, *(angle for _ in self.lengths))
         self.lengths = (0.0, *self.lengths)
 
     @staticmethod
@@ -315,7 +397,7 @@ class RailArm(PlanarArm):
         return RailArm([0.5, 0.5, 1.0])
 
     @property
-    def hole(self) -> float:
+    def inner_radius(self) -> float:
         """Zero: the base moves to where the links reach the target."""
         return 0.0
 
@@ -346,7 +428,7 @@ class RailArm(PlanarArm):
         """Joint angles of `theta` (..., dof) folded into (-pi, pi]; the rail stays as it is."""
         return torch.cat([theta[..., :1], wrap(theta[..., 1:])], dim=-1)
 
-    def span(self, tcp: Tensor) -> Tensor:
+    def radial_distance(self, tcp: Tensor) -> Tensor:
         """Distance (...) of targets (..., 2) from the rail."""
         return tcp[..., 0].abs()
 
@@ -392,6 +474,26 @@ def arm_of(lengths: Sequence[float]) -> PlanarArm:
     """
     on_rail = len(lengths) > 1 and lengths[0] == 0
     return RailArm(lengths[1:]) if on_rail else PlanarArm(lengths)
+
+
+def resolve_arm(caller: str, dof: int | None, arm: PlanarArm | None) -> PlanarArm:
+    """The arm that a function is asked about, by the DoF of one of the paper's or itself.
+
+    Args:
+        caller: Name of the function, for the message.
+        dof: Number of joints of one of the paper's arms; or else
+        arm: any arm.
+
+    Raises:
+        ValueError: If neither or both are given, or one is of the wrong type or unknown.
+    """
+    if (dof is None) == (arm is None):
+        raise ValueError(f"{caller}: expected either dof or arm, got dof={dof!r} and arm={arm!r}")
+    if arm is None:
+        return PlanarArm.paper(check_count("dof", dof))
+    if not isinstance(arm, PlanarArm):
+        raise ValueError(f"{caller}: arm: expected a PlanarArm, got {arm!r}")
+    return arm
 
 
 def _along_rail(theta: TensorLike) -> Tensor:

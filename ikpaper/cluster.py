@@ -7,19 +7,14 @@ import os
 import secrets
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ikpaper.files import scratch
-from ikpaper.progress import Progress, duration
-from ikpaper.training import TrainingRun, train, trained
-from ikpaper.weights import load_record, store
 
-__all__ = ["cluster_address", "connected", "room", "train_on_cluster"]
+__all__ = ["RESTARTS", "cluster_address", "connected", "max_parallel"]
+
 
 #: How often a trial or a training run starts again after its process or its node died.
 RESTARTS = 3
@@ -101,151 +96,6 @@ def _join(ray: Any, address: str) -> None:
             f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); `ray start "
             "--head` starts one, and one with a token wants its RAY_AUTH_TOKEN"
         ) from error
-
-
-def train_on_cluster(
-    runs: Sequence[TrainingRun],
-    *,
-    address: str | None = None,
-    directory: str | os.PathLike[str] | None = None,
-    cpus: float = 1,
-    gpus: float = 0.0,
-    fresh: bool = False,
-    retries: int = 0,
-) -> list[dict[str, Any]]:
-    """Train several models as tasks of a Ray cluster; weights and records come back to here.
-
-    Models that learn from others start when those are done, and take their weights along. A run
-    whose node dies starts again on another one, from its last checkpoint where both see
-    the folder of weights, else from the start.
-
-    Args:
-        runs: What to train.
-        address: See `cluster_address`.
-        directory: Folder of all weights; see `weights.weights_path`.
-        cpus: CPUs of each run, and its threads; or a share of one.
-        gpus: GPUs of each run, or a share of one; with more than 0 it trains there.
-        fresh: As in `train`.
-        retries: As in `train`.
-
-    Returns:
-        The records, in the order of `runs`.
-
-    Raises:
-        FileNotFoundError: If a model learns from another one that is not there; likewise.
-        FloatingPointError: If a run diverges; the others are finished first.
-        RuntimeError: If a run loses its process or its node too often; likewise.
-    """
-    records: list[dict[str, Any] | None] = [None] * len(runs)
-    paths = [run.path(directory) for run in runs]
-    progress = Progress(sum(run.cost() for run in runs))
-    missing = []
-    for i, run in enumerate(runs):
-        record = None if fresh else run.current(directory)
-        if record is not None:
-            progress.skip(run.cost())
-            records[i] = record
-        else:
-            missing.append(i)
-    if not missing:
-        progress.say(f"all {len(runs)} models are trained already")
-        return [record for record in records if record is not None]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # Teachers before those they teach; the longest first, so that none of them is started last.
-    missing.sort(key=lambda i: -runs[i].cost())
-    waves = [
-        [i for i in missing if (runs[i].teacher is not None) == taught] for taught in (False, True)
-    ]
-    failures: list[Exception] = []
-    with connected(address):
-        import ray
-
-        at_a_time = room(cpus, gpus)
-        options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
-        remote = ray.remote(**options)(_train_here)
-        progress.show(f"{len(missing)} runs, {at_a_time} at a time")
-        for wave in waves:
-            tasks = {}
-            for i in wave:
-                try:
-                    teacher = _teacher(runs[i], directory)
-                except FileNotFoundError as error:
-                    failures.append(error)
-                    progress.say(f"{runs[i].label}: {error}")
-                    continue
-                folder = str(paths[i].parents[1])
-                task = remote.remote(runs[i], folder, cpus, gpus > 0, fresh, retries, teacher)
-                tasks[task] = i
-            while tasks:
-                (task,), _ = ray.wait(list(tasks))
-                i = tasks.pop(task)
-                try:
-                    data, record = ray.get(task)
-                except FloatingPointError as error:
-                    failures.append(FloatingPointError(str(getattr(error, "cause", error))))
-                    progress.say(str(failures[-1]))
-                    continue
-                except ray.exceptions.RayError as error:
-                    cause = getattr(error, "cause", None) or error
-                    lines = str(cause).strip().splitlines() or [""]
-                    what = f"{runs[i].label}: given up after {type(cause).__name__}: {lines[0]}"
-                    failures.append(RuntimeError(what))
-                    progress.say(what)
-                    continue
-                if load_record(paths[i]) != record:
-                    store(paths[i], data, record)
-                records[i] = record
-                progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
-                progress.advance(runs[i].cost(), f"{len(tasks)} runs left")
-    if failures:
-        raise failures[0]
-    return [record for record in records if record is not None]
-
-
-def _teacher(
-    run: TrainingRun, directory: str | os.PathLike[str] | None
-) -> tuple[bytes, dict[str, Any]] | None:
-    """Weights and record of the model that a run learns from."""
-    if run.teacher is None:
-        return None
-    _, record = trained(run.teacher, train_here=False, directory=directory)
-    return run.teacher.path(directory).read_bytes(), record
-
-
-def _train_here(
-    run: TrainingRun,
-    directory: str,
-    cpus: float,
-    on_gpu: bool,
-    fresh: bool,
-    retries: int,
-    teacher: tuple[bytes, dict[str, Any]] | None,
-) -> tuple[bytes, dict[str, Any]]:
-    """What a task does on its node: train, and return the weights as safetensors."""
-    torch.set_num_threads(max(1, int(cpus)))
-    # A node that does not see the folder keeps its checkpoints in one of its own; nor is a folder
-    # of the same name the same one, if its teacher is another.
-    foreign = not Path(directory).is_dir() or (
-        run.teacher is not None
-        and teacher is not None
-        and load_record(run.teacher.path(directory)) != teacher[1]
-    )
-    left = []
-    if foreign:
-        directory = str(Path(tempfile.gettempdir()) / "ikpaper-weights")
-        if run.teacher is not None and teacher is not None:
-            left.append(run.teacher.path(directory))
-            store(left[0], *teacher)
-    device = "cuda" if on_gpu else "cpu"
-    _, record = train(run, device=device, directory=directory, fresh=fresh, retries=retries)
-    path = run.path(directory)
-    data = path.read_bytes()
-    if foreign:
-        for file in (path, *left):
-            file.unlink(missing_ok=True)
-            file.with_suffix(".json").unlink(missing_ok=True)
-    return data, record
 
 
 def _import_ray() -> Any:
@@ -343,11 +193,11 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def room(cpus: float, gpus: float) -> int:
-    """How many tasks that take so many CPUs and GPUs the cluster has room for, at least 1.
+def max_parallel(cpus: float, gpus: float) -> int:
+    """How many tasks that take so many CPUs and GPUs fit into the cluster, at least 1.
 
     Raises:
-        ValueError: If it never has room for one.
+        ValueError: If not even one ever fits.
     """
     import ray
 

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm
+from ikpaper.checks import Sigma, check_count
 from ikpaper.profiles import Profile
-from ikpaper.sampler import Sigma, check_count, check_sigma
 
-__all__ = ["Dataset", "make_dataset", "profile_dataset"]
+__all__ = ["VERSION", "Dataset", "make_dataset", "profile_dataset"]
+
+#: Part of the identity of whatever is trained or scored on a data set. Raise it when its numbers
+#: change.
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def make_dataset(
     arm: PlanarArm,
     samples: int = 1_000_000,
     *,
-    sigma: Sigma = 0.2,
+    sigma: Sigma | None = None,
     seed: int = 42,
     train_fraction: float = 0.7,
 ) -> Dataset:
@@ -63,19 +67,18 @@ def make_dataset(
     Args:
         arm: The arm.
         samples: Number of samples, at least 1.
-        sigma: Standard deviation in radians (of a rail, in units of length): one value, or one a
-            joint.
+        sigma: Standard deviation of the prior; see `samplers.Prior`.
         seed: Seed of the draw and of the split.
         train_fraction: Share of the samples in the training part, between 0 and 1.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
-    check_count("samples", samples)
-    check_sigma(sigma, arm.dof)
+    samples, seed = check_count("samples", samples), check_count("seed", seed, 0)
+    spread = arm.prior_sigma(sigma)
     if not 0 < train_fraction < 1:
         raise ValueError(f"train_fraction: expected a number between 0 and 1, got {train_fraction}")
-    draw = np.random.default_rng(seed).normal(0.0, sigma, size=(samples, arm.dof))
+    draw = np.random.default_rng(seed).normal(0.0, spread, size=(samples, arm.dof))
     theta = torch.from_numpy(draw)
     order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))
     split = round(samples * train_fraction)

@@ -1,38 +1,84 @@
-"""Files that are either whole or absent, and folders that go away."""
+"""Where files are, files that are either whole or absent, and folders that go away."""
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import hashlib
-import inspect
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "atomic",
-    "digest",
+    "data_dir",
+    "find_project",
     "locked",
     "project_root",
+    "published",
     "scratch",
-    "sources",
     "write_json",
     "write_text",
 ]
 
 #: Characters that the path of the folder for temporary files may have.
 _SHORT = 16
+#: Folders of a checkout that travel with the package, by their names there.
+_PUBLISHED = {"results": "book/results", "weights": "weights"}
+
+
+def find_project() -> Path | None:
+    """The checkout of the repository: the one this package lies in, or the working directory."""
+    for folder in (Path(__file__).parents[1], Path()):
+        if (folder / "pyproject.toml").is_file() and (folder / "ikpaper" / "files.py").is_file():
+            return folder.resolve()
+    return None
 
 
 def project_root() -> Path:
-    """Folder that holds `weights/` and `book/`: the checkout, or the working directory."""
-    checkout = Path(__file__).resolve().parents[1]
-    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+    """The checkout of the repository, for what needs one.
+
+    Raises:
+        RuntimeError: If there is none.
+    """
+    project = find_project()
+    if project is None:
+        raise RuntimeError(
+            "this needs a checkout of the ikpaper repository: install it from one with "
+            "'pip install -e .', or run this in its root"
+        )
+    return project
+
+
+def published(relative: str | os.PathLike[str]) -> Path:
+    """A published file: in the checkout, or else in the installed package.
+
+    Args:
+        relative: Path below `results/` or `weights/`, such as `results/benchmark.csv`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    kind, *below = Path(relative).parts
+    roots = [Path(__file__).resolve().parent / "_published" / kind]
+    project = find_project()
+    if project is not None:
+        roots.insert(0, project / _PUBLISHED[kind])
+    for root in roots:
+        found = root.joinpath(*below)
+        if found.is_file():
+            return found
+    where = " or ".join(map(str, roots))
+    raise FileNotFoundError(f"{Path(relative).as_posix()} is not published: it is not in {where}")
+
+
+def data_dir() -> Path:
+    """Folder for what the library makes outside a checkout, such as trained weights."""
+    from platformdirs import user_data_path
+
+    return user_data_path("ikpaper", appauthor=False)
 
 
 @contextlib.contextmanager
@@ -47,7 +93,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial = target.parent / f".{os.getpid()}.partial.{target.name}"
     try:
         yield partial
-        with open(partial, "rb") as written:
+        # Windows can only sync what is open for writing.
+        with open(partial, "r+b") as written:
             os.fsync(written.fileno())
         os.replace(partial, target)
     finally:
@@ -81,6 +128,9 @@ def scratch() -> Iterator[Path]:
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        # There, os.kill would end the process; what it left stays.
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -97,18 +147,19 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         RuntimeError: If another process has it.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
+    # Beside the folder, which may have to be empty.
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(f"another process is at work in {folder}; wait for it") from error
+        lock.acquire()
+    except Timeout as error:
+        raise RuntimeError(f"another process is at work in {folder}; wait for it") from error
+    try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -120,35 +171,3 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Write `data` as readable JSON to `path` in one step."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True) + "\n")
-
-
-def digest(*parts: Any, files: Iterable[str | os.PathLike[str]] = ()) -> str:
-    """Hash of values (through JSON) and of the contents of files: a content key."""
-    sha = hashlib.sha256()
-    for part in parts:
-        sha.update(json.dumps(part, sort_keys=True, default=str).encode())
-        sha.update(b"\0")
-    for file in sorted(Path(f) for f in files):
-        sha.update(file.name.encode())
-        sha.update(file.read_bytes())
-    return sha.hexdigest()[:24]
-
-
-def sources(kind: type, ignored: Collection[str] = ()) -> list[Path]:
-    """Files whose code decides what a class of this package does: its module, and its imports.
-
-    Imports of imports, too; but for files whose names are `ignored`.
-    """
-    package = Path(__file__).parent
-    found: set[Path] = set()
-    waiting = [Path(inspect.getfile(kind))]
-    while waiting:
-        path = waiting.pop()
-        if path in found or path.name in ignored or not path.is_file():
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
-            if module.startswith("ikpaper."):
-                waiting.append(package.joinpath(*module.split(".")[1:]).with_suffix(".py"))
-    return sorted(found)

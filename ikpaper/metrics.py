@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
-from ikpaper.products import fast_products
-from ikpaper.sampler import check_count, check_positive
+from ikpaper.checks import check_count, check_generator, check_positive
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
 __all__ = [
     "KERNELS",
+    "VERSION",
     "TwoSampleTest",
     "c2st",
     "distinct_solutions",
@@ -36,6 +34,9 @@ __all__ = [
     "two_sample_test",
 ]
 
+#: Raise when numbers change.
+VERSION = 1
+
 Kernel = Callable[[Tensor], Tensor]
 
 
@@ -47,8 +48,8 @@ def _squared(distance: Tensor, h: float = 1.2) -> Tensor:
     return h**2 / (h**2 + distance**2)
 
 
-def _multi(distance: Tensor, bandwidths: tuple[float, ...] = (0.05, 0.2, 0.9)) -> Tensor:
-    return sum(_squared(distance, h) for h in bandwidths)  # type: ignore[return-value]
+def _multi(distance: Tensor) -> Tensor:
+    return _squared(distance, 0.05) + _squared(distance, 0.2) + _squared(distance, 0.9)
 
 
 #: Kernels by name, each a function of the Euclidean distance.
@@ -64,8 +65,83 @@ KERNELS: Mapping[str, Kernel] = MappingProxyType(
 #: What single precision adds to the V-statistic at most, in units of (1/n + 1/m) k(0).
 _ROUNDING = 1e-6
 
-#: Rows of a kernel matrix that are computed at a time.
+#: Rows of a kernel matrix that are computed at a time, so that they stay in the cache.
 _ROWS = 64
+
+
+def _tensor(name: str, values: TensorLike) -> Tensor:
+    """`values` as a tensor, if they are numbers; a ValueError naming them otherwise."""
+    try:
+        return as_tensor(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: expected numbers, got {values!r}") from error
+
+
+def _shaped(name: str, values: TensorLike, *shape: int | str) -> Tensor:
+    """As `_tensor`, if the shape is `shape`.
+
+    Args:
+        name: Of the argument.
+        values: What was passed.
+        *shape: Length of each axis; a letter stands for any length but 0.
+    """
+    tensor = _tensor(name, values)
+    fits = len(shape) == tensor.ndim and all(
+        length > 0 if isinstance(wanted, str) else length == wanted
+        for length, wanted in zip(tensor.shape, shape, strict=True)
+    )
+    if not fits:
+        expected = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+        raise ValueError(
+            f"{name}: expected shape {expected} without an empty axis, got {tuple(tensor.shape)}"
+        )
+    return tensor
+
+
+def _finite(name: str, values: TensorLike, *shape: int | str) -> Tensor:
+    """As `_shaped`, if all numbers are finite, and in single precision or better."""
+    tensor = _shaped(name, values, *shape)
+    if bad := int((~torch.isfinite(tensor)).sum()):
+        raise ValueError(
+            f"{name}: expected finite numbers, got {bad} of {tensor.numel()} that are not"
+        )
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _sample_sets(a: TensorLike, b: TensorLike, least: int) -> tuple[Tensor, Tensor]:
+    """Two sample sets (n, d) and (m, d) of one dtype, checked."""
+    a, b = _finite("a", a, "n", "d"), _finite("b", b, "m", "d")
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"a, b: expected samples of one width, got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    if min(len(a), len(b)) < least:
+        raise ValueError(f"a, b: expected at least {least} samples each, got {len(a)} and {len(b)}")
+    dtype = torch.promote_types(a.dtype, b.dtype)
+    return a.to(dtype), b.to(dtype)
+
+
+def _kernel(kernel: str | Kernel) -> Kernel:
+    """A kernel by name; a function passes through."""
+    if callable(kernel):
+        return kernel
+    if not isinstance(kernel, str) or kernel not in KERNELS:
+        raise ValueError(
+            f"kernel: expected a function of the distance or one of {', '.join(KERNELS)}, "
+            f"got {kernel!r}"
+        )
+    return KERNELS[kernel]
+
+
+def _distance(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean distances (n, m) of points (n, d) and (m, d)."""
+    # The matrix-product shortcut of cdist loses half of the digits of small distances.
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _mean_off_diagonal(gram: Tensor) -> Tensor:
+    n = len(gram)
+    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
 
 
 def mmd2(
@@ -81,6 +157,9 @@ def mmd2(
     V-statistic in which every sample also meets itself. The unbiased U-statistic leaves those
     pairs out; it is zero on average for equal distributions and can be negative.
 
+    Coordinates are compared as they are: fold angles with `arm.wrapped` first, or samples that
+    differ by whole turns count as different.
+
     Args:
         a: Samples, shape (n, d).
         b: Samples, shape (m, d).
@@ -88,44 +167,41 @@ def mmd2(
         kernel: Name in `KERNELS`, or a function of the Euclidean distance.
 
     Returns:
-        A scalar tensor, differentiable in `a` and `b`.
+        A scalar tensor in the precision of the samples, at least single, and differentiable once
+        in `a` and `b`: torch refuses the second derivative.
 
     Raises:
-        ValueError: If the sets are not matrices of the same width, are empty, have fewer than
-            two samples with `unbiased`, or if the kernel is unknown.
+        ValueError: If the sets are not matrices of the same width, are empty or not finite, have
+            fewer than two samples with `unbiased`, or if the kernel is unknown.
     """
-    a, b, function = _compared("mmd2", a, b, kernel, 2 if unbiased else 1)
-
-    def gram(x: Tensor, y: Tensor) -> Tensor:
-        # The matrix-product shortcut of cdist loses half of the digits of small distances.
-        return function(torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist"))
-
-    aa, bb, ab = gram(a, a), gram(b, b), gram(a, b)
+    k = _kernel(kernel)
+    a, b = _sample_sets(a, b, 2 if unbiased else 1)
+    aa, bb, ab = k(_distance(a, a)), k(_distance(b, b)), k(_distance(a, b))
     if unbiased:
         return _mean_off_diagonal(aa) + _mean_off_diagonal(bb) - 2 * ab.mean()
     return aa.mean() + bb.mean() - 2 * ab.mean()
 
 
-def _compared(
-    name: str, a: TensorLike, b: TensorLike, kernel: str | Kernel, least: int
-) -> tuple[Tensor, Tensor, Kernel]:
-    """Two sample sets, checked and of one dtype, and their kernel."""
-    a, b = as_tensor(a), as_tensor(b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"{name}: expected two sample sets of shapes (n, d) and (m, d), "
-            f"got {tuple(a.shape)} and {tuple(b.shape)}"
-        )
-    if min(len(a), len(b)) < least:
-        raise ValueError(
-            f"{name}: expected at least {least} samples a set, got {len(a)} and {len(b)}"
-        )
-    if isinstance(kernel, str):
-        if kernel not in KERNELS:
-            raise ValueError(f"unknown kernel {kernel!r}; known: {', '.join(KERNELS)}")
-        kernel = KERNELS[kernel]
-    dtype = torch.promote_types(a.dtype, b.dtype)
-    return a.to(dtype), b.to(dtype), kernel
+def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "paper") -> Tensor:
+    """What the V-statistic shows on average for n against m samples of one distribution.
+
+    (1/n + 1/m) (k(0) - E k(x, x')), with the expectation over independent pairs, estimated
+    from `samples` of that distribution.
+
+    Args:
+        samples: At least two, shape (N, d).
+        n: Samples in the first set.
+        m: Samples in the second set.
+        kernel: As for `mmd2`.
+
+    Raises:
+        ValueError: As unbiased `mmd2`, and if `n` or `m` is no positive whole number.
+    """
+    n, m, k = check_count("n", n), check_count("m", m), _kernel(kernel)
+    samples = _finite("samples", samples, "N", "d")
+    check_count("number of samples", len(samples), 2)
+    gram = k(_distance(samples, samples))
+    return (1 / n + 1 / m) * (gram.diagonal().mean() - _mean_off_diagonal(gram))
 
 
 class TwoSampleTest(NamedTuple):
@@ -162,106 +238,61 @@ def two_sample_test(
         generator: Source of randomness, on the CPU.
 
     Raises:
-        ValueError: As unbiased `mmd2`, and if there are no permutations.
+        ValueError: As unbiased `mmd2`, and if there are no permutations, or `generator` is none.
     """
-    check_count("permutations", permutations)
-    a, b, function = _compared("two_sample_test", a, b, kernel, 2)
-    n, m, pooled = len(a), len(b), torch.cat([a, b]).double()
-    signs = torch.cat([pooled.new_full((n,), 1 / n), pooled.new_full((m,), -1 / m)])
-    orders = [torch.randperm(len(pooled), generator=generator) for _ in range(permutations)]
+    permutations, k = check_count("permutations", permutations), _kernel(kernel)
+    generator = check_generator(generator)
+    a, b = _sample_sets(a, b, 2)
+    n, m, points = len(a), len(b), torch.cat([a, b]).detach().double()
+    signs = torch.cat([points.new_full((n,), 1 / n), points.new_full((m,), -1 / m)])
+    orders = [torch.randperm(n + m, generator=generator) for _ in range(permutations)]
     labels = torch.stack([signs, *(signs[order] for order in orders)], dim=1)
-    statistic, (aa, bb, ab), own = _quadratic_forms(pooled, labels, n, function)
-    unbiased = (aa - n * own) / (n * (n - 1)) + (bb - m * own) / (m * (m - 1)) - 2 * ab / (n * m)
+    # V-statistics l^T K l of the columns l of `labels`, in single precision. As they sum to zero,
+    # a constant makes no difference but to rounding: k(0) is taken off the kernel.
+    single, own = labels.float(), float(k(points.new_zeros(1)))
+    forms, within_a, within_b, between = labels.new_zeros(permutations + 1), 0.0, 0.0, 0.0
+    with torch.autocast(points.device.type, enabled=False):
+        for start in range(0, n + m, _ROWS):
+            block = k(_distance(points[start : start + _ROWS], points[start:]).float()) - own
+            # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
+            block[:, len(block) :] *= 2
+            forms += (labels[start : start + _ROWS] * (block @ single[start:])).sum(dim=0)
+            first = max(0, n - start)
+            (aa, ab), (ba, bb) = (
+                [float(part.sum(dtype=torch.float64)) for part in rows.tensor_split([first], dim=1)]
+                for rows in block.tensor_split([first])
+            )
+            within_a, within_b, between = within_a + aa, within_b + bb, between + ab + ba
+    unbiased = within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - between / (n * m)
     # A relabelling that swaps or keeps the sets differs by rounding alone.
-    rounding = _ROUNDING * (1 / n + 1 / m) * own
-    at_least = statistic >= statistic[0] - rounding
+    at_least = forms >= forms[0] - _ROUNDING * (1 / n + 1 / m) * own
     return TwoSampleTest(unbiased, float(at_least.double().mean()))
-
-
-def _quadratic_forms(
-    pooled: Tensor, labels: Tensor, n: int, kernel: Kernel
-) -> tuple[Tensor, tuple[float, float, float], float]:
-    """V-statistics l^T K l of the columns l of `labels`, which sum to zero.
-
-    In single precision, in blocks of rows that stay in the cache. Distances come from products in
-    double, which leaves an error of 1e-8 of the points' extent at most.
-
-    Args:
-        pooled: Points of both sets, shape (n + m, d), float64.
-        labels: Shape (n + m, relabellings), float64.
-        n: Points of the first set.
-        kernel: Of the Euclidean distance.
-
-    Returns:
-        The statistics; the sums of the kernel within the first set, within the second, and
-        between the two; and the kernel at distance 0.
-    """
-    points = pooled - pooled.mean(dim=0)
-    squares = points.square().sum(dim=1)
-    own = float(kernel(points.new_zeros(1)))
-    single = labels.float()
-    forms = labels.new_zeros(labels.shape[1])
-    within = torch.zeros(2, 2, dtype=torch.float64)
-    for start in range(0, len(points), _ROWS):
-        rows = slice(start, start + _ROWS)
-        distance = (points[rows] @ points.T).mul_(-2).add_(squares).add_(squares[rows, None])
-        distance = distance.clamp_(min=0).float().sqrt_()
-        distance.diagonal(start).zero_()
-        block = kernel(distance)
-        first = max(0, min(n - start, len(block)))
-        for side, part in enumerate((block[:first], block[first:])):
-            within[side, 0] += part[:, :n].sum(dtype=torch.float64)
-            within[side, 1] += part[:, n:].sum(dtype=torch.float64)
-        # A constant makes no difference to labels that sum to zero, but to rounding.
-        with fast_products():
-            products = (block - own) @ single
-        forms += (labels[rows] * products).sum(dim=0)
-    (aa, ab), (_, bb) = within.tolist()
-    return forms, (aa, bb, ab), own
-
-
-def _mean_off_diagonal(gram: Tensor) -> Tensor:
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
-
-
-def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str = "paper") -> Tensor:
-    """What the V-statistic shows on average for n against m samples of one distribution.
-
-    (1/n + 1/m) (k(0) - E k(x, x')), with the expectation over independent pairs, estimated
-    from `samples` of that distribution, shape (N, d).
-    """
-    samples = as_tensor(samples)
-    gram = KERNELS[kernel](torch.cdist(samples, samples))
-    return (1 / n + 1 / m) * (gram.diagonal().mean() - _mean_off_diagonal(gram))
 
 
 def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> float:
     """Classifier two-sample test (Lopez-Paz and Oquab, 2017), with sbibm's classifier.
 
     Cross-validated accuracy of a perceptron with two hidden layers of 10 d units that tells
-    samples of `a` from samples of `b`, standardised together: 0.5 for equal distributions, 1
-    for distributions that it can tell apart. It takes seconds for sets of 1000.
+    samples of `a` from samples of `b`, standardised together: 0.5 for equal distributions (the
+    larger set's share, if one is larger), 1 for distributions that it can tell apart. It takes
+    seconds for sets of 1000.
 
     Args:
         a: Samples, shape (n, d).
         b: Samples, shape (m, d).
-        seed: Seed of folds and classifiers.
-        folds: Number of folds.
+        seed: Seed of folds and classifiers, below 2^32.
+        folds: Number of folds, at least 2.
 
     Raises:
-        ValueError: If the sets are not matrices of the same width, or smaller than the folds.
+        ValueError: If the sets are not matrices of the same width, not finite, or smaller than
+            the folds, or if a number is out of range.
     """
     from joblib import parallel_config
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.neural_network import MLPClassifier
 
-    x, y = (as_tensor(samples).detach().cpu().double().numpy() for samples in (a, b))
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < folds:
-        raise ValueError(
-            f"c2st: expected two sample sets (n, d) and (m, d) of at least {folds} samples, "
-            f"got {x.shape} and {y.shape}"
-        )
+    seed, folds = check_count("seed", seed, 0), check_count("folds", folds, 2)
+    x, y = (samples.detach().cpu().double().numpy() for samples in _sample_sets(a, b, folds))
     width = 10 * x.shape[1]
     classifier = MLPClassifier((width, width), max_iter=10_000, random_state=seed)
     data = np.concatenate([x, y])
@@ -286,16 +317,12 @@ def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Te
         The mean over samples: a scalar, or shape (B,) for a batch, in squared units of length.
 
     Raises:
-        ValueError: If the shapes do not belong together.
+        ValueError: If the shapes do not belong together, or a number is not finite.
     """
-    theta, tcp = as_tensor(theta), as_tensor(tcp)
-    if theta.ndim != tcp.ndim + 1 or tcp.ndim not in (1, 2) or theta.shape[:-2] != tcp.shape[:-1]:
-        raise ValueError(
-            "resimulation_error: expected theta (n, dof) with tcp (2,), or (B, n, dof) with "
-            f"(B, 2); got {tuple(theta.shape)} and {tuple(tcp.shape)}"
-        )
-    error = arm.forward(theta) - tcp.unsqueeze(-2)
-    return error.square().sum(dim=-1).mean(dim=-1)
+    batch = ("B",) if _tensor("tcp", tcp).ndim == 2 else ()
+    tcp = _finite("tcp", tcp, *batch, 2)
+    theta = _finite("theta", theta, *tcp.shape[:-1], "n", arm.dof)
+    return (arm.forward(theta) - tcp.unsqueeze(-2)).square().sum(dim=-1).mean(dim=-1)
 
 
 def resimulation_error_halved(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:
@@ -307,17 +334,12 @@ def hull_points(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> 
     """The `percentile` % of `points` (n, 2) nearest to `tcp` (2,), and `tcp` itself as last row.
 
     Raises:
-        ValueError: If shapes or percentile are off.
+        ValueError: If a shape or the percentile is off, there is no point, or one is not finite.
     """
-    points = as_tensor(points).detach().cpu().double()
-    tcp = as_tensor(tcp).detach().cpu().double()
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or tcp.shape != (2,):
-        raise ValueError(
-            "hull: expected points (n, 2) with n >= 1 and a tcp (2,), "
-            f"got {tuple(points.shape)} and {tuple(tcp.shape)}"
-        )
+    points = _finite("points", points, "n", 2).detach().cpu().double()
+    tcp = _finite("tcp", tcp, 2).detach().cpu().double()
     if not 0 < percentile <= 100:
-        raise ValueError(f"hull: expected a percentile above 0, at most 100, got {percentile}")
+        raise ValueError(f"percentile: expected above 0, at most 100, got {percentile!r}")
     distance = (points - tcp).norm(dim=1)
     keep = max(1, round(len(points) * percentile / 100))
     return torch.cat([points[distance.argsort(stable=True)[:keep]], tcp[None]]).numpy()
@@ -333,6 +355,9 @@ def hull_area(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> fl
         points: Re-simulated TCPs, shape (n, 2).
         tcp: Target, shape (2,); part of the hull.
         percentile: Share of the points kept, nearest first, in percent.
+
+    Raises:
+        ValueError: As `hull_points`.
     """
     hull = _hull(hull_points(points, tcp, percentile))
     # For points in the plane SciPy's `volume` is the area and its `area` the perimeter.
@@ -360,21 +385,54 @@ def _hull(points: np.ndarray) -> ConvexHull | None:
         return None
 
 
-def distinct_solutions(theta: TensorLike, tolerance: float = 1e-3) -> int:
-    """Number of different joint angle vectors in `theta` (n, dof).
+def distinct_solutions(
+    theta: TensorLike, tolerance: float = 1e-3, *, arm: PlanarArm | None = None
+) -> int:
+    """Number of different joint angle vectors.
 
-    Vectors within `tolerance` (radians, Euclidean) of each other count as one, transitively.
+    Vectors within `tolerance` (Euclidean) of each other count as one, transitively. Angles are
+    compared on the circle: whole turns make no difference. Memory is linear in n.
+
+    Args:
+        theta: Joint angles in radians, shape (n, dof).
+        tolerance: In radians, and for a rail in the unit of the lengths.
+        arm: The arm, if joints of it slide; without it, all columns are angles.
+
+    Raises:
+        ValueError: If `theta` is empty, not finite or not of the arm's width, or if the tolerance
+            is not positive.
     """
-    check_positive("tolerance", tolerance)
-    values = as_tensor(theta).detach().cpu().double().numpy()
-    if values.ndim != 2 or not len(values):
-        raise ValueError(f"distinct_solutions: expected theta (n, dof), got {values.shape}")
-    pairs = cKDTree(values).query_pairs(tolerance, output_type="ndarray")
-    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(values), len(values)))
-    return int(connected_components(links, directed=False)[0])
+    tolerance = check_positive("tolerance", tolerance)
+    checked = _finite("theta", theta, "n", "dof" if arm is None else arm.dof)
+    rails, turn = (0 if arm is None else arm.rails), 2 * np.pi
+    positions, angles = np.split(checked.detach().cpu().double().numpy(), [rails], axis=1)
+    angles = angles % turn
+    # Rounding can leave a whole turn, where the tree expects less.
+    angles[angles == turn] = 0.0
+    points = np.unique(np.hstack([positions, angles]), axis=0)
+    # A size of 0 means that a coordinate is not on a circle.
+    tree = cKDTree(points, boxsize=[0.0] * rails + [turn] * angles.shape[1])
+    groups, unseen = 0, set(range(len(points)))
+    while unseen:
+        groups, frontier = groups + 1, [unseen.pop()]
+        while frontier and unseen:
+            near = unseen.intersection(tree.query_ball_point(points[frontier.pop()], tolerance))
+            unseen -= near
+            frontier += near
+    return groups
 
 
-def effective_sample_size(log_weights: Tensor) -> float:
-    """Kish's effective sample size (sum w)^2 / sum w^2 of importance weights given as logs."""
-    total = torch.logsumexp(log_weights, 0)
-    return float(torch.exp(2 * total - torch.logsumexp(2 * log_weights, 0)))
+def effective_sample_size(log_weights: TensorLike) -> float:
+    """Kish's effective sample size (sum w)^2 / sum w^2 of importance weights given as logs.
+
+    Args:
+        log_weights: Shape (n,), up to a common constant; minus infinity for a weight of 0.
+
+    Raises:
+        ValueError: If there is no weight above 0, or one is infinite or not a number.
+    """
+    weights = _shaped("log_weights", log_weights, "n").detach().double()
+    if not torch.isfinite(largest := weights.max()):
+        raise ValueError(f"log_weights: expected the largest to be finite, got {float(largest)}")
+    total = torch.logsumexp(weights, 0)
+    return float(torch.exp(2 * total - torch.logsumexp(2 * weights, 0)))

@@ -20,6 +20,8 @@ __all__ = [
     "SEARCH_SAMPLES",
     "SEARCH_TRIALS",
     "TARGETS",
+    "Ranges",
+    "Table",
     "reported",
 ]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ikpaper.arm import PlanarArm
@@ -20,12 +20,11 @@ PUBLISHED = "paper"
 class Profile:
     """How much to train and to evaluate; results of different profiles never share a table.
 
+    How many epochs a model trains for in a profile, the model says: see `NetworkSampler.epochs`.
+
     Attributes:
         name: Name shown beside every result.
         samples: Size of the data set (joint angles with their TCP).
-        epochs: Passes over the training samples, by model name.
-        arms: Which of the paper's arms, by DoF, `ikpaper train --all` trains a model for, where
-            that is not all of them.
         targets: Number N of test targets for e_posterior and e_resim.
         posterior_samples: Samples M a target for e_posterior.
         exact_targets: Number of test targets for the comparison with the exact posterior.
@@ -42,12 +41,10 @@ class Profile:
 
     name: str
     samples: int
-    epochs: Mapping[str, int]
     targets: int
     posterior_samples: int
     exact_targets: int
     exact_samples: int
-    arms: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
     c2st_targets: int = 0
     figure_samples: int = 1000
     batch: int = 1000
@@ -61,40 +58,18 @@ class Profile:
         """Size of the training split."""
         return round(self.samples * self.train_fraction)
 
-    def epochs_for(self, model: str) -> int:
-        """Epochs of a model in this profile."""
-        if model not in self.epochs:
-            raise ValueError(
-                f"profile {self.name!r} trains {', '.join(self.epochs)}; it has no epochs "
-                f"for {model!r}"
-            )
-        return self.epochs[model]
-
     def sigma_for(self, arm: PlanarArm) -> float | tuple[float, ...]:
         """Standard deviation of the prior over an arm's joints: one value, or the arm's own."""
         return self.sigma if arm.sigma is None else arm.sigma
-
-
-def _profile(name: str, *, epochs: dict[str, int], **numbers: Any) -> Profile:
-    return Profile(name=name, epochs=MappingProxyType(epochs), **numbers)
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         profile.name: profile
         for profile in (
-            _profile(
+            Profile(
                 "smoke",
                 samples=2_000,
-                epochs={
-                    "cvae": 2,
-                    "cgan": 2,
-                    "flow": 2,
-                    "flow-fast": 2,
-                    "inn": 1,
-                    "inn-ml": 1,
-                    "inn-ml-small": 1,
-                },
                 targets=4,
                 posterior_samples=50,
                 exact_targets=3,
@@ -103,50 +78,35 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 figure_samples=100,
                 batch=200,
             ),
-            _profile(
+            Profile(
                 "quick",
                 samples=60_000,
-                epochs={"cvae": 24, "flow": 60, "inn": 8},
                 targets=200,
                 posterior_samples=100,
                 exact_targets=60,
                 exact_samples=1_000,
             ),
-            _profile(
+            Profile(
                 "ablation",
                 samples=250_000,
-                epochs={"cvae": 40, "inn": 6},
                 targets=100,
                 posterior_samples=100,
                 exact_targets=60,
                 exact_samples=1_000,
             ),
             # A trial of the search: the paper's 10,000 training samples, and as many to test on.
-            _profile(
+            Profile(
                 "search",
                 samples=20_000,
                 train_fraction=0.5,
-                epochs={"cvae": 60, "inn": 60},
                 targets=100,
                 posterior_samples=100,
                 exact_targets=60,
                 exact_samples=500,
             ),
-            _profile(
+            Profile(
                 "paper",
                 samples=1_000_000,
-                # It is as large as the INN: one for each arm would be 30 MB of weights.
-                arms=MappingProxyType({"inn-ml": (8,)}),
-                # What is not the paper's trains for about as long as the flow does.
-                epochs={
-                    "cvae": 60,
-                    "cgan": 20,
-                    "flow": 60,
-                    "flow-fast": 60,
-                    "inn": 60,
-                    "inn-ml": 10,
-                    "inn-ml-small": 10,
-                },
                 targets=1_000,
                 posterior_samples=100,
                 exact_targets=200,
@@ -166,6 +126,6 @@ def get_profile(name: str | Profile) -> Profile:
     """
     if isinstance(name, Profile):
         return name
-    if name not in PROFILES:
+    if not isinstance(name, str) or name not in PROFILES:
         raise ValueError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
     return PROFILES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 __all__ = ["Progress", "duration"]
@@ -24,15 +25,24 @@ class Progress:
         total: Units of all the work.
         stream: Where to write; standard error if None.
         every: Seconds between two lines where the stream is no terminal.
+        clock: Seconds since some moment.
     """
 
-    def __init__(self, total: float, *, stream: TextIO | None = None, every: float = 15.0) -> None:
+    def __init__(
+        self,
+        total: float,
+        *,
+        stream: TextIO | None = None,
+        every: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.total = total
         self.done = 0.0
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream.isatty()
         self._every = 0.2 if self._terminal else every
-        self._start = self._last = time.monotonic()
+        self._clock = clock
+        self._start = self._last = clock()
         self._skipped = 0.0
         self._pending = False
 
@@ -44,7 +54,7 @@ class Progress:
     def advance(self, units: float, note: str) -> None:
         """Count `units` as done and show `note` with the time left, if it is time to."""
         self.done += units
-        if time.monotonic() - self._last >= self._every:
+        if self._clock() - self._last >= self._every:
             self.show(note)
 
     def repeat(self, units: float) -> None:
@@ -53,7 +63,7 @@ class Progress:
 
     def show(self, note: str) -> None:
         """Show `note` with the time left, now."""
-        self._last = time.monotonic()
+        self._last = self._clock()
         worked = self.done - self._skipped
         elapsed = self._last - self._start
         left = "?" if worked <= 0 else duration(elapsed * (self.total - self.done) / worked)
@@ -61,16 +71,22 @@ class Progress:
         line = f"{share:4.0%}  {note}  [{duration(elapsed)} gone, {left} left]"
         if self._terminal:
             line = line[: shutil.get_terminal_size().columns - 1]
-            self._stream.write(f"\r\x1b[2K{line}")
+            self._write(f"\r\x1b[2K{line}")
             self._pending = True
         else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+            self._write(line + "\n")
 
     def say(self, line: str) -> None:
         """Write a line that stays."""
-        if self._pending:
-            self._stream.write("\r\x1b[2K")
-            self._pending = False
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._write(("\r\x1b[2K" if self._pending else "") + line + "\n")
+        self._pending = False
+
+    def _write(self, text: str) -> None:
+        """Write what the stream can show of `text`; a stream that is gone costs no work."""
+        encoding = self._stream.encoding or "utf-8"
+        try:
+            self._stream.write(text.encode(encoding, "replace").decode(encoding))
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A pipe whose reader has left, or a file that is closed.
+            pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,15 @@ import torch
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.checks import check_count, check_positive
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = ["TOLERANCE", "Projected", "damped_step", "project"]
+__all__ = ["TOLERANCE", "VERSION", "Projected", "damped_step", "project"]
+
+#: Part of the identity of whatever is refined. Raise it when its numbers change.
+VERSION = 1
 
 #: Distance to the target up to which a sample counts as converged, as a share of the arm's reach.
 TOLERANCE = 1e-6
@@ -99,15 +102,16 @@ def project(
         >>> bool(project(arm, [0.1, 0.2, 0.3], [1.75, 0.8]).converged)
         True
     """
-    found = as_tensor(theta).double()
-    target = as_tensor(tcp).to(found)
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}")
+    found = as_tensor(theta, "theta").double()
+    target = as_tensor(tcp, "tcp").to(found)
+    steps = check_count("steps", steps)
     if target.ndim == 0 or target.shape[-1] != 2:
         raise ValueError(f"tcp: expected shape (2,) or (B, 2), got {tuple(target.shape)}")
     if found.ndim == 3 and target.ndim == 2:
         target = target[:, None]
-    tolerance = TOLERANCE * arm.reach if tolerance is None else tolerance
+    tolerance = (
+        TOLERANCE * arm.reach if tolerance is None else check_positive("tolerance", tolerance)
+    )
     point, jacobian = arm.linearised(found)
     residual = point - target
     error = residual.square().sum(-1)
@@ -127,24 +131,3 @@ def project(
         jacobian = torch.where(better[..., None, None], slope, jacobian)
     distance = error.sqrt()
     return Projected(arm.wrapped(found), distance, distance <= tolerance)
-
-
-def refined(arm: PlanarArm, theta: Tensor, tcp: Tensor, steps: int) -> Tensor:
-    """Projected joint angles; a warning counts those that have not converged.
-
-    Args:
-        arm: The arm.
-        theta: Samples (B, n, dof).
-        tcp: Targets (B, 2).
-        steps: Number of steps.
-    """
-    projected = project(arm, theta, tcp, steps)
-    missed = int((~projected.converged).sum())
-    if missed:
-        warnings.warn(
-            f"{missed} of {projected.converged.numel()} samples have not converged after {steps} "
-            f"steps; the worst is {float(projected.distance.max()):.2g} away from its target. "
-            "`ikpaper.project` tells which",
-            stacklevel=3,
-        )
-    return projected.theta

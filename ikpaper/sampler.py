@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
+import torch
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm
-from ikpaper.projection import refined
+from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.checks import check_count, check_generator
+from ikpaper.projection import project
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = [
-    "PosteriorSampler",
-    "Sampler",
-    "Sigma",
-    "check_count",
-    "check_positive",
-    "check_sigma",
-]
+__all__ = ["SAMPLERS", "PosteriorSampler", "Refined", "Sampler", "normal"]
 
-#: Standard deviation of a prior: one value for all joints, or one a joint.
-Sigma = float | Sequence[float]
+#: torch fills noise on the CPU in blocks of this size, and draws the rest of it another way.
+_BLOCK = 16
 
+_registered: dict[str, type[PosteriorSampler]] = {}
 
-def check_count(name: str, value: int, least: int = 1) -> int:
-    """`value` if it is a whole number of at least `least`; a ValueError naming it otherwise."""
-    if isinstance(value, bool) or int(value) != value or value < least:
-        raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
-def check_positive(name: str, value: float) -> float:
-    """`value` if it is finite and positive; a ValueError naming it otherwise."""
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
-    return float(value)
-
-
-def check_sigma(sigma: Sigma, dof: int) -> tuple[float, ...]:
-    """`sigma` as one value a joint; a ValueError if one is not finite and positive, or missing."""
-    values = np.asarray(sigma, dtype=float).reshape(-1)
-    if values.size not in (1, dof):
-        raise ValueError(f"sigma: expected one value or {dof} (one a joint), got {values.size}")
-    checked = [check_positive("sigma", value) for value in values.tolist()]
-    return tuple(np.broadcast_to(checked, (dof,)).tolist())
+#: The classes of samplers by name, also those that are defined outside of this package.
+SAMPLERS: Mapping[str, type[PosteriorSampler]] = MappingProxyType(_registered)
 
 
 @runtime_checkable
@@ -61,38 +40,139 @@ class Sampler(Protocol):
 
 
 class PosteriorSampler(ABC):
-    """Base of all samplers here: checks the input once, batches a single target, and delegates."""
+    """Base of all samplers here: checks the input once, batches a single target, and delegates.
 
+    A subclass that has a `name` is registered in `SAMPLERS` by being defined.
+
+    Attributes:
+        name: What the sampler is called in tables, weights and on the command line.
+        label: What it is called in figures and in the book; by default the name.
+        colour: Its colour in figures, as matplotlib takes it.
+        marker: Its marker in figures, as matplotlib takes it.
+        version: Part of the identity of whatever it makes. Raise it when its numbers change.
+        arm: The arm it samples for.
+    """
+
+    name: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    colour: ClassVar[str] = "#5f6b76"
+    marker: ClassVar[str] = "o"
+    version: ClassVar[int] = 1
     arm: PlanarArm
 
-    def sample(
-        self, tcp: TensorLike, n: int, *, generator: Generator | None = None, refine: int = 0
-    ) -> Tensor:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Register a class that has a name of its own.
+
+        Raises:
+            ValueError: If another class has that name.
+        """
+        super().__init_subclass__(**kwargs)
+        if not (name := cls.__dict__.get("name")):
+            return
+        there = _registered.get(name)
+        # A cell of a notebook that is run again defines the same class once more.
+        if there and (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(
+                f"name: a sampler {name!r} is registered already, {there.__module__}."
+                f"{there.__qualname__}; give {cls.__qualname__} another name"
+            )
+        if "label" not in cls.__dict__:
+            cls.label = name
+        _registered[name] = cls
+
+    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """Draw `n` joint angle vectors for each target.
+
+        Samples of the first target of a batch are those that it gets alone, from the same state
+        of a generator on the CPU. They are without a graph, whatever the target is part of.
 
         Args:
             tcp: Target positions, shape (2,) or (B, 2), in the unit of the link lengths.
             n: Samples per target, at least 1.
             generator: Source of randomness; torch's default generator if None.
-            refine: Gauss-Newton steps that then move each sample onto f(theta) = tcp, in float64;
-                see `projection.project`. A warning counts samples that have not converged.
 
         Returns:
             Joint angles in radians, shape (n, dof) for a single target, (B, n, dof) for a batch;
             a rail's position is in the unit of the lengths.
 
         Raises:
-            ValueError: If `n` < 1 or a target is malformed, not finite or out of reach.
+            ValueError: If `n` < 1, `generator` is none of torch's, or a target is malformed, not
+                finite or out of reach.
         """
         n = check_count("n", n)
-        check_count("refine", refine, 0)
+        generator = check_generator(generator)
         targets = self.arm.check_targets(tcp)
-        flat = targets.reshape(-1, 2)
-        theta = self._sample(flat, n, generator)
-        if refine:
-            theta = refined(self.arm, theta, flat, refine)
+        theta = self._sample(targets.reshape(-1, 2), n, generator).detach()
         return theta if targets.ndim == 2 else theta[0]
 
     @abstractmethod
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
         """Samples (B, n, dof) for checked targets (B, 2)."""
+
+
+class Refined:
+    """A sampler whose samples are moved onto f(theta) = tcp afterwards, in float64.
+
+    A warning counts the samples that have not converged; see `projection.project`.
+
+    Args:
+        sampler: Anything with a method `sample(tcp, n, generator=None)`.
+        steps: Gauss-Newton steps, at least 1.
+        arm: The arm; by default the sampler's.
+
+    Raises:
+        ValueError: If there are no steps, or no arm is given and the sampler has none.
+    """
+
+    def __init__(self, sampler: Sampler, steps: int = 3, arm: PlanarArm | None = None) -> None:
+        arm = getattr(sampler, "arm", None) if arm is None else arm
+        if not isinstance(arm, PlanarArm):
+            raise ValueError(f"arm: expected the arm of {type(sampler).__name__}, got {arm!r}")
+        self.sampler, self.steps, self.arm = sampler, check_count("steps", steps), arm
+
+    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
+        """Joint angles (n, dof) or (B, n, dof), float64; see `PosteriorSampler.sample`."""
+        theta = as_tensor(self.sampler.sample(tcp, n, generator=generator), "samples").detach()
+        projected = project(self.arm, theta, as_tensor(tcp, "tcp").detach(), self.steps)
+        if missed := int((~projected.converged).sum()):
+            warnings.warn(
+                f"{missed} of {projected.converged.numel()} samples have not converged after "
+                f"{self.steps} steps; the worst is {float(projected.distance.max()):.2g} away from "
+                "its target. `ikpaper.project` tells which",
+                stacklevel=2,
+            )
+        return projected.theta
+
+
+def normal(
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Normal noise whose first rows do not depend on how many follow them.
+
+    On the CPU, `torch.randn` draws the last numbers another way than all before: so whole blocks
+    are drawn, and the rest of the last is dropped.
+
+    Args:
+        shape: Its shape.
+        generator: Source of randomness; the noise is drawn where it lives.
+        device: Where the noise is to be.
+        dtype: Its type.
+    """
+    count = math.prod(shape)
+    whole = -(-count // _BLOCK) * _BLOCK
+    return noise(torch.randn, (whole,), generator, device, dtype)[:count].reshape(shape)
+
+
+def noise(
+    draw: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    generator: Generator | None,
+    device: torch.device | str,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """What `torch.randn` or `torch.rand` draw where the generator lives, on `device`."""
+    source = generator.device if generator is not None else device
+    return draw(shape, generator=generator, device=source, dtype=dtype).to(device)

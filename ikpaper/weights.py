@@ -1,4 +1,9 @@
-"""Trained models on disk: safetensors beside a JSON file that says where they come from."""
+"""Trained models on disk: safetensors beside a JSON file that says where they come from.
+
+Weights are looked for, and kept, in the folder that the environment variable `IKPAPER_WEIGHTS`
+names, or else in `weights/` of the checkout, or outside of one in the user's data folder.
+Published weights that are not there are taken from the installed package.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,23 @@ import dataclasses
 import hashlib
 import json
 import os
-import platform
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load as deserialize
 from safetensors.torch import save as serialize
 
-from ikpaper.arm import PlanarArm
-from ikpaper.files import atomic, digest, project_root, write_json
+from ikpaper.arm import PlanarArm, resolve_arm
+from ikpaper.files import atomic, data_dir, find_project, published, write_json
+from ikpaper.identity import digest
 from ikpaper.models import NetworkSampler, model_type
-from ikpaper.profiles import Profile, get_profile
+from ikpaper.profiles import PUBLISHED, Profile, get_profile
 
 __all__ = [
-    "environment",
+    "DamagedWeights",
+    "find_weights",
     "load",
     "load_record",
     "load_with_record",
@@ -32,6 +36,31 @@ __all__ = [
     "store",
     "weights_path",
 ]
+
+#: What every record says.
+_RECORDED = {"model": str, "config": dict, "num_parameters": int, "sha256": str}
+
+#: How a file begins that stands for one in Git LFS.
+_LFS = b"version https://git-lfs"
+
+
+class DamagedWeights(ValueError):
+    """Weights or their record are there and cannot be used."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(path, what)
+        self.path, self.what = path, what
+
+    def __str__(self) -> str:
+        project = find_project()
+        if self.path.is_relative_to(Path(__file__).resolve().parent):
+            remedy = "reinstall it: pip install --force-reinstall --no-deps ikpaper"
+        elif project is not None and self.path.is_relative_to(project / "weights" / PUBLISHED):
+            both = self.path.relative_to(project).with_suffix("").as_posix()
+            remedy = f"restore it, if it was published: git checkout -- '{both}.*'"
+        else:
+            remedy = "delete it, and train anew with: ikpaper train"
+        return f"{self.path} is damaged: {self.what}; {remedy}"
 
 
 def weights_path(
@@ -48,14 +77,36 @@ def weights_path(
         arm: The arm.
         profile: Profile of the run.
         seed: Seed of the run.
-        directory: Folder of all weights; by default the environment variable
-            `IKPAPER_WEIGHTS`, or `weights/` of the project.
+        directory: Folder of all weights, in which `~` is the home folder; by default the one in
+            the environment variable `IKPAPER_WEIGHTS`, or else `weights/` of the checkout, or
+            outside of one `weights/` in the user's data folder.
     """
-    root = Path(directory or os.environ.get("IKPAPER_WEIGHTS") or project_root() / "weights")
+    chosen = directory or os.environ.get("IKPAPER_WEIGHTS")
+    root = Path(chosen).expanduser() if chosen else (find_project() or data_dir()) / "weights"
     arm_name = f"{arm.dof:02d}dof"
     if arm != PlanarArm.like_paper(arm.dof):
         arm_name += "-" + digest(arm.lengths)[:8]
     return root / get_profile(profile).name / f"{name}-{arm_name}-seed{seed}.safetensors"
+
+
+def find_weights(
+    name: str,
+    arm: PlanarArm,
+    profile: str | Profile,
+    seed: int,
+    directory: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Where the weights of a training run are: as `weights_path`, or else published ones.
+
+    Those that are published count only if no `directory` is given.
+    """
+    path = weights_path(name, arm, profile, seed, directory)
+    if directory is None and not path.exists():
+        try:
+            return published(Path("weights") / path.parent.name / path.name)
+        except FileNotFoundError:
+            pass
+    return path
 
 
 def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str, Any]:
@@ -84,19 +135,49 @@ def save(model: NetworkSampler, path: Path, record: dict[str, Any]) -> dict[str,
 
 def store(path: Path, data: bytes, record: dict[str, Any]) -> None:
     """Write safetensors, then the complete record that belongs to them."""
+    # Weights without a record read as missing: a kill in between costs them, and damages nothing.
+    path.with_suffix(".json").unlink(missing_ok=True)
     with atomic(path) as partial:
         partial.write_bytes(data)
     write_json(path.with_suffix(".json"), record)
 
 
 def load_record(path: Path) -> dict[str, Any] | None:
-    """The JSON record beside weights, or None if weights or record are missing or differ."""
+    """The JSON record beside weights, or None if weights or record are missing.
+
+    Raises:
+        DamagedWeights: If one of them cannot be used, or they do not belong together.
+    """
     try:
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         weights = path.read_bytes()
-    except (FileNotFoundError, json.JSONDecodeError):
+        text = path.with_suffix(".json").read_bytes()
+    except FileNotFoundError:
         return None
-    return record if hashlib.sha256(weights).hexdigest() == record["sha256"] else None
+    record = _parse(path.with_suffix(".json"), text)
+    if weights.startswith(_LFS):
+        raise DamagedWeights(path, "it is a Git LFS pointer instead of weights")
+    if hashlib.sha256(weights).hexdigest() != record["sha256"]:
+        raise DamagedWeights(
+            path, f"its {len(weights):,} bytes are not those whose SHA-256 is on record"
+        )
+    return record
+
+
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
+    """The record that a file holds."""
+    if text.startswith(_LFS):
+        raise DamagedWeights(path, "it is a Git LFS pointer instead of a record")
+    try:
+        # Some editors begin UTF-8 with a byte order mark, which changes nothing.
+        record = json.loads(text.decode("utf-8-sig"))
+    except ValueError as error:
+        raise DamagedWeights(path, f"it is not JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise DamagedWeights(path, f"it holds a {type(record).__name__} instead of a record")
+    wrong = [name for name, kind in _RECORDED.items() if not isinstance(record.get(name), kind)]
+    if wrong:
+        raise DamagedWeights(path, f"it lacks {', '.join(wrong)}, or they are of another type")
+    return record
 
 
 def load(
@@ -121,14 +202,13 @@ def load(
         device: Where to put the parameters.
 
     Raises:
-        ValueError: If the name or the arm is unknown.
+        ValueError: If the name or the arm is unknown, or the weights are damaged (then a
+            `DamagedWeights`); the message says how they are restored.
         FileNotFoundError: If there are no such weights; the message names the command that
             makes them.
     """
     model_type(name)
-    if (dof is None) == (arm is None):
-        raise ValueError(f"load: expected either dof or arm, got dof={dof!r} and arm={arm!r}")
-    arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
+    arm = resolve_arm("load", dof, arm)
     return load_with_record(name, arm, get_profile(profile), seed, directory)[0].to(device)
 
 
@@ -141,7 +221,7 @@ def load_with_record(
 ) -> tuple[NetworkSampler, dict[str, Any]]:
     """As `load`, with the record of the training."""
     kind = model_type(name)
-    path = weights_path(name, arm, profile, seed, directory)
+    path = find_weights(name, arm, profile, seed, directory)
     record = load_record(path)
     if record is None:
         if arm == PlanarArm.like_paper(arm.dof):
@@ -149,57 +229,32 @@ def load_with_record(
         else:
             option = "--rail" if arm.rails else "--lengths"
             of_arm = " ".join([option, *map(str, arm.lengths[arm.rails :])])
+        there = f"{path} without its record {path.with_suffix('.json').name}"
         raise FileNotFoundError(
-            f"no weights of {name!r} for {arm} in {path}; make them with: ikpaper train "
-            f"--model {name} {of_arm} --profile {profile.name} --seed {seed}"
+            f"no weights of {name!r} for {arm}: expected {there if path.exists() else path}; "
+            f"make them with: ikpaper train --model {name} {of_arm} --profile {profile.name} "
+            f"--seed {seed}"
         )
     return restore(kind, path, record), record
 
 
 def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> NetworkSampler:
-    """The model that `record` describes, with the weights in `path`."""
+    """The model that `record` describes, with the weights in `path`.
+
+    Raises:
+        DamagedWeights: If the weights, or the record's config, are of another architecture.
+    """
     settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in record["config"].items()
     }
-    model = kind(kind.config_type(**settings))
     try:
-        keys = model.load_state_dict(load_file(path), strict=False)
+        model = kind(kind.config_type(**settings))
+        keys = model.load_state_dict(deserialize(path.read_bytes()), strict=False)
         wanted = [key for key in keys.missing_keys if kind.samples_with(key)]
         if wanted or keys.unexpected_keys:
-            raise RuntimeError(f"lacks {wanted}, has {keys.unexpected_keys} too many")
-    except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path} does not hold the weights of {kind.name!r}: {error}") from error
+            raise RuntimeError(f"it lacks {wanted}, and has {keys.unexpected_keys} too many")
+    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        what = f"it does not hold the weights of {kind.name!r} on record ({error})"
+        raise DamagedWeights(path, what) from error
     return model.eval()
-
-
-def environment() -> dict[str, Any]:
-    """Versions and source revision that a result was made with."""
-    packages = {}
-    for package in ("ikpaper", "torch", "numpy", "scipy", "FrEIA"):
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            packages[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cpu_threads": torch.get_num_threads(),
-        "packages": packages,
-        "revision": _revision(),
-    }
-
-
-def _revision() -> str:
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return described.stdout.strip()

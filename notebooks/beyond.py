@@ -19,7 +19,7 @@
 # ({ref}`sec-comparison`). With exact samples at hand one can ask what the
 # slides could not: how close can a learned sampler come, at which cost, and
 # what kept these two away? This page adds samplers and a projection, and
-# judges them by one command (`ikpaper benchmark`).
+# scores them by one command (`ikpaper benchmark`).
 
 # %% tags=["parameters"]
 profile = "paper"  # smoke, quick or paper
@@ -31,24 +31,35 @@ import pandas as pd
 import torch
 
 import ikpaper
-from ikpaper.evaluation import sampling_rate
-from ikpaper.judging import ENOUGH, LEVEL, Refined, as_text, judge, random_targets
-from ikpaper.models import CATALOGUE
-from ikpaper.outputs import Outputs, significant
-from ikpaper.plots import results
-from ikpaper.plots.style import LABELS
-from ikpaper.profiles import PUBLISHED, get_profile
-from ikpaper.projection import TOLERANCE
+from ikpaper.evaluation import LEVEL, PERMUTATIONS, random_targets, sampling_rate
+from ikpaper.models import model_type
+from ikpaper.profiles import PUBLISHED
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import results
+from ikpaper.report.tables import NETWORKS, beyond
+from ikpaper.report.tables.beyond import FLOWS
 from ikpaper.training import trained_models
 
-out = Outputs(book)
-numbers = get_profile(profile)
+given = parameters(profile=profile, train=train, book=book)
+profile, out = given.profile, Outputs(given.book)
+ikpaper.use_fast_matmul()
 measured = out.read("benchmark")
 random = measured[measured["at"] == "random"]
-arms = sorted(measured["dof"].unique())
-FLOWS = ("flow", "flow-fast")
-out.number("targets", f"{random['targets'].max():,}")
-out.number("samples", f"{random['samples'].max():,}")
+shown = 6
+arm = ikpaper.PlanarArm.paper(shown)
+# Not every profile trains them all.
+names = [name for name in (*FLOWS, *NETWORKS) if profile.name in model_type(name).epochs]
+trained = trained_models(names, shown, profile, train_here=given.train)
+models = {name: model for name, (model, _) in trained.items()}
+flow, exact = models["flow"], ikpaper.ExactPosterior(arm, profile.sigma)
+
+# %% tags=["remove-cell"]
+out.number("level", f"{100 * LEVEL:g} %")
+out.number("shown", str(shown))
+for key, name in (("ml_epochs", "inn-ml"), ("inn_epochs", "inn")):
+    out.number(key, str(model_type(name).epochs_for(PUBLISHED)))
+for key, text in {**beyond.benchmark_numbers(random), **beyond.likelihood_numbers(random)}.items():
+    out.number(key, text)
 
 # %% [markdown]
 # ## What was tried
@@ -96,7 +107,7 @@ out.number("samples", f"{random['samples'].max():,}")
 #
 # **A projection of any sampler's samples**
 # ({py:func}`ikpaper.projection.project`). A few damped Gauss-Newton steps
-# move samples onto $f(\theta) = y$. `sample(tcp, n, refine=3)` has it for
+# move samples onto $f(\theta) = y$. `ikpaper.Refined(sampler, 3)` has it for
 # every sampler, and samples that have not converged are counted.
 #
 # Libraries such as torchcfm, flow_matching or torchdiffeq would replace the
@@ -113,7 +124,7 @@ out.number("samples", f"{random['samples'].max():,}")
 # of a classifier between the two, is over {glue:text}`c2st_targets` of the
 # targets for exact samples and the flows, and over {glue:text}`c2st_else` for
 # the rest.
-# Rejection sampling and the numerical solver are judged at fewer targets,
+# Rejection sampling and the numerical solver are scored at fewer targets,
 # since they take seconds for each. With `refine=3`, samples are moved onto
 # the target by three Gauss-Newton steps; E‖f(θ) − y‖² is in squared units of
 # length. Training times are of one or two threads of machines that differ in
@@ -121,32 +132,12 @@ out.number("samples", f"{random['samples'].max():,}")
 # evaluation includes its teacher's. Those of {ref}`sec-longer-arms` were
 # measured one after the other on one machine. Rates of sampling compare within
 # a table, and only roughly, since other work shared the machine. All rows of
-# an arm are judged against the same exact samples, so that their scores move
+# an arm are scored against the same exact samples, so that their scores move
 # together; those of the exact sampler itself show by how much.
 
 # %% tags=["remove-cell"]
-out.number("level", f"{100 * LEVEL:g} %")
-out.number("c2st_targets", str(random["c2st_targets"].max()))
-out.number("c2st_else", str(random["c2st_targets"].min()))
-SHOWN = (
-    "sampler",
-    "targets",
-    "MMD² to exact",
-    "rejected",
-    "C2ST",
-    "E‖f(θ) − y‖²",
-    "samples/s",
-    "parameters",
-    "training [min]",
-    "profile",
-)
-published = get_profile(PUBLISHED)
-out.number("ml_epochs", str(published.epochs_for("inn-ml")))
-out.number("inn_epochs", str(published.epochs_for("inn")))
-for dof in arms:
-    mine = random[random["dof"] == dof]
-    plain = mine[(mine["refine"] == 0) | mine["sampler"].isin(FLOWS)]
-    out.table(as_text(plain, SHOWN, LABELS), f"beyond-{dof:02d}")
+for dof in ikpaper.PlanarArm.PAPER_DOF:
+    out.table(beyond.samplers(random, dof), f"beyond-{dof:02d}")
 
 # %% [markdown]
 # :::::{tab-set}
@@ -184,16 +175,7 @@ for dof in arms:
 # ## Cost against quality
 
 # %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that three Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples, or are on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
-truth = random[random["sampler"] == "exact"]
-quantities = {
-    "mmd2": (r"unbiased MMD$^2$ to exact", float(truth["mmd2_high"].max())),
-    # What counts as on the target.
-    "e_resim": (
-        r"$\mathrm{E}\|f(\theta)-y\|^2$",
-        (TOLERANCE * max(ikpaper.PlanarArm.paper(dof).reach for dof in arms)) ** 2,
-    ),
-}
-out.figure(results.pareto(random, quantities))
+out.figure(results.pareto(random))
 
 # %% [markdown]
 # ## Were the aims met?
@@ -203,54 +185,8 @@ out.figure(results.pareto(random, quantities))
 # scores of a newcomer's run, with less data, from {ref}`sec-longer-arms`; the
 # rest is over all targets.
 
-
 # %% tags=["remove-cell"]
-def reached(name, column, refine=0):
-    """Scores of a sampler by arm."""
-    mine = random[(random["sampler"] == name) & (random["refine"] == refine)]
-    return mine.set_index("dof")[column]
-
-
-def aim(name, score, values, bound, form, least=False):
-    """A row: an upper bound, or a lower one, and the values by arm."""
-    met = values >= bound if least else values <= bound
-    return {
-        "sampler": LABELS[name],
-        "score": score,
-        "aim": f"{'at least' if least else 'at most'} {form.format(bound)}",
-        **{f"{dof} DoF": form.format(values[dof]) if dof in values else "–" for dof in arms},
-        "met on": f"{int(met.sum())} of {len(arms)} arms",
-    }
-
-
-AIMS = (
-    ("MMD² to exact, unbiased", "mmd2", 0, 1e-4, "{:.1e}", FLOWS),
-    ("rejected", "rejected", 0, 0.07, "{:.1%}", FLOWS),
-    ("C2ST", "c2st", 0, 0.53, "{:.3f}", FLOWS),
-    ("E‖f(θ) − y‖²", "e_resim", 0, 1e-6, "{:.1e}", FLOWS[:1]),
-    ("E‖f(θ) − y‖², refine=3", "e_resim", 3, 1e-12, "{:.1e}", FLOWS),
-)
-rows = [
-    aim(name, score, reached(name, column, refine), bound, form)
-    for score, column, refine, bound, form, names in AIMS
-    for name in names
-    if name in set(random["sampler"])
-]
-bench = out.read("bench")
-bench = bench[bench["what"] == "samples against FrEIA's INN, 3 steps onto the target"]
-rates = bench[bench["dof"].isin(arms)].set_index("dof")["ratio"]
-rates_of = "samples/s, refine=3, over the INN's in FrEIA"
-rows.append(aim("flow-fast", rates_of, rates, 5, "{:.1f}", least=True))
-grown = out.read("growth")
-grown = grown[grown["dof"].isin(arms)].set_index("dof")
-newcomer = f"profile {grown['profile'].iloc[0]}"
-rows.append(aim("flow", f"training [min], {newcomer}", grown["training_seconds"] / 60, 2, "{:.1f}"))
-theirs = pd.concat([reached(name, "mmd2") for name in ("cvae", "inn")], axis=1).min(axis=1)
-rows.append(
-    aim("flow", f"MMD² over the better of the paper's two, {newcomer}",
-        (grown["mmd2"] / theirs).dropna(), 1, "{:.2f}")
-)  # fmt: skip
-out.table(pd.DataFrame(rows), "aims")
+out.table(beyond.aims(random, out.read("bench"), out.read("scaling")), "aims")
 
 # %% [markdown]
 # ```{csv-table} Aims and what was reached, means over random targets.
@@ -268,41 +204,16 @@ out.table(pd.DataFrame(rows), "aims")
 #
 # ## Tails
 #
-# A mean hides the few targets where a sampler fails. Here are the hardest
+# A mean hides the few targets where a sampler fails. Here are the worst
 # percent of the random targets by each score, the worst of them, and the
 # targets of the slides' figures, of which the one with 10 joints lies far in
 # the tail of the prior.
 
 # %% tags=["remove-cell"]
-rows = []
-told = (random["refine"] == 0) | random["sampler"].isin(FLOWS)
-for found in random[told & (random["targets"] >= ENOUGH)].to_dict("records"):
-    place = ["dof", "sampler", "refine"]
-    same = (measured[place] == [found[name] for name in place]).all(axis=1)
-    slides = measured[(measured["at"] == "slides") & same]
-    at = (
-        slides.iloc[0]
-        if len(slides)
-        else pd.Series({"mmd2": float("nan"), "e_resim": float("nan")})
-    )
-    rows.append(
-        {
-            "DoF": found["dof"],
-            "sampler": as_text(pd.DataFrame([found]), ["sampler"], LABELS)["sampler"][0],
-            "MMD², mean": significant(found["mmd2"], 2),
-            "hardest 1 %": significant(found["mmd2_hardest"], 2),
-            "slides' target": significant(at["mmd2"], 2),
-            "E‖f(θ) − y‖², mean": significant(found["e_resim"], 2),
-            "hardest 1 % ": significant(found["e_resim_hardest"], 2),
-            "worst target": significant(found["e_resim_worst"], 2),
-            "slides' target ": significant(at["e_resim"], 2),
-            "profile": found["profile"],
-        }
-    )
-out.table(pd.DataFrame(rows), "tails")
+out.table(beyond.tails(measured), "tails")
 
 # %% [markdown]
-# ```{csv-table} The same scores in the mean, over the hardest percent of the targets by that score, and at the slides' targets. The hardest percent of exact samples shows what is chance.
+# ```{csv-table} The same scores in the mean, over the worst percent of the targets by that score, and at the slides' targets. The worst percent of exact samples shows what is chance.
 # :file: tables/tails.csv
 # :header-rows: 1
 # :name: tab-tails
@@ -317,29 +228,7 @@ out.table(pd.DataFrame(rows), "tails")
 # reach; the mean over all samples is that of the few that have not.
 
 # %% tags=["remove-cell"]
-rows = []
-for (dof, name), pair in random.groupby(["dof", "sampler"], sort=False):
-    pair = pair.set_index("refine")
-    if 3 not in pair.index:
-        continue
-    before, after = pair.loc[0], pair.loc[3]
-    rows.append(
-        {
-            "DoF": dof,
-            "sampler": LABELS[name],
-            "E‖f(θ) − y‖² before": significant(before["e_resim"], 2),
-            "after": significant(after["e_resim"], 2),
-            "not converged": f"{after['missed']:,} of {after['targets'] * after['samples']:,}",
-            "converged ones": significant(after["e_resim_on_target"], 2),
-            "MMD² before": significant(before["mmd2"], 2),
-            "after ": significant(after["mmd2"], 2),
-            "rejected before": f"{100 * before['rejected']:.1f} %",
-            "after  ": f"{100 * after['rejected']:.1f} %",
-            "profile": before["profile"],
-        }
-    )
-out.table(pd.DataFrame(rows), "projection")
-out.number("tolerance", f"{TOLERANCE:g}")
+out.table(beyond.projection(random), "projection")
 
 # %% [markdown]
 # ```{csv-table} Samples of the networks before and after three steps onto the target, and how many then are not on it.
@@ -355,22 +244,7 @@ out.number("tolerance", f"{TOLERANCE:g}")
 # {glue:text}`ml_dof` joints, and the small one for all.
 
 # %% tags=["remove-cell"]
-rows = random[(random["refine"] == 0) & random["sampler"].isin(("inn", "inn-ml", "inn-ml-small"))]
-table = as_text(
-    rows, ["DoF", "sampler", "parameters", "training [min]", "MMD² to exact", "rejected",
-           "E‖f(θ) − y‖²", "worst target", "profile"], LABELS
-)  # fmt: skip
-out.table(table, "likelihood")
-inn, large, small = (
-    rows[rows["sampler"] == name].set_index("dof") for name in ("inn", "inn-ml", "inn-ml-small")
-)
-out.number("ml_dof", " and ".join(map(str, large.index)))
-for of, column in (("mmd", "mmd2"), ("resim", "e_resim")):
-    for name, other in (("large", large), ("small", small)):
-        times = (inn[column] / other[column]).dropna()
-        ends = dict.fromkeys(significant(value, 2) for value in (times.min(), times.max()))
-        out.number(f"ml_{name}_{of}", " to ".join(ends))
-        out.number(f"ml_{name}_{of}_better", f"{int((times > 1).sum())} of {len(times)}")
+out.table(beyond.likelihood(random), "likelihood")
 
 # %% [markdown]
 # ```{csv-table} The INN trained by the paper's losses and by maximum likelihood, without steps onto the target.
@@ -432,42 +306,35 @@ for of, column in (("mmd", "mmd2"), ("resim", "e_resim")):
 # ## How many steps a flow takes
 
 # %% tags=["remove-output"]
-shown = 6 if 6 in arms else arms[0]
-arm = ikpaper.PlanarArm.paper(shown)
-known = [name for name in FLOWS if name in numbers.epochs]
-found = trained_models(known, shown, numbers, train_here=train)
-flow = found["flow"][0]
-tcp = random_targets(arm, numbers.exact_targets // 2, numbers.sigma, seed=1)
-settings = {"samples": numbers.exact_samples, "c2st_targets": 0, "seed": 1}
-steps = []
-for count in (1, 2, 4, 8, 16):
-    flow.steps = count
+task = ikpaper.Task.random(
+    arm,
+    profile.exact_targets // 2,
+    samples=profile.exact_samples,
+    sigma=profile.sigma,
+    seed=1,
+)
+rows = []
+for flow.steps in (1, 2, 4, 8, 16):
     for refine in (0, 2):
-        judged = Refined(flow, arm, refine) if refine else flow
-        scores = judge(judged, arm, tcp, sigma=numbers.sigma, **settings)
-        origin = {"profile": numbers.name, "sampler": "flow", "steps": count, "refine": refine}
-        steps.append({**origin, **scores})
+        sampler = ikpaper.Refined(flow, refine) if refine else flow
+        rows.append(
+            {
+                "profile": profile.name,
+                "sampler": "flow",
+                "steps": flow.steps,
+                "refine": refine,
+                **task.score(sampler, permutations=PERMUTATIONS).summary(),
+                "samples_per_second": task.rate(sampler),
+                "seed": 1,
+            }
+        )
 flow.steps = flow.config.steps
-steps = pd.DataFrame(steps)
-out.result(steps, "flow-steps")
+steps = out.result(pd.DataFrame(rows), "flow-steps")
 
 # %% tags=["remove-cell"]
-scores = as_text(
-    steps,
-    ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "samples/s", "profile"],
-)
-scores.insert(0, "midpoint steps", steps["steps"])
-scores.insert(1, "evaluations", 2 * steps["steps"])
-scores.insert(2, "steps onto the target", steps["refine"])
-out.table(scores, "flow-steps")
-out.number("shown", str(shown))
-out.number("step_targets", str(len(tcp)))
-plain = steps[steps["refine"] == 0].set_index("steps")
-out.number("one_step", significant(plain["e_resim"][1] / plain["e_resim"][2], 2))
-most = int(plain.index.max())
-out.number("most_steps", str(most))
-for name, count in (("one_step", 1), ("two_steps", 2), ("most_steps", most)):
-    out.number(f"{name}_rejected", f"{100 * plain['rejected'][count]:.0f} %")
+out.table(beyond.flow_steps(steps), "flow-steps")
+for key, text in beyond.flow_steps_numbers(steps).items():
+    out.number(key, text)
 
 # %% [markdown]
 # The flow's velocity is integrated by midpoint steps, two evaluations of the
@@ -483,44 +350,26 @@ for name, count in (("one_step", 1), ("two_steps", 2), ("most_steps", most)):
 # ## When to use which
 
 # %% tags=["remove-output"]
-few = random_targets(arm, min(2000, 10 * numbers.targets), numbers.sigma, seed=2)
-exact = ikpaper.ExactPosterior(arm, numbers.sigma)
-samplers = [("exact", 0, exact), *((name, 0, model) for name, (model, _) in found.items())]
-samplers += [(n, 3, Refined(m, arm, 3)) for n, _, m in samplers if n == "flow-fast"]
-CALLS = {"call": (few[:1], 1), "one": (few, 1), "many": (few[:20], 1000)}
+few = random_targets(arm, min(2000, 10 * profile.targets), profile.sigma, seed=2)
+calls = {"call": (few[:1], 1), "one": (few, 1), "many": (few[:20], 1000)}
 rows = []
-for name, refine, sampler in samplers:
-    # The best of three, a sample's share of the call.
-    seconds = {what: 1 / sampling_rate(sampler, targets, n) for what, (targets, n) in CALLS.items()}
-    rows.append({"profile": numbers.name, "sampler": name, "refine": refine, **seconds})
-amortised = pd.DataFrame(rows)
-out.result(amortised, "amortised")
+for name, refine in (("exact", 0), ("flow", 0), ("flow-fast", 0), ("flow-fast", 3)):
+    sampler = exact if name == "exact" else models.get(name)
+    if sampler is None:
+        continue
+    sampler = ikpaper.Refined(sampler, refine) if refine else sampler
+    # A sample's share of the call.
+    seconds = {
+        call: 1 / sampling_rate(sampler, tcp, n, arm=arm) for call, (tcp, n) in calls.items()
+    }
+    rows.append({"profile": profile.name, "sampler": name, "refine": refine, **seconds})
+amortised = out.result(pd.DataFrame(rows), "amortised")
 
 # %% tags=["remove-cell"]
-cells = [
-    {
-        "sampler": LABELS[row["sampler"]] + (f", refine={row['refine']}" if row["refine"] else ""),
-        "µs for one sample of one target": significant(1e6 * row["call"], 2),
-        "µs a sample, one for each of many targets": significant(1e6 * row["one"], 2),
-        "µs a sample, 1000 for each of a few": significant(1e6 * row["many"], 2),
-    }
-    for row in rows
-]
-out.table(pd.DataFrame(cells), "amortised")
+out.table(beyond.amortised(amortised), "amortised")
 out.number("few", f"{len(few):,}")
-by = amortised.set_index(["sampler", "refine"])
-for name, place in {
-    "flow": ("flow", 0),
-    "flow-fast": ("flow-fast", 0),
-    "flow-fast_refined": ("flow-fast", 3),
-}.items():
-    for column in CALLS:
-        # Not every profile trains them all.
-        ratio = by.loc[("exact", 0), column] / by.loc[place, column] if place in by.index else None
-        out.number(f"{column}_{name}", significant(ratio, 2) if ratio else "–")
-out.number("exact_ms", significant(1e3 * by.loc[("exact", 0), "call"], 2))
-solver = random[(random["sampler"] == "numerical") & (random["dof"] == shown)]
-out.number("solver_ms", significant(1e3 / solver["samples_per_second"].iloc[0], 2))
+for key, text in beyond.amortised_numbers(amortised, random, shown).items():
+    out.number(key, text)
 
 # %% [markdown]
 # The exact sampler wins in fidelity, by definition, and needs no training. It
@@ -547,38 +396,11 @@ out.number("solver_ms", significant(1e3 / solver["samples_per_second"].iloc[0], 
 # {ref}`sec-conclusion` draws the consequences.
 
 # %% tags=["remove-cell"]
-plain = random[random["refine"] == 0].pivot(index="dof", columns="sampler", values="mmd2")
-if "cgan" in plain:
-    gan = plain["cgan"].dropna()
-    for which, dof in (("best", gan.idxmin()), ("worst", gan.idxmax())):
-        out.number(f"gan_{which}", significant(gan[dof], 2))
-        out.number(f"gan_{which}_dof", str(dof))
-        out.number(f"gan_{which}_share", significant(gan[dof] / plain["prior"][dof], 2))
-for (name, refine), mine in random.groupby(["sampler", "refine"]):
-    of = f"{name}_refined" if refine else name
-    out.number(f"mmd_{of}", significant(mine["mmd2"].mean(), 2))
-    out.number(f"resim_{of}", significant(mine["e_resim"].mean(), 2))
-    ends = (mine["rejected"].min(), mine["rejected"].max())
-    shares = dict.fromkeys(f"{100 * share:.1f}" for share in ends)
-    ends = dict.fromkeys(f"{value:.3f}" for value in (mine["c2st"].min(), mine["c2st"].max()))
-    out.number(f"c2st_{of}", " to ".join(ends))
-    out.number(f"rejected_{of}", f"{' to '.join(shares)} %")
-    if name in CATALOGUE:
-        out.number(f"parameters_{of}", f"{mine['parameters'].mean():,.0f}")
-
-# %% tags=["remove-cell"]
-fan = {"exact": exact, "flow": flow}
-networks = [name for name in ("cvae", "inn") if name in numbers.epochs]
-fan |= {
-    name: model
-    for name, (model, _) in trained_models(
-        networks, shown, profile=numbers, train_here=train
-    ).items()
-}
 point = (0.9 * arm.reach, 0.22 * arm.reach)
 draws = torch.Generator().manual_seed(3)
+fans = {"exact": exact, "flow": flow, **{name: models[name] for name in NETWORKS}}
 drawn = {
-    name: sampler.sample(point, min(300, numbers.figure_samples), generator=draws)
-    for name, sampler in fan.items()
+    name: sampler.sample(point, min(300, profile.figure_samples), generator=draws)
+    for name, sampler in fans.items()
 }
 out.figure(results.home(arm, point, drawn, random[random["refine"] == 0]), "home")

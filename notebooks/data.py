@@ -27,24 +27,23 @@ profile = "paper"  # smoke, quick or paper
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
-import pandas as pd
-
 import ikpaper
 from ikpaper.dataset import profile_dataset
-from ikpaper.outputs import Outputs
-from ikpaper.plots import kinematics
-from ikpaper.profiles import PROFILES, get_profile
+from ikpaper.profiles import PROFILES, PUBLISHED
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import kinematics
+from ikpaper.report.tables import data as tables
 
-out = Outputs(book)
-numbers = get_profile(profile)
+given = parameters(profile=profile, book=book)
+profile, out = given.profile, Outputs(given.book)
 arms = [ikpaper.PlanarArm.paper(dof) for dof in ikpaper.PlanarArm.PAPER_DOF]
-sets = [profile_dataset(arm, numbers) for arm in arms]
-out.number("profile", numbers.name)
-out.number("samples", f"{numbers.samples:,}")
-out.number("paper_samples", f"{PROFILES['paper'].samples:,}")
-out.number("train", f"{100 * numbers.train_fraction:.0f}")
-out.number("test", f"{100 * (1 - numbers.train_fraction):.0f}")
-out.number("sigma", f"{numbers.sigma:g}")
+sets = [profile_dataset(arm, profile) for arm in arms]
+out.number("profile", profile.name)
+out.number("samples", f"{profile.samples:,}")
+out.number("paper_samples", f"{PROFILES[PUBLISHED].samples:,}")
+out.number("train", f"{100 * profile.train_fraction:.0f}")
+out.number("test", f"{100 * (1 - profile.train_fraction):.0f}")
+out.number("sigma", f"{profile.sigma:g}")
 
 # %% [markdown]
 # ## How it is drawn
@@ -66,18 +65,7 @@ out.number("sigma", f"{numbers.sigma:g}")
 # targets that the slides use would be out of reach with 0.5 for every link.
 
 # %% tags=["remove-cell"]
-rows = [
-    {
-        "arm": f"{arm.dof} DoF",
-        "link lengths": f"{arm.dof - 1} × {arm.lengths[0]:g}, {arm.lengths[-1]:g}",
-        "reach": f"{arm.reach:g}",
-        "mean radius of the TCP / reach": f"{data.tcp.norm(dim=1).mean() / arm.reach:.3f}",
-        "std of x": f"{data.tcp[:, 0].std():.3f}",
-        "std of y": f"{data.tcp[:, 1].std():.3f}",
-    }
-    for arm, data in zip(arms, sets, strict=True)
-]
-out.table(pd.DataFrame(rows), "arms")
+out.table(tables.arms(sets), "arms")
 
 # %% [markdown]
 # ```{csv-table} The four arms of the paper and the spread of their TCPs. Lengths are in one arbitrary unit.
@@ -113,5 +101,5 @@ out.figure(kinematics.tcp_distribution(sets))
 # set and report no score on it; no network of this report is trained on it.
 
 # %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad: 150 arms, one of them solid, and the TCPs of 3000 samples."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
-curled = ikpaper.make_dataset(arms[1], 3000, sigma=1.0, seed=numbers.seed)
+curled = ikpaper.make_dataset(arms[1], 3000, sigma=1.0, seed=profile.seed)
 out.figure(kinematics.data_sets([curled], arms=150, alpha=0.22))

@@ -29,49 +29,32 @@ book = ""  # folder to save results in; "" saves nothing
 # %%
 import time
 
-import pandas as pd
 import torch
 
 import ikpaper
 from ikpaper import paper
-from ikpaper.evaluation import Scorer, single_target
-from ikpaper.outputs import Outputs, significant, with_interval
-from ikpaper.plots import results
-from ikpaper.plots.style import LABELS
-from ikpaper.profiles import get_profile
+from ikpaper.evaluation import PaperProtocol, single_target
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import results
+from ikpaper.report.tables import NETWORKS
+from ikpaper.report.tables import arm as tables
 from ikpaper.training import trained_models
 
-out = Outputs(book)
-numbers = get_profile(profile)
+given = parameters(dof=dof, profile=profile, train=train, book=book)
+dof, profile, out = given.dof, given.profile, Outputs(given.book)
+ikpaper.use_fast_matmul()
 arm = ikpaper.PlanarArm.paper(dof)
-networks = ("cvae", "inn")
-found = trained_models(networks, dof, numbers, train_here=train)
-models = {name: model for name, (model, _) in found.items()}
-records = {name: record for name, (_, record) in found.items()}
-pending = [name for name in networks if name not in found]
+trained = trained_models(NETWORKS, dof, profile, train_here=given.train)
+models = {name: model for name, (model, _) in trained.items()}
+records = {name: record for name, (_, record) in trained.items()}
 
 # %% tags=["remove-cell"]
-out.number("profile", numbers.name)
+out.number("profile", profile.name)
 out.number("dof", str(dof))
 out.number("links", " + ".join(f"{length:g}" for length in arm.lengths))
 out.number("reach", f"{arm.reach:g}")
-out.number("train_samples", f"{numbers.training_samples:,}")
-trainings = [
-    f"The {LABELS[name]} has {record['num_parameters']:,} parameters and was trained for "
-    f"{record['training']['epochs']} epochs."
-    + (
-        f" It diverged {len(record['divergences'])} times, after which the epoch was repeated with "
-        f"other noise: {'; '.join(record['divergences'])}."
-        if record["divergences"]
-        else ""
-    )
-    for name, record in records.items()
-]
-trainings += [
-    f"The {LABELS[name]} is missing on this page: its training run with this profile is pending."
-    for name in pending
-]
-out.number("trainings", " ".join(trainings))
+out.number("train_samples", f"{profile.training_samples:,}")
+out.number("trainings", tables.trainings(records))
 
 # %% [markdown]
 # Joints: {glue:text}`dof`. Link lengths: {glue:text}`links`, a reach of
@@ -82,23 +65,8 @@ out.number("trainings", " ".join(trainings))
 # ## Training
 
 # %% mystnb={"figure": {"name": "fig-training-dof", "caption": "Loss terms of a batch of 1000, mean over each epoch, with the weights that they have in the sum. The INN's fourth term is ramped up over the epochs."}, "image": {"alt": "Two panels of falling training curves on a logarithmic axis: reconstruction and KL of the cVAE, and the four terms of the INN, each with their sum dashed."}}
-histories = {name: record["history"] for name, record in records.items()}
-rows = [
-    {
-        "profile": numbers.name,
-        "dof": dof,
-        "model": name,
-        "epoch": row["epoch"],
-        "term": term,
-        "value": value,
-        "learning_rate": row["learning_rate"],
-    }
-    for name, history in histories.items()
-    for row in history
-    for term, value in row["terms"].items()
-]
-out.result(pd.DataFrame(rows), f"training-{dof:02d}")
-out.figure(results.training_curves(histories))
+out.result(tables.training_terms(records, profile, dof), f"training-{dof:02d}")
+out.figure(results.training_curves({name: record["history"] for name, record in records.items()}))
 
 # %% [markdown]
 # ## Scores over test targets
@@ -112,50 +80,25 @@ out.figure(results.training_curves(histories))
 # that does not beat it has learnt nothing about this score.
 
 # %%
-scorer = Scorer(arm, numbers)
+protocol = PaperProtocol(arm, profile)
 samplers = {
     **models,
-    "rejection": scorer.rejection(),
-    "exact": scorer.exact(),
-    "prior": ikpaper.Prior(arm, numbers.sigma),
+    "rejection": protocol.rejection(),
+    "exact": protocol.exact(),
+    "prior": ikpaper.Prior(arm, profile.sigma),
 }
-scores = scorer.score_all(samplers)
-parameters = {name: model.num_parameters for name, model in models.items()}
-scores["parameters"] = scores["sampler"].map(parameters).astype("Int64")
+scores = protocol.score(samplers)
+sizes = {name: model.num_parameters for name, model in models.items()}
+scores["parameters"] = scores["sampler"].map(sizes).astype("Int64")
 out.result(scores, f"scores-{dof:02d}")
-out.number("targets", str(numbers.targets))
-out.number("m", str(numbers.posterior_samples))
-out.number("exact_targets", str(numbers.exact_targets))
-out.number("exact_m", str(numbers.exact_samples))
-c2st = (
-    f"C2ST is the accuracy of a classifier that tells a sampler from the exact posterior, over "
-    f"{numbers.c2st_targets} of these targets: 0.5 if it cannot, 1 if it never errs."
-)
-out.number("c2st", c2st if numbers.c2st_targets else "")
 
 # %% tags=["remove-cell"]
-COLUMNS = {
-    "e_posterior": "e_posterior",
-    "mmd2_exact": "MMD² to exact, unbiased",
-    "mmd2_ratio": "share of the prior's",
-    "e_resim": "E‖f(θ) − y‖²",
-    "e_resim_test": "one sample a test target",
-    "c2st": "C2ST to exact",
-}
-cells = [
-    {
-        "sampler": LABELS[name],
-        **{
-            COLUMNS[row["quantity"]]: with_interval(row["value"], row["low"], row["high"])
-            for _, row in part.iterrows()
-            if row["quantity"] in COLUMNS
-        },
-    }
-    for name, part in scores.groupby("sampler", sort=False)
-]
-shown = [column for column in COLUMNS.values() if column in cells[0]]
-table = pd.DataFrame(cells)[["sampler", *shown]]
-out.table(table, f"scores-{dof:02d}")
+out.table(tables.scores(scores), f"scores-{dof:02d}")
+out.number("targets", str(profile.targets))
+out.number("m", str(profile.posterior_samples))
+out.number("exact_targets", str(profile.exact_targets))
+out.number("exact_m", str(profile.exact_samples))
+out.number("c2st_targets", str(profile.c2st_targets))
 
 # %% [markdown]
 # ```{csv-table} Scores of all samplers, means over test targets with 95 % bootstrap intervals over the targets. Re-simulation in squared units of length.
@@ -171,9 +114,11 @@ out.table(table, f"scores-{dof:02d}")
 # that comparison on a scale from 0, the exact posterior, to 1, a sampler
 # that ignores the target. Re-simulation errors of networks have a heavy tail
 # over targets: means over other targets differ by more than the intervals
-# suggest. {glue:text}`c2st` Judged by rejection sampling,
-# the exact posterior pays for the tolerance of its judge, so that it need
-# not come out best in that column.
+# suggest. C2ST is the accuracy of a classifier that tells a sampler from the
+# exact posterior, over {glue:text}`c2st_targets` of these targets: 0.5 if it
+# cannot, 1 if it never errs. Scored against rejection
+# sampling, the exact posterior pays for the tolerance of that reference, so
+# that it need not come out best in that column.
 #
 # ## One target
 #
@@ -182,38 +127,29 @@ out.table(table, f"scores-{dof:02d}")
 # $y$ = {glue:text}`tcp`, at {glue:text}`reach_share` % of the reach.
 
 # %%
-tcp = paper.TARGETS.get(dof) or tuple(scorer.targets[0].tolist())
-n = numbers.figure_samples
-seeds = torch.Generator().manual_seed(7)
+tcp = paper.TARGETS.get(dof) or tuple(protocol.paper_task.tcp[0].tolist())
+n = profile.figure_samples
+generator = torch.Generator().manual_seed(7)
 everyone = {
-    "rejection": scorer.rejection(),
-    "exact": scorer.exact(),
+    "rejection": protocol.rejection(),
+    "exact": protocol.exact(),
     **models,
-    "numerical": ikpaper.NumericalSolver(arm, numbers.sigma),
+    "numerical": ikpaper.NumericalSolver(arm, profile.sigma),
 }
 samples, seconds = {}, {}
 for name, sampler in everyone.items():
     start = time.perf_counter()
-    samples[name] = sampler.sample(tcp, n, generator=seeds)
+    samples[name] = sampler.sample(tcp, n, generator=generator)
     seconds[name] = time.perf_counter() - start
 reference = {
-    "rejection": scorer.rejection().sample(tcp, n, generator=seeds),
-    "exact": scorer.exact().sample(tcp, n, generator=seeds),
+    name: everyone[name].sample(tcp, n, generator=generator) for name in ("rejection", "exact")
 }
 single = single_target(arm, tcp, samples, **reference)
-single.insert(0, "profile", numbers.name)
+single.insert(0, "profile", profile.name)
 single.insert(1, "dof", dof)
 out.result(single, f"figures-{dof:02d}")
-timing = pd.DataFrame(
-    {
-        "profile": numbers.name,
-        "dof": dof,
-        "sampler": list(seconds),
-        "samples": n,
-        "seconds": list(seconds.values()),
-    }
-)
-out.result(timing, f"timing-{dof:02d}")
+timing = single[["profile", "dof", "sampler", "samples"]]
+out.result(timing.assign(seconds=timing["sampler"].map(seconds)), f"timing-{dof:02d}")
 out.number("tcp", f"({tcp[0]:.2f}, {tcp[1]:.2f})")
 out.number("reach_share", f"{100 * torch.tensor(tcp).norm() / arm.reach:.1f}")
 out.number("n", str(n))
@@ -231,19 +167,7 @@ marginals = {name: samples[name] for name in ("exact", *models)}
 out.figure(results.joint_marginals(marginals))
 
 # %% tags=["remove-cell"]
-table = pd.DataFrame(
-    {
-        "sampler": single["sampler"].map(LABELS),
-        "e_posterior": single["e_posterior"].map(significant),
-        "MMD² to exact, unbiased": single["mmd2_exact"].map(significant),
-        "E‖f(θ) − y‖²": single["resimulation_error"].map(significant),
-        "hull area": single["hull_area"].map(significant),
-        "hull perimeter": single["hull_perimeter"].map(significant),
-        "distinct solutions": single["distinct"],
-        "ms a sample": [significant(1000 * seconds[name] / n, 2) for name in single["sampler"]],
-    }
-)
-out.table(table, f"single-{dof:02d}")
+out.table(tables.single(single, seconds), f"single-{dof:02d}")
 
 # %% [markdown]
 # ```{csv-table} Scores at this one target. e_posterior is the V-statistic against rejection samples; lengths are in the arm's unit; two solutions count as one within 0.001 rad; times are of one draw on this report's machine.

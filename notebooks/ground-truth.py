@@ -15,7 +15,7 @@
 # (sec-ground-truth)=
 # # Ground truth and metrics
 #
-# A learned posterior can only be judged against the true one. The paper
+# A learned posterior can only be scored against the true one. The paper
 # draws its ground truth by rejection sampling, which is simple and
 # approximate. This page describes that method, an exact sampler that
 # replaces it in this report, and the scores computed from either: the
@@ -30,19 +30,20 @@ import torch
 
 import ikpaper
 from ikpaper import metrics, paper
-from ikpaper.evaluation import rejection_bias, statistic_floor
-from ikpaper.outputs import Outputs, significant
-from ikpaper.plots import results
-from ikpaper.profiles import get_profile
+from ikpaper.experiments.ground_truth import rejection_bias, statistic_floor
+from ikpaper.format import significant
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import results
+from ikpaper.report.tables import data as tables
 
-out = Outputs(book)
-numbers = get_profile(profile)
-smoke = numbers.name == "smoke"
+given = parameters(profile=profile, book=book)
+profile, out = given.profile, Outputs(given.book)
+smoke = profile.name == "smoke"
 arm = ikpaper.PlanarArm.paper(dof=6)
 slides_target = paper.TARGETS[6]
 inner_target = (3.3, 0.8)
 generator = torch.Generator().manual_seed(1)
-out.number("profile", numbers.name)
+out.number("profile", profile.name)
 
 # %% [markdown]
 # ## Rejection sampling
@@ -96,7 +97,7 @@ out.number("profile", numbers.name)
 # %% mystnb={"figure": {"name": "fig-closure", "caption": "One proposal of the exact sampler, closed onto the target in its two ways. All joints but the first and the filled one are drawn at random; the triangle with sides A, B and r then has two orientations."}, "image": {"alt": "Two configurations of a six-link arm between the base and the same target, bent to either side, with the triangle of base, closed joint and target drawn dotted."}}
 closure_target = (2.6, 0.9)
 draw = ikpaper.ExactPosterior(arm, 0.35)
-pair = draw.closures(closure_target, k=3, seed=4)
+pair = draw.closed_pair(closure_target, k=3, seed=4)
 out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 
 # %% [markdown]
@@ -132,31 +133,7 @@ out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 # that shrinks with its effective sample size.
 
 # %% tags=["remove-output"]
-rows = []
-for dof in ikpaper.PlanarArm.PAPER_DOF:
-    tested = ikpaper.PlanarArm.paper(dof)
-    exact = ikpaper.ExactPosterior(tested, numbers.sigma)
-    tcp = paper.TARGETS.get(dof, (0.9 * tested.reach, 0.2 * tested.reach))
-    drawn = exact.draw(tcp, 1000, generator=generator)
-    target = torch.tensor(tcp, dtype=torch.float64)
-    residual = tested.forward(drawn.theta) - target
-    again = exact.sample(tcp, 1000, generator=generator)
-    rows.append(
-        {
-            "DoF": dof,
-            "TCP": f"({tcp[0]:.2f}, {tcp[1]:.2f})",
-            "proposals": f"{drawn.proposals:,}",
-            "effective sample size": f"{drawn.ess:,.0f}",
-            "distinct samples": metrics.distinct_solutions(drawn.theta, 1e-9),
-            "largest residual": significant(float(residual.norm(dim=1).max()), 2),
-            "MMD² of two draws": significant(
-                float(metrics.mmd2(drawn.theta, again, unbiased=True)), 2
-            ),
-        }
-    )
-import pandas as pd
-
-out.table(pd.DataFrame(rows), "exact-sampler")
+out.table(tables.exact_sampler(profile.sigma, generator=generator), "exact-sampler")
 
 # %% [markdown]
 # ```{csv-table} The exact sampler on the paper's arms: 1000 samples at one target each, at the slides' targets for 6 and 10 DoF. Residuals are in units of length; the last column is the unbiased MMD² between two independent draws.
@@ -188,13 +165,13 @@ bias = rejection_bias(
     arm,
     targets,
     tolerances,
-    sigma=numbers.sigma,
+    sigma=profile.sigma,
     n=200 if smoke else 1000,
     repeats=2 if smoke else 6,
     generator=generator,
 )
 out.result(bias, "rejection-bias")
-at_paper = bias[bias["eps"] == numbers.eps].set_index("target")["mmd2"]
+at_paper = bias[bias["eps"] == profile.eps].set_index("target")["mmd2"]
 out.number("reach_share", 100 * torch.tensor(slides_target).norm() / arm.reach)
 out.number("inner_share", 100 * torch.tensor(inner_target).norm() / arm.reach)
 out.number("bias_slides", significant(at_paper["slides' target"], 2))
@@ -256,7 +233,7 @@ floor = statistic_floor(
     arm,
     slides_target,
     sizes,
-    sigma=numbers.sigma,
+    sigma=profile.sigma,
     repeats=5 if smoke else 30,
     generator=generator,
 )

@@ -19,7 +19,7 @@
 # hyperparameters of each for each arm: Bayesian optimisation with Ray Tune
 # {cite}`liaw2018tune` and scikit-optimize {cite}`head2021skopt`,
 # {glue:text}`trials` trials a model and arm, each trained on
-# {glue:text}`search_samples` samples and judged by its training loss after
+# {glue:text}`search_samples` samples and rated by its training loss after
 # the last epoch. This page gives the ranges of that search, what came out
 # of it, and the parameter counts of the models that this report builds.
 
@@ -28,47 +28,14 @@ profile = "paper"  # has no effect on this page
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
-import pandas as pd
-
-import ikpaper
 from ikpaper import paper
-from ikpaper.outputs import Outputs
-from ikpaper.plots.search import PARAMETERS as NAMES
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.tables.models import hyperparameters, ranges
 
-out = Outputs(book)
+given = parameters(profile=profile, book=book)
+out = Outputs(given.book)
 out.number("trials", str(paper.SEARCH_TRIALS))
 out.number("search_samples", f"{paper.SEARCH_SAMPLES:,}")
-
-
-def plain(value):
-    return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
-def ranges(table):
-    return pd.DataFrame(
-        {
-            "": ["min", "max"],
-            **{NAMES[name]: [plain(low), plain(high)] for name, (low, high) in table.items()},
-        }
-    )
-
-
-def outcome(model, table):
-    rows = []
-    for dof, row in table.items():
-        settings = {NAMES[k]: plain(v) for k, v in row.items() if k in NAMES}
-        printed = row["trainable_parameters"]
-        built = ikpaper.models.build(model, dof=dof).num_parameters
-        rows.append(
-            {
-                "DoF": dof,
-                **settings,
-                "parameters, printed": f"{printed:,}",
-                "parameters, built": f"{built:,}",
-            }
-        )
-    return pd.DataFrame(rows)
-
 
 # %% [markdown]
 # ## What is searched
@@ -108,7 +75,7 @@ out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 # padded.
 
 # %% tags=["remove-cell"]
-out.table(outcome("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
+out.table(hyperparameters("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
 
 # %% [markdown]
 # ```{csv-table} Hyperparameters of the cVAE (Table III of the slides), with the parameter count of the model built here.
@@ -118,7 +85,7 @@ out.table(outcome("cvae", paper.CVAE_TABLE), "hyperparameters-cvae")
 # ```
 
 # %% tags=["remove-cell"]
-out.table(outcome("inn", paper.INN_TABLE), "hyperparameters-inn")
+out.table(hyperparameters("inn", paper.INN_TABLE), "hyperparameters-inn")
 widths = [row["neurons"] for t in (paper.CVAE_TABLE, paper.INN_TABLE) for row in t.values()]
 out.number("refined", ", ".join(str(width) for width in widths if width % 50))
 

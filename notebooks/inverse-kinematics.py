@@ -34,10 +34,11 @@ import torch
 
 import ikpaper
 from ikpaper import metrics
-from ikpaper.outputs import Outputs
-from ikpaper.plots import kinematics
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import kinematics
 
-out = Outputs(book)
+given = parameters(profile=profile, book=book)
+out = Outputs(given.book)
 generator = torch.Generator().manual_seed(2)
 
 # %% [markdown]
@@ -84,9 +85,9 @@ out.figure(kinematics.arm_drawing(three_links, [0.45, 0.6, -0.75]))
 two = ikpaper.PlanarArm([1.0, 1.0])
 ring = ikpaper.PlanarArm([1.4, 0.5])
 six = ikpaper.PlanarArm.paper(dof=6)
-bend = torch.tensor(math.acos((1.2**2 + 0.6**2 - 2) / 2))
-lean = math.atan2(0.6, 1.2)
-elbows = torch.tensor([[lean - bend / 2, bend], [lean + bend / 2, -bend]])
+elbow = torch.tensor(math.acos((1.2**2 + 0.6**2 - 2) / 2))
+heading = math.atan2(0.6, 1.2)
+elbows = torch.tensor([[heading - elbow / 2, elbow], [heading + elbow / 2, -elbow]])
 inner = (2.2, 1.2)
 none = torch.zeros(0, 2)
 straight = torch.tensor([[0.6, 0.0]])

@@ -29,15 +29,14 @@ profile = "paper"  # has no effect on this page
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
-import pandas as pd
-
 import ikpaper
-from ikpaper.outputs import Outputs, significant
-from ikpaper.plots import diagrams
-from ikpaper.profiles import get_profile
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import diagrams
+from ikpaper.report.tables import models as tables
 from ikpaper.training import PLATEAU_FACTOR, PLATEAU_PATIENCE
 
-out = Outputs(book)
+given = parameters(profile=profile, book=book)
+out = Outputs(given.book)
 cvae = ikpaper.models.build("cvae", dof=6).config
 inn = ikpaper.models.build("inn", dof=6).config
 inn10 = ikpaper.models.build("inn", dof=10).config
@@ -52,60 +51,9 @@ out.number("warmup", str(inn.warmup))
 out.number("grad_clamp", f"{inn.grad_clamp:g}")
 out.number("plateau_factor", f"{PLATEAU_FACTOR:g}")
 out.number("plateau_patience", str(PLATEAU_PATIENCE))
-paper = get_profile("paper")
 
 # %% tags=["remove-cell"]
-rows = [
-    (
-        "layers, neurons, learning rate, weight decay",
-        "Tables III and IV",
-        "the same",
-    ),
-    (
-        "size of z",
-        "not given",
-        "DoF − 2 for both networks, nothing padded",
-    ),
-    (
-        "coupling block",
-        "formulas in both directions",
-        f"four separate subnets; log scales clamped to ±{inn.clamp:g}; "
-        "LeakyReLU also after the subnets' last layer",
-    ),
-    (
-        "between coupling blocks",
-        "not given",
-        "fixed random permutation, none after the last block",
-    ),
-    (
-        "terms of the losses",
-        "formulas",
-        "the same, squared errors as sums over the batch",
-    ),
-    (
-        "weights, ramp, noise",
-        "not given",
-        "as listed on this page",
-    ),
-    (
-        "differences of angles",
-        "not given",
-        "wrapped to (−π, π]",
-    ),
-    (
-        "kernel of the MMD",
-        "not given",
-        "rational in the unsquared distance, V-statistic",
-    ),
-    (
-        "optimisation",
-        "not given",
-        f"Adam, batches of {paper.batch}, {paper.epochs_for('inn')} epochs, "
-        "learning rate reduced on plateaus",
-    ),
-]
-columns = ["what", "the slides", "the authors' public configuration"]
-out.table(pd.DataFrame(rows, columns=columns), "sources")
+out.table(tables.sources(inn), "sources")
 
 # %% [markdown]
 # ```{csv-table} What the slides say about the models, and what the authors' public configuration adds.
@@ -237,27 +185,7 @@ out.figure(diagrams.coupling_block())
 # passes, and one update from the sum of all four.
 
 # %% tags=["remove-cell"]
-rows = [
-    ("L_y", "squared error of the predicted TCP", f"{inn.weight_y:g}"),
-    (
-        "L_z",
-        "MMD between predicted (z, TCP) and (noise, true TCP); no gradient through "
-        "the predicted TCP",
-        f"{inn.weight_z:g} ({inn10.weight_z:g} for 10 DoF)",
-    ),
-    (
-        "L_x",
-        "squared error of the wrapped angles from the inverse pass on predicted z "
-        "plus noise, and the true TCP",
-        f"{inn.weight_x:g}",
-    ),
-    (
-        "L_p(x)",
-        "MMD between the inverse pass on fresh noise and the true TCP, and the joint angles",
-        f"as L_z, ramped from {significant(2 * inn.ramp, 2)} to 1",
-    ),
-]
-out.table(pd.DataFrame(rows, columns=["term", "what", "weight"]), "inn-loss")
+out.table(tables.inn_loss(inn, inn10), "inn-loss")
 
 # %% [markdown]
 # ```{csv-table} The terms of the INN's loss. Squared errors are sums over the batch.

@@ -34,33 +34,37 @@ book = ""  # folder to save results in; "" saves nothing
 # %%
 from pathlib import Path
 
-import pandas as pd
-
 import ikpaper
-from ikpaper.outputs import Outputs, significant
-from ikpaper.plots import search as figures
-from ikpaper.plots.style import LABELS
-from ikpaper.profiles import get_profile
+from ikpaper.format import significant
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import search as figures
+from ikpaper.report.tables import label
+from ikpaper.report.tables.search import best_trials, core_hours
 from ikpaper.search import Study, StudyRecord, run_study, space
 
-out = Outputs(book)
-where = Path(folder) if folder else None
+given = parameters(
+    dof=dof, model=model, trials=trials, epochs=epochs, seed=seed, profile=profile,
+    folder=folder, book=book,
+)  # fmt: skip
+out = Outputs(given.book)
+ikpaper.use_fast_matmul()
+where = Path(given.folder) if given.folder else None
 if where and (where / "trials.csv").exists():
     study = StudyRecord(where).study
 else:
-    arm = ikpaper.PlanarArm.paper(dof)
-    study = Study(model, arm, profile=get_profile(profile), epochs=epochs, seed=seed)
-table = run_study(study, trials=trials, folder=where)
+    arm = ikpaper.PlanarArm.paper(given.dof)
+    study = Study(given.model, arm, profile=given.profile, epochs=given.epochs, seed=given.seed)
+table = run_study(study, trials=given.trials, folder=where)
 
 # %% tags=["remove-cell"]
 out.number("profile", study.profile.name)
-out.number("model", LABELS[study.model])
+out.number("model", label(study.model))
 out.number("dof", str(study.arm.dof))
 out.number("trials", str(len(table)))
 out.number("failed", str(int(table["objective"].isna().sum())))
 out.number("samples", f"{study.profile.training_samples:,}")
 out.number("epochs", str(study.epochs))
-out.number("hours", significant((table["seconds"] * table["cpus"]).sum() / 3600, 2))
+out.number("hours", significant(core_hours(table), 2))
 
 # %% [markdown]
 # This study: {glue:text}`model`, {glue:text}`dof` joints. Each trial trains
@@ -77,21 +81,8 @@ out.figure(figures.convergence({study.name: [table]}))
 # %% [markdown]
 # ## The best trials
 
-# %% tags=["remove-cell"]
-best = table.dropna(subset="objective").nsmallest(5, "objective")
-rows = pd.DataFrame(
-    {
-        "trial": best["trial"],
-        **{figures.PARAMETERS[name]: best[name].map(significant) for name in study.bounds},
-        "objective": best["objective"].map(significant),
-        "seconds": best["seconds"].map(lambda value: f"{value:.0f}"),
-        "profile": best["profile"],
-    }
-)
-out.table(rows, "study-best")
-
 # %%
-rows
+out.table(best_trials(table, study.bounds), "study-best")
 
 # %% [markdown]
 # ## Where good trials lie

@@ -16,10 +16,10 @@
 # # Speed
 #
 # How fast this library trains and samples, measured side by side with a
-# plain implementation of the same thing: FrEIA's network and torch's
+# reference implementation of the same thing: FrEIA's network and torch's
 # modules called as they are, one pass after the other, a data loader over
-# single items, `cdist` kernel matrices, float32. The plain implementation is
-# in `benchmarks/plain.py`, and the tests hold losses and gradients of the
+# single items, `cdist` kernel matrices, float32. The reference implementation is
+# in `benchmarks/reference.py`, and the tests hold losses and gradients of the
 # two against each other. `make bench` repeats the measurement.
 
 # %% tags=["parameters"]
@@ -27,25 +27,17 @@ profile = "paper"  # smoke, quick or paper; the measurement does not depend on i
 book = ""  # folder to save results in; "" saves nothing
 
 # %%
-import pandas as pd
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.plots import results
+from ikpaper.report.tables import speed
 
-import ikpaper
-from ikpaper.outputs import Outputs, significant
-from ikpaper.plots import results
-from ikpaper.plots.style import LABELS
-
-out = Outputs(book)
-bench, breakdown = out.read("bench"), out.read("bench-breakdown")
-arms = ikpaper.PlanarArm.PAPER_DOF
-out.number("threads", str(bench["threads"].iloc[0]))
-out.number("device", "CPU" if bench["device"].iloc[0] == "cpu" else "GPU")
-out.number(
-    "gpu",
-    "" if "cuda" in set(bench["device"]) else "No GPU was at hand: that path has not been run.",
-)
+out = Outputs(parameters(profile=profile, book=book).book)
+bench, steps = out.read("bench"), out.read("bench-breakdown")
+for key, text in speed.numbers(bench, steps).items():
+    out.number(key, text)
 
 # %% [markdown]
-# What differs from the plain way:
+# What differs from that reference implementation:
 #
 # - **Stacked subnets.** The subnets $s$ and $t$ of half a coupling block see
 #   the same input. They run as one batched product a layer, with a
@@ -55,8 +47,9 @@ out.number(
 #   exactly as before: rounding is the same in both directions.
 # - **Float32 products from oneDNN.** torch takes them from MKL, which uses
 #   AVX2 on processors that are not Intel's; oneDNN uses AVX-512 on those too.
-#   It is used where its products prove to be float32
-#   ({ref}`sec-speed-breakdown` has the rates).
+#   `ikpaper.use_fast_matmul()` turns it on, the commands do so themselves; it is
+#   used where its products prove to be float32 ({ref}`sec-speed-breakdown` has
+#   the rates).
 # - **MMD in one pass.** Value and gradients come from the same sweep over a
 #   kernel matrix, which is never kept as a whole: that saves memory, and
 #   time for batches larger than those of training ({numref}`tab-other-speed`).
@@ -66,43 +59,17 @@ out.number(
 #
 # Measured on {glue:text}`device`, {glue:text}`threads` threads, batches of
 # 1000. {numref}`tab-training-speed` has both precisions, since whether
-# bfloat16 is faster depends on the processor. The INN trains in the faster
-# one unless told otherwise, the cVAE in float32.
+# bfloat16 is faster depends on the processor. The published INN was trained in
+# bfloat16, the cVAE in float32: the precision is part of a model's recipe.
 
-# %% mystnb={"figure": {"name": "fig-speed", "caption": "Throughput in multiples of the plain way's, training (left) and sampling (right), over the DoF. Beyond 10 DoF the network is that of 10 DoF."}, "image": {"alt": "Two panels with lines over the degrees of freedom for INN and cVAE in float32 and bfloat16; bfloat16 lies above float32."}}
+# %% mystnb={"figure": {"name": "fig-speed", "caption": "Throughput in multiples of the reference implementation's, training (left) and sampling (right), over the DoF. Beyond 10 DoF the network is that of 10 DoF."}, "image": {"alt": "Two panels with lines over the degrees of freedom for INN and cVAE in float32 and bfloat16; bfloat16 lies above float32."}}
 out.figure(results.speedups(bench))
 
-
 # %% tags=["remove-cell"]
-def rows_of(what, sizes=(1000,)):
-    chosen = bench[bench["what"].str.startswith(what) & bench["size"].isin(sizes)]
-    rows = []
-    for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
-        cells = {"model": LABELS[model], "DoF": dof, "batch": size}
-        cells["plain [samples/s]"] = f"{part['plain'].iloc[0]:,.0f}"
-        for _, row in part.iterrows():
-            precision = row["what"].split(", ")[1]
-            cells[f"{precision} [samples/s]"] = f"{row['ours']:,.0f}"
-            cells[f"ratio, {precision}"] = significant(row["ratio"], 2)
-        rows.append(cells)
-    return pd.DataFrame(rows)
-
-
-out.table(rows_of("training, ", (250, 1000, 4000)), "training-speed")
-out.table(rows_of("sampling").drop(columns="batch"), "sampling-speed")
-others = bench[~bench["what"].str.startswith(("training, ", "sampling"))]
-table = pd.DataFrame(
-    {
-        "what": others["what"] + " [" + others["unit"] + "]",
-        "model": others["model"].map(LABELS).fillna("–"),
-        "DoF": others["dof"],
-        "size": others["size"],
-        "ours": others["ours"].map(significant),
-        "plain": others["plain"].map(significant),
-        "ratio": others["ratio"].map(lambda value: significant(value, 2)),
-    }
-)
-out.table(table, "other-speed")
+out.table(speed.throughput(bench, "training", (250, 1000, 4000)), "training-speed")
+sampling = speed.throughput(bench, "sampling", (1000,))
+out.table(sampling.drop(columns="batch"), "sampling-speed")
+out.table(speed.others(bench), "other-speed")
 
 # %% [markdown]
 # ```{csv-table} Training throughput.
@@ -127,31 +94,7 @@ out.table(table, "other-speed")
 # ## Where the time goes
 
 # %% tags=["remove-cell"]
-RATES = {
-    "GFLOP/s": "gflops",
-    "large product [GFLOP/s]": "peak_gflops",
-}
-table = pd.DataFrame(
-    {
-        "model": breakdown["model"].map(LABELS),
-        "DoF": breakdown["dof"],
-        "precision": breakdown["what"].str.split(", ").str[1],
-        "step [ms]": breakdown["step_ms"].map(significant),
-        **{
-            label: breakdown[column].map(lambda value: f"{value:,.0f}")
-            for label, column in RATES.items()
-        },
-        **{
-            f"{kind} [%]": (100 * breakdown[kind]).map(lambda value: f"{value:.0f}")
-            for kind in ("products", "activations", "copies", "other")
-        },
-    }
-)
-out.table(table, "speed-breakdown")
-out.number("plain_peak", f"{breakdown['plain_peak_gflops'].median():.0f}")
-gain = breakdown["peak_gflops"] / breakdown["plain_peak_gflops"]
-for precision, values in gain.groupby(table["precision"]):
-    out.number(f"bound_{precision}", significant(values.median(), 2))
+out.table(speed.breakdown(steps), "speed-breakdown")
 
 # %% [markdown]
 # ```{csv-table} One training step of ours: the work of its products over its time, beside what a large product reaches on the same cores, and how the time divides.
@@ -164,10 +107,10 @@ for precision, values in gain.groupby(table["precision"]):
 # sets their rate beside the rate of a product large enough to fill the
 # cores. The rest is the price of small matrices: between two products the
 # activations are written, read and copied. The rate of products also bounds
-# what any implementation could gain here: a large one of the plain way
-# reaches {glue:text}`plain_peak` GFLOP/s, {glue:text}`bound_float32` times
+# what any implementation could gain here: a large one of the reference
+# implementation reaches {glue:text}`plain_peak` GFLOP/s, {glue:text}`bound_float32` times
 # less than in float32 through oneDNN, and {glue:text}`bound_bfloat16` times
 # less than in bfloat16. The cVAE is little else than
 # products, and its gain stays below those bounds; the INN's can be larger,
-# since the plain way makes three passes and many small steps of what is two
-# passes here.
+# since the reference implementation makes three passes and many small steps
+# of what is two passes here.

@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from ikpaper.arm import PlanarArm, RailArm, arm_of, wrap
+from ikpaper.arm import PlanarArm, RailArm, arm_of, resolve_arm, wrap
 
 ON_RAIL = RailArm([0.7, 1.3, 0.2])
 
@@ -64,7 +65,7 @@ def test_forward_takes_lists_arrays_tensors_and_batches(arm, theta):
 @pytest.mark.parametrize(("dof", "reach"), [(4, 2.5), (6, 3.5), (8, 4.5), (10, 5.5)])
 def test_paper_arms_have_their_reach(dof, reach):
     paper = PlanarArm.paper(dof)
-    assert (paper.dof, paper.reach, paper.hole) == (dof, reach, 0.0)
+    assert (paper.dof, paper.reach, paper.inner_radius) == (dof, reach, 0.0)
 
 
 def naive_rail(lengths, theta):
@@ -140,8 +141,8 @@ def test_only_angles_are_wrapped():
     torch.testing.assert_close(ON_RAIL.wrapped(theta), expected)
 
 
-def test_hole_is_what_the_longest_link_leaves():
-    assert PlanarArm([2.0, 0.5]).hole == pytest.approx(1.5)
+def test_inner_radius_is_what_the_longest_link_leaves():
+    assert PlanarArm([2.0, 0.5]).inner_radius == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_bad_targets_are_refused(arm, tcp, message):
         arm.check_targets(tcp)
 
 
-def test_target_in_the_hole_names_the_radii():
+def test_target_within_the_inner_radius_names_the_radii():
     with pytest.raises(ValueError, match=r"radii from 1\.5 to 2\.5"):
         PlanarArm([2.0, 0.5]).check_targets([0.3, 0.3])
 
@@ -190,3 +191,106 @@ def test_wrap_keeps_the_direction_and_the_half_open_interval(generator):
     torch.testing.assert_close(wrapped.cos(), angle.cos())
     torch.testing.assert_close(wrapped.sin(), angle.sin())
     assert wrap(torch.tensor(-math.pi, dtype=torch.float64)) == math.pi
+
+
+def test_positions_have_the_precision_of_the_angles_under_autocast(arm, generator):
+    theta = torch.randn(50, arm.dof, generator=generator)
+    expected = arm.forward(theta), arm.jacobian(theta), arm.joint_positions(theta)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = arm.forward(theta), arm.jacobian(theta), arm.joint_positions(theta)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def _in_inference_mode(arm):
+    with torch.inference_mode():
+        arm.forward(torch.zeros(arm.dof, dtype=torch.float16))
+
+
+def _while_differentiated(arm):
+    torch.func.grad(lambda theta: arm.forward(theta).sum())(
+        torch.zeros(arm.dof, dtype=torch.float16)
+    )
+
+
+def _while_vectorised(arm):
+    torch.func.vmap(arm.forward)(torch.zeros(3, arm.dof, dtype=torch.float16))
+
+
+def _without_values(arm):
+    with FakeTensorMode():
+        arm.forward(torch.zeros(arm.dof, dtype=torch.float16))
+
+
+def _while_exported(arm):
+    class Forward(torch.nn.Module):
+        def forward(self, theta):
+            return arm.jacobian(theta)
+
+    torch.export.export(Forward(), (torch.zeros(2, arm.dof, dtype=torch.float16),))
+
+
+_MODES = (
+    _in_inference_mode,
+    _while_differentiated,
+    _while_vectorised,
+    _without_values,
+    _while_exported,
+)
+
+
+@pytest.mark.parametrize("mode", range(len(_MODES)))
+@pytest.mark.parametrize("kind", [PlanarArm, RailArm])
+def test_nothing_made_under_a_mode_outlives_it(mode, kind):
+    # Lengths of its own: nothing of this arm has been used before.
+    arm = kind([0.5, 0.6, 0.7 + mode / 100])
+    _MODES[mode](arm)
+    theta = torch.zeros(arm.dof, dtype=torch.float16, requires_grad=True)
+    arm.forward(theta).sum().backward()
+    gradient = arm.jacobian(torch.zeros(arm.dof, dtype=torch.float64)).sum(dim=0)
+    torch.testing.assert_close(theta.grad.double(), gradient, rtol=1e-2, atol=1e-2)
+
+
+def test_arrays_of_any_byte_order_and_tensors_with_a_graph_are_numbers(arm):
+    theta = np.linspace(-0.5, 0.5, arm.dof)
+    expected = arm.forward(theta)
+    torch.testing.assert_close(arm.forward(theta.astype(">f8")), expected, rtol=0, atol=0)
+    lengths = torch.tensor(arm.lengths, dtype=torch.float64, requires_grad=True)
+    assert PlanarArm(lengths) == arm
+
+
+@pytest.mark.parametrize("theta", [["a", "b"], None, [[0.1], [0.1, 0.2]], [1j, 0.0]])
+def test_what_is_no_array_of_numbers_is_refused(arm, theta):
+    with pytest.raises(ValueError, match="theta: expected"):
+        arm.forward(theta)
+
+
+def test_a_prior_is_the_arms_own_or_the_papers():
+    rail = RailArm([500.0, 500.0, 1000.0])
+    assert PlanarArm.paper(4).prior_sigma() == (0.2,) * 4
+    assert PlanarArm.paper(4).prior_sigma(np.full((4, 1), 0.3)) == (0.3,) * 4
+    assert RailArm.benchmark().prior_sigma() == (0.25, 0.5, 0.5, 0.5)
+    # In millimetres as in metres: the same share of the reach.
+    assert rail.prior_sigma() == (250.0, 0.5, 0.5, 0.5)
+    assert rail.prior_sigma(0.1) == (0.1,) * 4
+
+
+def test_an_arm_is_asked_for_by_its_dof_or_itself():
+    arm = PlanarArm([0.3, 0.4, 0.5])
+    assert resolve_arm("f", None, arm) is arm
+    assert resolve_arm("f", 6.0, None) == PlanarArm.paper(6)
+
+
+@pytest.mark.parametrize(
+    ("dof", "arm", "message"),
+    [
+        (None, None, "f: expected either dof or arm, got dof=None and arm=None"),
+        (4, PlanarArm.paper(4), "f: expected either dof or arm, got dof=4"),
+        (5, None, "the paper has no arm with dof=5"),
+        ("six", None, "dof: expected a whole number of at least 1, got 'six'"),
+        (None, [0.5, 0.5, 1.0], "f: arm: expected a PlanarArm"),
+    ],
+)
+def test_neither_or_both_or_another_thing_is_refused(dof, arm, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_arm("f", dof, arm)

@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
 
 
-BASE, PEERS = "requirements.lock", "requirements-peers.lock"
+BASE, BASELINES = "requirements.lock", "requirements-baselines.lock"
 
 
 def lock(file=BASE):
@@ -23,7 +23,7 @@ def lock(file=BASE):
     return {canonicalize_name(pin.name): pin for pin in pins}
 
 
-@pytest.mark.parametrize("file", [BASE, PEERS])
+@pytest.mark.parametrize("file", [BASE, BASELINES])
 def test_the_lock_pins_everything_exactly_and_names_no_host(file):
     for pin in lock(file).values():
         assert [spec.operator for spec in pin.specifier] == ["=="], pin
@@ -34,9 +34,9 @@ def test_the_lock_pins_everything_exactly_and_names_no_host(file):
 
 def test_every_dependency_is_locked_at_a_version_that_satisfies_it():
     extras = dict(PROJECT["optional-dependencies"])
-    peers = extras.pop("peers")
+    baselines = extras.pop("baselines")
     wanted = [*PROJECT["dependencies"], *(r for extra in extras.values() for r in extra)]
-    for requirements, pins in ((wanted, lock()), (peers, lock(PEERS))):
+    for requirements, pins in ((wanted, lock()), (baselines, lock(BASELINES))):
         for requirement in map(Requirement, requirements):
             assert satisfied(requirement, pins), requirement
 
@@ -47,15 +47,15 @@ def satisfied(requirement, pins):
     return requirement.specifier.contains(version)
 
 
-def test_the_lock_of_the_peers_adds_to_the_other_and_repeats_nothing():
-    assert not lock().keys() & lock(PEERS).keys()
+def test_the_lock_of_the_baselines_adds_to_the_other_and_repeats_nothing():
+    assert not lock().keys() & lock(BASELINES).keys()
 
 
-def test_both_locks_together_have_all_that_the_peers_need():
+def test_both_locks_together_have_all_that_the_baselines_need():
     pytest.importorskip("sbi")
     # pip takes setuptools for its own and freezes no version of it.
-    pins = {**lock(), **lock(PEERS), "setuptools": Requirement("setuptools==77")}
-    for name in lock(PEERS):
+    pins = {**lock(), **lock(BASELINES), "setuptools": Requirement("setuptools==77")}
+    for name in lock(BASELINES):
         for requirement in map(Requirement, distribution(name).requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 assert satisfied(requirement, pins), (name, requirement)

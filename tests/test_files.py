@@ -1,10 +1,23 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from ikpaper.files import atomic, digest, scratch, write_json, write_text
+from ikpaper.files import (
+    atomic,
+    data_dir,
+    find_project,
+    locked,
+    project_root,
+    published,
+    scratch,
+    write_json,
+    write_text,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -59,13 +72,49 @@ def test_folders_are_made(tmp_path):
     assert (tmp_path / "x" / "y.json").read_text().startswith('{\n "a"')
 
 
-def test_digest_sees_values_and_contents_and_not_dates(tmp_path):
-    file = tmp_path / "f.py"
-    file.write_text("1")
-    keys = [digest({"a": 1, "b": 2}, files=[file]), digest({"b": 2, "a": 1}, files=[file])]
-    assert keys[0] == keys[1]
-    os.utime(file, (1, 1))
-    assert digest({"a": 1, "b": 2}, files=[file]) == keys[0]
-    file.write_text("2")
-    assert digest({"a": 1, "b": 2}, files=[file]) != keys[0]
-    assert digest("ab", "c") != digest("a", "bc")
+def test_a_checkout_is_found_from_everywhere_and_holds_what_is_published(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_project() == project_root() == ROOT
+    assert published("results/benchmark.csv") == ROOT / "book" / "results" / "benchmark.csv"
+    weights = "weights/paper/cvae-04dof-seed42.json"
+    assert published(weights) == ROOT / weights
+    with pytest.raises(FileNotFoundError, match=r"results/nothing\.csv is not published"):
+        published("results/nothing.csv")
+
+
+def test_a_users_own_files_are_not_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert data_dir().name == "ikpaper"
+    assert data_dir().is_absolute()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_is_locked_for_others_until_the_block_ends(tmp_path):
+    folder = tmp_path / "study"
+    code = (
+        "import sys, pathlib; from ikpaper.files import locked\n"
+        "try:\n"
+        "    with locked(pathlib.Path(sys.argv[1])): print('free')\n"
+        "except RuntimeError as error: print(error)"
+    )
+
+    def other():
+        command = [sys.executable, "-c", code, str(folder)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    with locked(folder):
+        assert other() == f"another process is at work in {folder}; wait for it\n"
+        assert os.listdir(folder) == []
+    assert other() == "free\n"
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+    code = (
+        "import os, signal, sys, pathlib; from ikpaper.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "study")], check=False)
+    assert done.returncode < 0
+    with locked(tmp_path / "study"):
+        pass

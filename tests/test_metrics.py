@@ -1,11 +1,15 @@
 import math
+import re
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import kstest, permutation_test
 
 from ikpaper import metrics
+from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.metrics import KERNELS, mmd2
 
 
@@ -62,19 +66,176 @@ def test_mmd2_is_differentiable_where_samples_meet(generator):
     assert torch.isfinite(a.grad).all()
 
 
+def test_second_derivative_of_mmd2_is_refused(generator):
+    a, b = torch.randn(2, 4, 2, generator=generator, dtype=torch.float64)
+    a.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: mmd2(x, b), a)
+    with pytest.raises(NotImplementedError, match="derivative"):
+        torch.autograd.functional.hessian(lambda x: mmd2(x, b), a)
+
+
+@pytest.mark.parametrize("kernel", list(KERNELS))
+def test_distances_are_exact_far_from_the_origin(kernel, generator):
+    draws = 0.01 * torch.randn(2, 60, 3, generator=generator, dtype=torch.float64)
+    # What single precision leaves of samples around 1000.
+    a, b = (1000 + draws).float()
+    floor = float(metrics.mmd2_floor(a.double(), 60, 60, kernel=kernel))
+    assert float(metrics.mmd2_floor(a, 60, 60, kernel=kernel)) == pytest.approx(floor, rel=1e-3)
+    expected = naive_mmd2(a.tolist(), b.tolist(), kernel, unbiased=True)
+    assert float(mmd2(a, b, True, kernel=kernel)) == pytest.approx(expected, abs=1e-6)
+    test = metrics.two_sample_test(a, b, kernel=kernel, permutations=1, generator=generator)
+    assert test.mmd2 == pytest.approx(expected, abs=1e-6)
+
+
+def test_distances_are_exact_beside_an_outlier(generator):
+    a, b = 0.01 * torch.randn(2, 30, 2, generator=generator, dtype=torch.float64)
+    a[0] = 1e7
+    expected = naive_mmd2(a.tolist(), b.tolist(), "multi-bandwidth", unbiased=True)
+    found = metrics.two_sample_test(a, b, kernel="multi-bandwidth", generator=generator)
+    assert found.mmd2 == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_samples_are_scored_in_single(dtype, generator):
+    a, b = torch.randn(2, 20, 3, generator=generator).to(dtype)
+    assert mmd2(a, b).dtype == torch.float32
+    assert mmd2(a, b) == mmd2(a.float(), b.float())
+    assert mmd2(a, b.double()).dtype == torch.float64
+    assert metrics.mmd2_floor(a, 5, 5) == metrics.mmd2_floor(a.float(), 5, 5)
+
+
+def scores(a, b, arm):
+    """Every metric of two sample sets (n, 6), and of the first set's TCPs."""
+    tcp, seeded = [2.0, 1.0], torch.Generator().manual_seed(0)
+    points = arm.forward(a)
+    return [
+        float(mmd2(a, b)),
+        float(metrics.mmd2_floor(a, 9, 9)),
+        *metrics.two_sample_test(a, b, permutations=20, generator=seeded),
+        metrics.c2st(a, b, folds=2),
+        float(metrics.resimulation_error(arm, a, tcp)),
+        metrics.hull_area(points, tcp),
+        metrics.hull_perimeter(points, tcp),
+        metrics.distinct_solutions(a),
+        metrics.effective_sample_size(a[:, 0]),
+    ]
+
+
+def test_metrics_take_samples_in_any_form(arm, generator):
+    a, b = torch.randn(2, 20, 6, generator=generator, dtype=torch.float64)
+    expected = scores(a, b, arm)
+    arrays = (a.numpy(), b.numpy())
+    assert scores(*arrays, arm) == expected
+    assert scores(*(array.astype(">f8") for array in arrays), arm) == expected
+    assert scores(a.clone().requires_grad_(), b, arm) == expected
+    assert float(mmd2(a.tolist(), b.tolist())) == expected[0]
+    assert metrics.c2st(a.tolist(), b.tolist(), folds=2) == expected[4]
+
+
+def test_autocast_changes_no_score(arm, generator):
+    a, b = torch.randn(2, 20, 6, generator=generator)
+    expected = scores(a, b, arm)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert scores(a, b, arm) == expected
+
+
+ARM = PlanarArm.paper(6)
+SAMPLE = torch.linspace(-1, 1, 24).reshape(4, 6)
+PLANE, TCP = SAMPLE[:, :2], torch.ones(2)
+
+#: Every argument that holds numbers: its name, a value that is right, and a call with another.
+ARGUMENTS = [
+    ("a", SAMPLE, lambda x: mmd2(x, SAMPLE)),
+    ("b", SAMPLE, lambda x: mmd2(SAMPLE, x)),
+    ("a", SAMPLE, lambda x: metrics.two_sample_test(x, SAMPLE)),
+    ("b", SAMPLE, lambda x: metrics.two_sample_test(SAMPLE, x)),
+    ("a", SAMPLE, lambda x: metrics.c2st(x, SAMPLE, folds=2)),
+    ("b", SAMPLE, lambda x: metrics.c2st(SAMPLE, x, folds=2)),
+    ("samples", SAMPLE, lambda x: metrics.mmd2_floor(x, 4, 4)),
+    ("theta", SAMPLE, lambda x: metrics.resimulation_error(ARM, x, TCP)),
+    ("tcp", TCP, lambda x: metrics.resimulation_error(ARM, SAMPLE, x)),
+    ("theta", SAMPLE, lambda x: metrics.resimulation_error_halved(ARM, x, TCP)),
+    ("points", PLANE, lambda x: metrics.hull_area(x, TCP)),
+    ("tcp", TCP, lambda x: metrics.hull_area(PLANE, x)),
+    ("points", PLANE, lambda x: metrics.hull_perimeter(x, TCP)),
+    ("tcp", TCP, lambda x: metrics.hull_perimeter(PLANE, x)),
+    ("points", PLANE, lambda x: metrics.hull_points(x, TCP)),
+    ("tcp", TCP, lambda x: metrics.hull_points(PLANE, x)),
+    ("theta", SAMPLE, metrics.distinct_solutions),
+    ("log_weights", SAMPLE[:, 0], metrics.effective_sample_size),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "call"), ARGUMENTS)
+def test_metrics_refuse_what_has_no_answer(name, right, call):
+    call(right)
+    for bad in (math.nan, math.inf):
+        wrong = right.clone()
+        wrong.view(-1)[1] = bad
+        with pytest.raises(ValueError, match=rf"^{name}: .*finite"):
+            call(wrong)
+    for nonsense in (None, "text", [[1.0, 2.0], [3.0]]):
+        with pytest.raises(ValueError, match=rf"^{name}: "):
+            call(nonsense)
+    for wrong in (right[:0], right[None, None], right.sum()):
+        with pytest.raises(ValueError, match=rf"^{name}: .*{re.escape(str(tuple(wrong.shape)))}"):
+            call(wrong)
+
+
+@pytest.mark.parametrize("metric", [mmd2, metrics.two_sample_test, metrics.c2st])
+def test_sample_sets_are_of_one_width(metric):
+    with pytest.raises(ValueError, match=r"^a, b: .* \(4, 6\) and \(4, 2\)"):
+        metric(SAMPLE, PLANE)
+
+
 @pytest.mark.parametrize(
-    ("a", "b", "options", "message"),
+    ("message", "call"),
     [
-        (torch.zeros(3, 2), torch.zeros(3, 4), {}, r"\(3, 2\) and \(3, 4\)"),
-        (torch.zeros(3), torch.zeros(3), {}, r"\(3,\) and \(3,\)"),
-        (torch.zeros(1, 2), torch.zeros(3, 2), {"unbiased": True}, "at least 2 .* got 1 and 3"),
-        (torch.zeros(0, 2), torch.zeros(3, 2), {}, "at least 1 .* got 0 and 3"),
-        (torch.zeros(3, 2), torch.zeros(3, 2), {"kernel": "gauss"}, "paper, squared, multi"),
+        ("at least 2 samples each, got 1 and 4", lambda: mmd2(SAMPLE[:1], SAMPLE, True)),
+        ("at least 2 .* got 4 and 1", lambda: metrics.two_sample_test(SAMPLE, SAMPLE[:1])),
+        ("at least 5 .* got 4 and 4", lambda: metrics.c2st(SAMPLE, SAMPLE)),
+        ("number of samples: .* at least 2, got 1", lambda: metrics.mmd2_floor(SAMPLE[:1], 1, 1)),
+        ("^n: .* got 0", lambda: metrics.mmd2_floor(SAMPLE, 0, 1)),
+        ("^m: .* got 2.5", lambda: metrics.mmd2_floor(SAMPLE, 1, 2.5)),
+        ("permutations: .* got 0", lambda: metrics.two_sample_test(SAMPLE, SAMPLE, permutations=0)),
+        ("generator: .* got 0", lambda: metrics.two_sample_test(SAMPLE, SAMPLE, generator=0)),
+        ("folds: .* got 1", lambda: metrics.c2st(SAMPLE, SAMPLE, folds=1)),
+        ("seed: .* got -1", lambda: metrics.c2st(SAMPLE, SAMPLE, folds=2, seed=-1)),
+        (r"theta: .*\(n, 6\)", lambda: metrics.resimulation_error(ARM, PLANE, TCP)),
+        ("tolerance: .* got 0", lambda: metrics.distinct_solutions(SAMPLE, 0)),
+        (r"theta: .*\(n, 6\)", lambda: metrics.distinct_solutions(PLANE, arm=ARM)),
+        (
+            "the largest to be finite, got -inf",
+            lambda: metrics.effective_sample_size([-math.inf] * 3),
+        ),
     ],
 )
-def test_mmd2_refuses_bad_input(a, b, options, message):
+def test_metrics_name_a_number_that_is_out_of_range(message, call):
     with pytest.raises(ValueError, match=message):
-        mmd2(a, b, **options)
+        call()
+
+
+@pytest.mark.parametrize("kernel", ["gauss", None, 3, ["paper"]])
+def test_an_unknown_kernel_lists_the_known(kernel):
+    for call in (
+        lambda: mmd2(SAMPLE, SAMPLE, kernel=kernel),
+        lambda: metrics.two_sample_test(SAMPLE, SAMPLE, kernel=kernel),
+        lambda: metrics.mmd2_floor(SAMPLE, 4, 4, kernel=kernel),
+    ):
+        with pytest.raises(ValueError, match=r"^kernel: .* paper, squared, multi-bandwidth, got"):
+            call()
+
+
+def test_a_kernel_may_be_a_function(generator):
+    a, b = torch.randn(2, 70, 3, generator=generator, dtype=torch.float64)
+    own = {"kernel": KERNELS["squared"]}
+    assert mmd2(a, b, **own) == mmd2(a, b, kernel="squared")
+    assert metrics.mmd2_floor(a, 9, 9, **own) == metrics.mmd2_floor(a, 9, 9, kernel="squared")
+    tests = [
+        metrics.two_sample_test(a, b, generator=torch.Generator().manual_seed(0), kernel=kernel)
+        for kernel in ("squared", KERNELS["squared"])
+    ]
+    assert tests[0] == tests[1]
 
 
 def test_resimulation_error_is_the_formula_and_its_half(arm, generator):
@@ -91,7 +252,7 @@ def test_resimulation_error_is_the_formula_and_its_half(arm, generator):
 
 
 def test_resimulation_error_refuses_shapes_that_do_not_match(arm):
-    with pytest.raises(ValueError, match=r"\(4, 5, 6\) and \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"theta: .* \(3, n, 6\) .* got \(4, 5, 6\)"):
         metrics.resimulation_error(arm, torch.zeros(4, 5, 6), torch.zeros(3, 2))
 
 
@@ -119,7 +280,7 @@ def test_hull_without_extent_has_no_area(points, perimeter):
     assert found == pytest.approx(perimeter)
 
 
-@pytest.mark.parametrize("percentile", [0, 101, -3])
+@pytest.mark.parametrize("percentile", [0, 101, -3, math.nan])
 def test_hull_refuses_percentiles_outside_0_to_100(percentile):
     with pytest.raises(ValueError, match=str(percentile)):
         metrics.hull_area(np.zeros((3, 2)), [0.0, 0.0], percentile)
@@ -130,27 +291,56 @@ def test_distinct_solutions_counts_groups():
     assert metrics.distinct_solutions(theta) == 3
 
 
+@pytest.mark.parametrize("tolerance", [1e-3, 0.2, 0.6])
+def test_distinct_solutions_are_the_clusters_of_scipy(tolerance, generator):
+    # Angles so small that the circle makes no difference.
+    theta = 0.5 * torch.randn(300, 2, generator=generator, dtype=torch.float64)
+    clusters = fcluster(linkage(theta.numpy(), "single"), tolerance, "distance")
+    assert metrics.distinct_solutions(theta, tolerance) == clusters.max()
+
+
+def test_distinct_solutions_compares_angles_on_the_circle():
+    theta = torch.tensor([[math.pi, 1.0], [1e-6 - math.pi, 1.0], [math.pi, 1 + 4 * math.pi]])
+    assert metrics.distinct_solutions(theta.double()) == 1
+    assert metrics.distinct_solutions([[-1e-20], [0.0], [2 * math.pi]]) == 1
+    # A rail's position is no angle.
+    rail = RailArm.benchmark()
+    theta = torch.zeros(3, 4, dtype=torch.float64)
+    theta[1, 0], theta[2, 1] = -2 * math.pi, 2 * math.pi
+    assert metrics.distinct_solutions(theta, arm=rail) == 2
+    assert metrics.distinct_solutions(theta) == 1
+
+
+def test_distinct_solutions_needs_little_memory_for_many_alike():
+    theta = np.tile([0.1, 0.2, 0.3], (10_000, 1))
+    tracemalloc.start()
+    assert metrics.distinct_solutions(theta) == 1
+    # Alike, but not identical.
+    assert metrics.distinct_solutions(theta + 1e-8 * np.arange(10_000)[:, None]) == 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
 def test_effective_sample_size_is_kishs():
     weights = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
     expected = float(weights.sum() ** 2 / weights.square().sum())
     assert metrics.effective_sample_size(weights.log() - 700) == pytest.approx(expected)
+    padded = torch.cat([weights, weights.new_zeros(3)])
+    assert metrics.effective_sample_size(padded.log()) == pytest.approx(expected)
 
 
 def test_c2st_tells_distributions_apart(generator):
     a = torch.randn(300, 2, generator=generator)
     same = torch.randn(300, 2, generator=generator)
     apart = 4.0 + torch.randn(300, 2, generator=generator)
-    assert metrics.c2st(a, same) == pytest.approx(0.5, abs=0.08)
+    accuracy = metrics.c2st(a, same)
+    assert accuracy == pytest.approx(0.5, abs=0.08)
+    assert metrics.c2st(a, same) == accuracy
     assert metrics.c2st(a, apart) > 0.98
     # Half of the samples of the other set lie where there are none of the first.
     half = torch.cat([same[:150], apart[:150]])
     assert metrics.c2st(a, half) == pytest.approx(0.75, abs=0.08)
-    assert metrics.c2st(a, same) == metrics.c2st(a, same)
-
-
-def test_c2st_refuses_sets_that_do_not_fit():
-    with pytest.raises(ValueError, match=r"got \(3, 2\) and \(30, 2\)"):
-        metrics.c2st(torch.zeros(3, 2), torch.zeros(30, 2))
 
 
 def test_permutation_test_is_what_scipy_computes(generator):
@@ -185,18 +375,15 @@ def test_permutation_test_adds_blocks_of_rows(kernel, generator):
 
 
 def test_permutation_test_keeps_its_level_and_sees_a_shift(generator):
+    def p_value(a, b):
+        return metrics.two_sample_test(a, b, permutations=99, generator=generator).p_value
+
     draws = torch.randn(200, 2, 40, 3, generator=generator, dtype=torch.float64)
-    p = [metrics.two_sample_test(a, b, generator=generator).p_value for a, b in draws]
-    # Uniform up to what 200 draws and 200 permutations resolve.
-    assert kstest(p, "uniform").pvalue > 0.001
-    shifted = [metrics.two_sample_test(a, b + 0.8, generator=generator) for a, b in draws[:20]]
-    assert max(test.p_value for test in shifted) < 0.1
+    # Uniform up to what 200 draws and 99 permutations resolve.
+    assert kstest([p_value(a, b) for a, b in draws], "uniform").pvalue > 0.001
+    assert max(p_value(a, b + 0.8) for a, b in draws[:20]) < 0.1
 
 
 def test_permutation_test_of_a_set_with_itself_finds_nothing(generator):
     a = torch.randn(20, 2, generator=generator, dtype=torch.float64)
     assert metrics.two_sample_test(a, a, generator=generator).p_value > 0.95
-    with pytest.raises(ValueError, match=r"permutations: .* got 0"):
-        metrics.two_sample_test(a, a, permutations=0)
-    with pytest.raises(ValueError, match=r"two_sample_test: expected two sample sets"):
-        metrics.two_sample_test(a, a[:, :1])

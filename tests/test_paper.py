@@ -2,7 +2,6 @@ import pytest
 
 from ikpaper import paper
 from ikpaper.arm import PlanarArm
-from ikpaper.profiles import PROFILES, get_profile
 
 COLUMNS = ["source", "dof", "model", "quantity", "value", "note"]
 
@@ -43,21 +42,3 @@ def test_winners_lie_within_the_search_ranges(table, ranges):
 def test_targets_can_be_reached():
     for dof, tcp in paper.TARGETS.items():
         PlanarArm.paper(dof).check_targets(tcp)
-
-
-def test_the_paper_profile_is_the_protocol():
-    profile = get_profile("paper")
-    assert (profile.samples, profile.batch, profile.seed) == (1_000_000, 1000, 42)
-    assert (profile.epochs["cvae"], profile.epochs["inn"]) == (60, 60)
-    assert (profile.targets, profile.posterior_samples) == (1000, 100)
-    assert (profile.sigma, profile.eps, profile.train_fraction) == (0.2, 0.05, 0.7)
-    assert profile.training_samples == 700_000
-
-
-def test_unknown_profiles_and_models_list_the_known():
-    with pytest.raises(
-        ValueError, match="unknown profile 'full'; known: smoke, quick, ablation, search, paper"
-    ):
-        get_profile("full")
-    with pytest.raises(ValueError, match=r"trains cvae, .*inn.*no epochs for 'gan'"):
-        PROFILES["smoke"].epochs_for("gan")

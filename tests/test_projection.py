@@ -105,7 +105,7 @@ def test_targets_go_with_samples_as_samplers_return_them(arm, rough):
 @pytest.mark.parametrize(
     ("theta", "tcp", "steps", "message"),
     [
-        (torch.zeros(6), [3.0, 0.8], 0, "steps: expected at least 1, got 0"),
+        (torch.zeros(6), [3.0, 0.8], 0, "steps: expected a whole number of at least 1, got 0"),
         (torch.zeros(6), [3.0, 0.8, 0.1], 1, r"tcp: expected .*, got \(3,\)"),
         (torch.zeros(5), [3.0, 0.8], 1, "theta: expected shape"),
     ],
@@ -132,23 +132,24 @@ def test_angles_come_back_wrapped(arm, rough):
     assert projected.theta.abs().max() <= math.pi
 
 
-def test_samplers_refine_on_request(arm, generator):
-    prior = ikpaper.Prior(arm, 0.2)
+def test_refined_samples_reach_the_target(arm, generator):
+    refined = ikpaper.Refined(ikpaper.Prior(arm, 0.2), 8)
     tcp = torch.tensor([[3.0, 0.8], [3.2, -0.4]], dtype=torch.float64)
-    theta = prior.sample(tcp, 100, generator=generator, refine=8)
+    theta = refined.sample(tcp, 100, generator=generator)
     assert theta.dtype == torch.float64
     assert (arm.forward(theta) - tcp[:, None]).norm(dim=-1).max() < TOLERANCE * arm.reach
+    assert refined.sample(tcp[0], 100, generator=generator).shape == (100, arm.dof)
 
 
 @pytest.mark.filterwarnings("ignore:.* have not converged")
 @pytest.mark.parametrize("name", ikpaper.models.CATALOGUE)
-def test_networks_refine_on_request(name, arm):
+def test_networks_can_be_refined(name, arm):
     model = ikpaper.models.build(name, arm=arm, neurons=16).eval()
     tcp = torch.tensor([[3.0, 0.8], [3.2, -0.4]], dtype=torch.float64)
 
-    def miss(refine):
-        draws = torch.Generator().manual_seed(0)
-        theta = model.sample(tcp, 50, generator=draws, refine=refine)
+    def miss(steps):
+        sampler = ikpaper.Refined(model, steps) if steps else model
+        theta = sampler.sample(tcp, 50, generator=torch.Generator().manual_seed(0))
         return (arm.forward(theta.double()) - tcp[:, None]).norm(dim=-1)
 
     # Untrained, some start so far away that they do not arrive; none ends farther away.
@@ -159,12 +160,28 @@ def test_networks_refine_on_request(name, arm):
 
 
 def test_samples_that_have_not_converged_are_counted_in_a_warning(arm, generator):
-    prior = ikpaper.Prior(arm, 0.2)
+    refined = ikpaper.Refined(ikpaper.Prior(arm, 0.2), 1)
     with pytest.warns(UserWarning, match=r"of 100 samples have not converged after 1 steps") as w:
-        prior.sample([2.0, 2.0], 100, generator=generator, refine=1)
+        refined.sample([2.0, 2.0], 100, generator=generator)
     assert w[0].filename == __file__
 
 
-def test_refine_takes_whole_numbers(arm):
-    with pytest.raises(ValueError, match=r"refine: expected .* at least 0, got -1"):
-        ikpaper.Prior(arm, 0.2).sample([3.0, 0.8], 2, refine=-1)
+class _Listed:
+    """A sampler that knows no arm, and answers in nested lists."""
+
+    def sample(self, tcp, n, *, generator=None):
+        return [[[0.1, 0.2, 0.3, 0.2, 0.1, 0.2]] * n for _ in tcp]
+
+
+def test_any_sampler_can_be_refined_that_comes_with_an_arm(arm):
+    tcp = [[3.0, 0.8], [3.2, -0.4]]
+    theta = ikpaper.Refined(_Listed(), 8, arm).sample(tcp, 2)
+    assert (arm.forward(theta) - torch.tensor(tcp)[:, None]).norm(dim=-1).max() < 1e-6
+    with pytest.raises(ValueError, match="arm: expected the arm of _Listed, got None"):
+        ikpaper.Refined(_Listed())
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "3"])
+def test_steps_are_counted(arm, steps):
+    with pytest.raises(ValueError, match="steps: expected a whole number of at least 1"):
+        ikpaper.Refined(ikpaper.Prior(arm), steps)

@@ -1,13 +1,17 @@
 """One contract for everything that draws joint angles for a target."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ikpaper
-from ikpaper.sampler import Sampler
+from ikpaper.sampler import SAMPLERS as REGISTERED
+from ikpaper.sampler import PosteriorSampler, Refined, Sampler
 
 ARMS = [ikpaper.PlanarArm([0.6, 0.5, 0.5, 0.8]), ikpaper.RailArm([0.9, 0.5, 1.0])]
 TCP = [[2.0, 0.6], [1.9, -0.7], [2.2, 0.1]]
@@ -65,10 +69,35 @@ def test_global_generators_are_left_alone(sampler):
     assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5])
-def test_fewer_than_one_sample_is_refused(sampler, n):
-    with pytest.raises(ValueError, match=f"n: expected .* at least 1, got {n}"):
+@pytest.mark.parametrize("n", [1, 4, 16])
+def test_the_first_target_alone_gets_the_same_samples(sampler, n):
+    # Equal to rounding: a product of matrices may sum in another order for another shape.
+    torch.testing.assert_close(draw(sampler, TCP[0], n), draw(sampler, TCP, n)[0])
+
+
+def test_a_target_with_a_graph_gets_samples_without(sampler):
+    for tcp in (TCP[0], TCP):
+        with_graph = torch.tensor(tcp, requires_grad=True)
+        theta = draw(sampler, with_graph, 2)
+        assert not theta.requires_grad
+        torch.testing.assert_close(theta, draw(sampler, with_graph.detach(), 2), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "two", None, True, math.nan])
+def test_what_is_no_number_of_samples_is_refused(sampler, n):
+    with pytest.raises(ValueError, match=f"n: expected .* at least 1, got {n!r}"):
         sampler.sample(TCP, n)
+
+
+@pytest.mark.parametrize("n", [4.0, np.int64(4), np.float32(4), torch.tensor(4)])
+def test_whole_numbers_of_any_type_are_numbers_of_samples(sampler, n):
+    torch.testing.assert_close(draw(sampler, TCP, n), draw(sampler, TCP, 4), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("generator", [0, np.random.default_rng(0), "seed"])
+def test_what_is_no_generator_of_torch_is_refused(sampler, generator):
+    with pytest.raises(ValueError, match=r"generator: expected a torch\.Generator or None, got"):
+        sampler.sample(TCP, 2, generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +106,118 @@ def test_fewer_than_one_sample_is_refused(sampler, n):
         ([3.0, 0.0], r"this arm reaches .* from 0 to 2\.4"),
         ([math.nan, 1.0], "finite coordinates"),
         ([1.0, math.inf], "finite coordinates"),
-        ([1.0, 1.0, 1.0], r"\(2,\) or \(B, 2\), got \(3,\)"),
-        ([[[1.0, 1.0]]], r"got \(1, 1, 2\)"),
+        ([1.0, 1.0, 1.0], r"\(2,\), or a batch .* \(B, 2\), got shape \(3,\)"),
+        ([[[1.0, 1.0]]], r"got shape \(1, 1, 2\)"),
+        (np.zeros((0, 2)), r"a batch of at least one.* got shape \(0, 2\)"),
+        (1.0, r"got shape \(\)"),
+        (["near", "far"], "tcp: expected an array of numbers"),
+        ([[1.0, 1.0], [1.0]], "tcp: expected an array of numbers"),
+        ([1j, 0.0], "tcp: expected real numbers"),
     ],
 )
 def test_bad_targets_are_refused(sampler, tcp, message):
     with pytest.raises(ValueError, match=message):
         sampler.sample(tcp, 3)
+
+
+@pytest.mark.parametrize("dtype", [">f8", "<f4", ">f4"])
+def test_arrays_of_any_byte_order_are_targets(sampler, dtype):
+    tcp = np.array(TCP, dtype)
+    expected = draw(sampler, torch.from_numpy(tcp.astype(tcp.dtype.newbyteorder("="))), 3)
+    torch.testing.assert_close(draw(sampler, tcp, 3), expected, rtol=0, atol=0)
+
+
+def test_targets_of_whole_numbers_are_targets(sampler):
+    expected = draw(sampler, [2.0, 0.0], 3)
+    torch.testing.assert_close(draw(sampler, [2, 0], 3), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["deepcopy", "pickle"]
+)
+def test_a_copy_gives_the_same_samples(sampler, clone):
+    before = clone(sampler)
+    expected = draw(sampler, TCP, 3)
+    for other in (before, clone(sampler)):
+        assert other.arm == sampler.arm
+        torch.testing.assert_close(draw(other, TCP, 3), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("kind", [ikpaper.PlanarArm, ikpaper.RailArm])
+def test_samples_in_inference_mode_leave_gradients_to_others(name, kind):
+    # Lengths that no other test has: nothing of this arm has been used before.
+    length = 0.5 + list(SAMPLERS).index(name) / 100
+    arm = kind([0.6, 0.55, length, 0.9][kind is ikpaper.RailArm :])
+    sampler = SAMPLERS[name](arm)
+    with torch.inference_mode():
+        inside = draw(sampler, [1.9, 0.4], 3)
+    theta = draw(sampler, [1.9, 0.4], 3)
+    torch.testing.assert_close(theta, inside.clone(), rtol=0, atol=0)
+    theta.requires_grad_()
+    arm.forward(theta).square().sum().backward()
+    assert torch.isfinite(theta.grad).all()
+    assert theta.grad.any()
+
+
+@pytest.mark.parametrize("name", ["prior", "exact", "rejection", "numerical"])
+def test_autocast_leaves_what_is_no_network_as_it_is(name, arm):
+    sampler = SAMPLERS[name](arm)
+    expected = draw(sampler, TCP, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = draw(sampler, TCP, 3)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_samples_are_refined_in_full_precision_under_autocast(arm):
+    refined = Refined(SAMPLERS["prior"](arm), steps=20)
+    with torch.autocast("cpu", torch.bfloat16):
+        theta = draw(refined, TCP, 3)
+    residual = arm.forward(theta) - torch.tensor(TCP, dtype=torch.float64)[:, None]
+    assert residual.norm(dim=-1).max() < 1e-9
+
+
+@pytest.mark.parametrize("name", ["exact", "flow"])
+def test_samples_after_a_look_without_values_have_values(name):
+    arm = ikpaper.PlanarArm([0.6, 0.5, 0.45, 0.85])  # Of no other test.
+    sampler = SAMPLERS[name](arm)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        arm.linearised(torch.zeros(2, 4))
+        arm.linearised(torch.zeros(2, 4, dtype=torch.float64))
+        if name == "flow":
+            sampler.decode(torch.zeros(2, sampler.config.latent), torch.zeros(2, 2))
+    theta = draw(sampler, TCP, 3)
+    assert type(theta) is torch.Tensor
+    assert np.isfinite(theta.numpy()).all()
+    assert np.isfinite(arm.forward(theta).numpy()).all()
+
+
+def test_samplers_are_known_by_their_definition():
+    known = {"exact": ikpaper.ExactPosterior, "prior": ikpaper.Prior}
+    known |= {"rejection": ikpaper.RejectionPosterior, "numerical": ikpaper.NumericalSolver}
+    assert known.items() <= REGISTERED.items()
+    assert ikpaper.models.CATALOGUE.items() <= REGISTERED.items()
+    for name, kind in REGISTERED.items():
+        assert kind.name == name
+        assert kind.label
+    # Without a label of its own, the name.
+    assert ikpaper.Prior.label == "prior"
+    with pytest.raises(TypeError):
+        REGISTERED["mine"] = ikpaper.Prior
+
+
+def test_a_second_class_with_a_name_is_refused():
+    before = dict(REGISTERED)
+    with pytest.raises(ValueError, match=r"name: a sampler 'exact' is registered .*ExactPosterior"):
+
+        class Other(PosteriorSampler):
+            name = "exact"
+
+    class Nameless(ikpaper.Prior):
+        """One that inherits its name is no second of that name."""
+
+    assert dict(REGISTERED) == before
+    assert Nameless.name == "prior"
 
 
 @pytest.mark.parametrize("name", list(ikpaper.models.CATALOGUE))

@@ -1,24 +1,25 @@
 """The catalogue of models: build one by name.
 
-To add a model, write a file with a subclass of `NetworkSampler` and name it in `CATALOGUE`.
+To add a model, define a subclass of `NetworkSampler` that has a `name`, anywhere: it is registered
+by that, and `build`, training and weights find it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler
+from ikpaper.arm import PlanarArm, resolve_arm
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
 from ikpaper.models.flow import Flow, FlowConfig
 from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
 from ikpaper.models.inn_ml import INNML, INNMLConfig, INNMLSmall
+from ikpaper.sampler import SAMPLERS
 
 __all__ = [
     "CATALOGUE",
@@ -37,18 +38,41 @@ __all__ = [
     "INNMLSmall",
     "ModelConfig",
     "NetworkSampler",
+    "Recipe",
     "build",
+    "count_parameters",
     "model_type",
 ]
 
-#: Models by name.
-CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(
-    {model.name: model for model in (CVAE, INN, INNML, INNMLSmall, CGAN, Flow, FlowFast)}
-)
+#: The order of the library's own in tables.
+_OWN = [kind.name for kind in (CVAE, INN, INNML, INNMLSmall, CGAN, Flow, FlowFast)]
+
+
+class _Catalogue(Mapping[str, type[NetworkSampler]]):
+    """Those registered samplers that are networks, the library's own first."""
+
+    def __getitem__(self, name: str) -> type[NetworkSampler]:
+        kind = SAMPLERS[name]
+        if not issubclass(kind, NetworkSampler):
+            raise KeyError(name)
+        return kind
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in dict.fromkeys([*_OWN, *SAMPLERS]) if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"CATALOGUE({', '.join(self)})"
+
+
+#: Models by name; also those that are defined outside of this package.
+CATALOGUE: Mapping[str, type[NetworkSampler]] = _Catalogue()
 
 
 def model_type(name: str) -> type[NetworkSampler]:
-    """Class of a model in the catalogue.
+    """Class of a model by its name.
 
     Raises:
         ValueError: If there is no such model; the message lists the known ones.
@@ -86,17 +110,14 @@ def build(
         2772084
     """
     kind = model_type(name)
-    if (dof is None) == (arm is None):
-        raise ValueError(f"build: expected either dof or arm, got dof={dof!r} and arm={arm!r}")
-    arm = arm if arm is not None else PlanarArm.paper(dof)  # type: ignore[arg-type]
-    known = set(kind.config_type.__dataclass_fields__)
-    if unknown := sorted(set(changes) - known):
-        raise ValueError(
-            f"unknown hyperparameter {', '.join(unknown)} of {name!r}; known: "
-            f"{', '.join(sorted(known))}"
-        )
-    config = kind.default_config(arm, **changes)
+    config = kind.configure(resolve_arm("build", dof, arm), **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = kind(config)
     return model.to(device)
+
+
+def count_parameters(name: str, arm: PlanarArm, **changes: Any) -> int:
+    """`num_parameters` of what `build(name, arm=arm, **changes)` makes, without making it."""
+    kind = model_type(name)
+    return kind.count_parameters(kind.configure(arm, **changes))

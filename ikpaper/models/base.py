@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -12,11 +13,20 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, arm_of
+from ikpaper.checks import check_count, check_positive
 from ikpaper.paper import Ranges, Table
-from ikpaper.products import fast_products
-from ikpaper.sampler import PosteriorSampler, check_count, check_positive
+from ikpaper.profiles import Profile
+from ikpaper.sampler import PosteriorSampler, noise, normal
 
-__all__ = ["ModelConfig", "NetworkSampler", "Recipe", "hidden_layers", "rand", "randn", "table_row"]
+__all__ = [
+    "ModelConfig",
+    "NetworkSampler",
+    "Recipe",
+    "hidden_layers",
+    "rand",
+    "randn",
+    "table_row",
+]
 
 
 @dataclass(frozen=True)
@@ -26,15 +36,18 @@ class Recipe:
     Attributes:
         schedule: `plateau` divides the learning rate where the training loss stalls, as the
             authors do; `cosine` lowers it to zero over the run.
-        batches: Batches of the profile that make up one of this model's.
+        batch_factor: Size of this model's batches in batches of the profile.
         average: Decay of the moving average of the weights that is kept in the end; 0: none.
         positive: Whether the loss is never negative, so that a rise by a factor means divergence.
+        precision: What the products between hidden layers are computed in while it trains, one
+            of the model's `precisions`; all else is float32.
     """
 
     schedule: Literal["plateau", "cosine"] = "plateau"
-    batches: int = 1
+    batch_factor: int = 1
     average: float = 0.0
     positive: bool = True
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +74,21 @@ class ModelConfig:
     warmup: int = 0
 
     def __post_init__(self) -> None:
-        check_count("neurons", self.neurons)
-        check_positive("learning_rate", self.learning_rate)
-        check_count("warmup", self.warmup, 0)
-        if len(self.lengths) < 3:
+        self._set("lengths", tuple(map(float, self.lengths)))
+        if self.dof < 3:
             raise ValueError(
-                f"dof: expected at least 3 (or nothing is left to choose), got {len(self.lengths)}"
+                f"dof: expected at least 3 (or nothing is left to choose), got {self.dof}"
             )
+        self._check(check_count, "neurons")
+        self._check(check_positive, "learning_rate")
+        self._check(check_count, "warmup", 0)
+
+    def _check(self, check: Callable[..., Any], name: str, *bounds: int) -> None:
+        """Replace a field by what its check returns."""
+        self._set(name, check(name, getattr(self, name), *bounds))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # The class is frozen.
 
     @property
     def dof(self) -> int:
@@ -84,10 +105,10 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     """Base of the learned samplers: a torch module with a config and a loss.
 
     Attributes:
-        name: Name in the catalogue.
+        epochs: Passes over the training samples, by name of the profile.
+        published_arms: Which of the paper's arms, by DoF, `ikpaper train --all` trains it for.
         config_type: The model's config dataclass.
         precisions: What the products between hidden layers can be computed in.
-        reducible: Whether its results stay the same when they are trained in bfloat16.
         search_ranges: Ranges of the hyperparameters that a search varies; integers in both
             bounds make it one of integers, others are searched on a logarithmic scale. Empty for
             a model that is not searched.
@@ -98,10 +119,10 @@ class NetworkSampler(nn.Module, PosteriorSampler):
             None means the parameters' own. It is no property of the weights and is not saved.
     """
 
-    name: ClassVar[str]
+    epochs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    published_arms: ClassVar[tuple[int, ...]] = PlanarArm.PAPER_DOF
     config_type: ClassVar[type[ModelConfig]]
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
-    reducible: ClassVar[bool] = False
     search_ranges: ClassVar[Ranges] = MappingProxyType({})
     recipe: ClassVar[Recipe] = Recipe()
     teacher: ClassVar[str | None] = None
@@ -152,6 +173,47 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles (batch, dof) for latents (batch, config.latent) and targets (batch, 2)."""
 
+    @classmethod
+    def epochs_for(cls, profile: Profile | str) -> int:
+        """Epochs in a profile.
+
+        Raises:
+            ValueError: If the model has none for it.
+        """
+        name = profile if isinstance(profile, str) else profile.name
+        if name not in cls.epochs:
+            raise ValueError(
+                f"profile: {cls.name!r} has epochs for {', '.join(cls.epochs) or 'no profile'} "
+                f"(its class attribute `epochs`), got {name!r}"
+            )
+        return cls.epochs[name]
+
+    @classmethod
+    def configure(cls, arm: PlanarArm, **changes: Any) -> ModelConfig:
+        """`default_config`, for changes that may be misspelt.
+
+        Raises:
+            ValueError: If a hyperparameter is unknown or out of range.
+        """
+        known = cls.config_type.__dataclass_fields__
+        if unknown := sorted(set(changes) - set(known)):
+            raise ValueError(
+                f"unknown hyperparameter {', '.join(unknown)} of {cls.name!r}; known: "
+                f"{', '.join(sorted(known))}"
+            )
+        return cls.default_config(arm, **changes)
+
+    @classmethod
+    @cache
+    def count_parameters(cls, config: ModelConfig) -> int:
+        """What `num_parameters` of a model with that config is, without making its weights."""
+        with torch.device("meta"):
+            return cls(config).num_parameters
+
+    def forward(self, z: Tensor, tcp: Tensor) -> Tensor:
+        """The same as `decode`."""
+        return self.decode(z, tcp)
+
     @property
     def num_parameters(self) -> int:
         """Number of trainable parameters of what samples."""
@@ -171,11 +233,10 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         """Device of the parameters."""
         return next(self.parameters()).device
 
-    @fast_products()
     @torch.no_grad()
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
         dtype = next(p.dtype for p in self.parameters() if p.is_floating_point())
-        z = randn((len(tcp) * n, self.config.latent), generator, self.device, dtype)
+        z = normal((len(tcp) * n, self.config.latent), generator, self.device, dtype)
         targets = tcp.to(self.device, dtype).repeat_interleave(n, dim=0)
         # On the CPU a slice whose hidden layers stay in the cache is twice as fast as all at once.
         rows = 1 << (12 if self.device.type == "cpu" else 18)
@@ -192,7 +253,7 @@ def randn(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Normal noise on `device`, drawn where the generator lives."""
-    return _draw(torch.randn, shape, generator, device, dtype)
+    return noise(torch.randn, shape, generator, device, dtype)
 
 
 def rand(
@@ -202,18 +263,7 @@ def rand(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Uniform noise in [0, 1) on `device`, drawn where the generator lives."""
-    return _draw(torch.rand, shape, generator, device, dtype)
-
-
-def _draw(
-    draw: Callable[..., Tensor],
-    shape: tuple[int, ...],
-    generator: Generator | None,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Tensor:
-    source = generator.device if generator is not None else device
-    return draw(shape, generator=generator, device=source, dtype=dtype).to(device)
+    return noise(torch.rand, shape, generator, device, dtype)
 
 
 def hidden_layers(inputs: int, neurons: int, count: int, slope: float = 0.0) -> nn.Sequential:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -10,46 +11,46 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from ikpaper.arm import PlanarArm, constant
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, hidden_layers, randn
-from ikpaper.models.flow import TargetFeatures
-from ikpaper.sampler import Sigma, check_count, check_sigma
+from ikpaper.arm import PlanarArm
+from ikpaper.checks import check_count
+from ikpaper.models.base import Recipe, hidden_layers, randn
+from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures
 
 __all__ = ["CGAN", "CGANConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CGANConfig(ModelConfig):
+class CGANConfig(ScaledConfig):
     """Hyperparameters of the conditional GAN.
 
     Attributes:
         hidden_layers: Hidden layers of the generator, and as many of the discriminator.
         negative_slope: Slope of the LeakyReLUs.
-        sigma: Standard deviation of the prior, as in `flow.TransportConfig`.
     """
 
     hidden_layers: int
     negative_slope: float = 0.2
-    sigma: Sigma = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("hidden_layers", self.hidden_layers)
-        check_sigma(self.sigma, self.dof)
+        self._check(check_count, "hidden_layers")
 
 
-class CGAN(NetworkSampler):
+class CGAN(ScaledNetwork):
     """Generator (z, tcp) -> theta against a discriminator of (theta, tcp).
 
     The slides cite the method and do not try it. Both networks have the size of the smallest of
-    the paper's cVAEs, on every arm, and see joint angles in units of the prior's standard
-    deviation and the same features of a target as the flow's: of raw ones, whose spread is a
-    fraction of their size, a discriminator learns next to nothing. Both train at once, in one
-    step of one optimiser: the generator's loss sees the discriminator with its weights held
-    fixed, the discriminator's sees samples held fixed.
+    the paper's cVAEs, on every arm. Both train at once, in one step of one optimiser: the
+    generator's loss sees the discriminator with its weights held fixed, the discriminator's sees
+    samples held fixed.
     """
 
     name = "cgan"
+    label = "conditional GAN"
+    colour = "#999933"
+    marker = "X"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 2, "paper": 20})
     config_type = CGANConfig
     recipe = Recipe(schedule="cosine", average=0.999)
     training_only = ("discriminator",)
@@ -57,8 +58,6 @@ class CGAN(NetworkSampler):
 
     def __init__(self, config: CGANConfig) -> None:
         super().__init__(config)
-        self.sigma = check_sigma(config.sigma, config.dof)
-        self.features = TargetFeatures(self.arm, self.sigma)
         self.generator = self._network(config.latent + TargetFeatures.COUNT, config.dof)
         self.discriminator = self._network(config.dof + TargetFeatures.COUNT, 1)
 
@@ -75,11 +74,7 @@ class CGAN(NetworkSampler):
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for latents and targets."""
-        return self._unit(z) * self.generator(torch.cat([z, self.features(tcp)], dim=1))
-
-    def _unit(self, like: Tensor) -> Tensor:
-        """Standard deviations of the prior (dof,), of the dtype and on the device of another."""
-        return constant(self.sigma, like.dtype, like.device)
+        return self.unit(z) * self.generator(torch.cat([z, self.features(tcp)], dim=1))
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -96,7 +91,7 @@ class CGAN(NetworkSampler):
         features = self.features(tcp)
 
         def shown(samples: Tensor) -> Tensor:
-            return torch.cat([samples / self._unit(samples), features], dim=1)
+            return torch.cat([samples / self.unit(samples), features], dim=1)
 
         fixed = {name: value.detach() for name, value in self.discriminator.named_parameters()}
         seen = functional_call(self.discriminator, fixed, (shown(made),))

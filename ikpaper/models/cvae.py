@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, hidden_layers, randn, table_row
-from ikpaper.models.stacked import StackedNetworks, linear_layers
+from ikpaper.checks import check_count
+from ikpaper.models.base import (
+    ModelConfig,
+    NetworkSampler,
+    hidden_layers,
+    randn,
+    table_row,
+)
+from ikpaper.models.fast.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
-from ikpaper.sampler import check_count
 
 __all__ = ["CVAE", "CVAEConfig"]
 
@@ -31,7 +38,7 @@ class CVAEConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("hidden_layers", self.hidden_layers)
+        self._check(check_count, "hidden_layers")
 
 
 class CVAE(NetworkSampler):
@@ -42,6 +49,11 @@ class CVAE(NetworkSampler):
     """
 
     name = "cvae"
+    label = "cVAE"
+    colour = "#0072b2"
+    marker = "o"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 2, "quick": 24, "ablation": 40, "search": 60, "paper": 60})
     config_type = CVAEConfig
     search_ranges = CVAE_RANGES
     precisions = ("float32", "bfloat16")

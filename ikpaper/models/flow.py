@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm, constant
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, rand, randn
+from ikpaper.arm import PlanarArm
+from ikpaper.checks import check_count
+from ikpaper.models.base import Recipe, rand, randn
+from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures, tcp_steps
 from ikpaper.projection import damped_step
-from ikpaper.sampler import Sigma, check_count, check_sigma
 
 __all__ = [
     "BOUND",
     "Flow",
     "FlowConfig",
     "ResidualNetwork",
-    "TargetFeatures",
     "Transport",
     "TransportConfig",
 ]
@@ -32,22 +33,18 @@ _FREQUENCIES = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransportConfig(ModelConfig):
+class TransportConfig(ScaledConfig):
     """Hyperparameters of a model that moves prior samples to the posterior.
 
     Attributes:
         blocks: Residual blocks of the network, two linear layers each.
-        sigma: Standard deviation of the prior in radians (of a rail, in units of length): one
-            value, or one a joint.
     """
 
     blocks: int
-    sigma: Sigma = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("blocks", self.blocks)
-        check_sigma(self.sigma, self.dof)
+        self._check(check_count, "blocks")
 
     @property
     def latent(self) -> int:
@@ -67,36 +64,30 @@ class FlowConfig(TransportConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("steps", self.steps)
+        self._check(check_count, "steps")
 
 
-class Transport(NetworkSampler):
+class Transport(ScaledNetwork):
     """Base of models that move prior samples to the posterior.
 
-    They compute with joint angles in units of the prior's standard deviation, and with targets on
-    one side of the x axis alone: arm and prior are their own mirror images.
+    They compute with targets on one side of the x axis alone: arm and prior are their own mirror
+    images.
 
     Attributes:
-        sigma: Standard deviation of each joint.
-        swing: How far one of them moves the TCP at most, to first order, in units of length.
-        bend: What that order misses, up to a factor, in units of length; a rail is linear.
-        features: Targets as inputs of a network.
+        tcp_step: How far a standard deviation of a joint moves the TCP at most, to first order,
+            in units of length.
+        linearisation_error: What that order misses, up to a factor, in units of length; a rail
+            is linear.
     """
 
     config: TransportConfig
 
     def __init__(self, config: TransportConfig) -> None:
         super().__init__(config)
-        self.sigma = check_sigma(config.sigma, config.dof)
-        self.swing = float(_swings(self.arm, self.sigma).max())
-        self.bend = max(self.sigma[self.arm.rails :]) ** 2 * self.arm.reach
-        self.features = TargetFeatures(self.arm, self.sigma)
+        self.tcp_step = float(tcp_steps(self.arm, self.sigma).max())
+        self.linearisation_error = max(self.sigma[self.arm.rails :]) ** 2 * self.arm.reach
 
-    def unit(self, like: Tensor) -> Tensor:
-        """`sigma` as a tensor (dof,) of the dtype and on the device of another."""
-        return constant(self.sigma, like.dtype, like.device)
-
-    def upper(self, tcp: Tensor) -> tuple[Tensor, Tensor]:
+    def mirrored(self, tcp: Tensor) -> tuple[Tensor, Tensor]:
         """Targets (batch, 2) mirrored to y >= 0, and the signs (batch, 1) that angles take there.
 
         f(-theta) is f(theta) with the other sign of y, and a rail does as the angles do.
@@ -121,8 +112,13 @@ class Flow(Transport):
     """
 
     name = "flow"
+    label = "flow"
+    colour = "#882255"
+    marker = "^"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 2, "quick": 60, "paper": 60})
     config_type = FlowConfig
-    recipe = Recipe(schedule="cosine", batches=2, average=0.999)
+    recipe = Recipe(schedule="cosine", batch_factor=2, average=0.999)
     config: FlowConfig
 
     def __init__(self, config: FlowConfig) -> None:
@@ -161,17 +157,17 @@ class Flow(Transport):
         point, jacobian = self.arm.linearised(sigma * t / q * x)
         residual = point - tcp
         # What the linearisation misses grows with the variance.
-        missed = self.log_damping.exp() * (self.bend * variance[:, 0]).square()
-        damping = missed + _LEAST_DAMPING * self.swing**2
+        missed = self.log_damping.exp() * (self.linearisation_error * variance[:, 0]).square()
+        damping = missed + _LEAST_DAMPING * self.tcp_step**2
         step = damped_step(sigma * jacobian, residual, damping)
         guess = (2 * t - 1) / q * x - step / rest
-        scaled = torch.cat([step, residual / self.swing], dim=1) / (spread + _LEAST)
+        scaled = torch.cat([step, residual / self.tcp_step], dim=1) / (spread + _LEAST)
         inputs = [x, scaled.clamp(-BOUND, BOUND), features, _time_features(t)]
         return guess + spread * self.network(torch.cat(inputs, dim=1))
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles where the flow carries prior samples `z` (batch, dof)."""
-        tcp, sign = self.upper(tcp)
+        tcp, sign = self.mirrored(tcp)
         features = self.features(tcp)
         x, length = sign * z, 1 / self.steps
         for k in range(self.steps):
@@ -187,7 +183,7 @@ class Flow(Transport):
 
         One time a sample, spread evenly over the batch, which lowers the variance.
         """
-        tcp, sign = self.upper(tcp)
+        tcp, sign = self.mirrored(tcp)
         end = sign * theta / self.unit(theta)
         start = randn(tuple(end.shape), generator, end.device, end.dtype)
         even = torch.arange(len(end), device=end.device, dtype=end.dtype)[:, None]
@@ -196,7 +192,7 @@ class Flow(Transport):
         return {"velocity": (v - (end - start)).square().sum(dim=1).mean()}
 
 
-#: Least damping of the guess's step, relative to `swing`^2: for arms that are all straight.
+#: Least damping of the guess's step, relative to `tcp_step`^2: for arms that are all straight.
 _LEAST_DAMPING = 1e-6
 
 #: Added to the spread where it divides the network's inputs.
@@ -204,42 +200,6 @@ _LEAST = 1e-3
 
 #: Inputs of the network stay within so many times their scale.
 BOUND = 5.0
-
-
-class TargetFeatures(nn.Module):
-    """Targets (batch, 2) as network inputs (batch, 4) of order one.
-
-    Bearing and stretch, sqrt(reach - radius), which is how the width of the posterior shrinks
-    towards full reach (on a rail, it is the distance from it that counts); and Cartesian, all
-    relative to what the prior makes common.
-    """
-
-    #: How many there are.
-    COUNT = 4
-
-    def __init__(self, arm: PlanarArm, sigma: Sigma) -> None:
-        super().__init__()
-        self.arm, self.reach = arm, arm.reach
-        lengths = torch.tensor(arm.lengths, dtype=torch.float64)
-        variances = _vector(sigma, arm).square()
-        variances[: arm.rails] = 0
-        # E x = sum l_k exp(-v_k / 2), v_k the variance of the link's heading.
-        self.slack = arm.reach - float(lengths @ torch.exp(-variances.cumsum(0) / 2))
-        self.sway = float(_swings(arm, sigma).norm())
-
-    def forward(self, tcp: Tensor) -> Tensor:
-        """Features of targets."""
-        radius = self.arm.span(tcp)
-        x, y = tcp.unbind(1)
-        return torch.stack(
-            [
-                torch.atan2(y, x) * (self.reach / self.sway),
-                ((self.reach - radius).clamp(min=0) / self.slack).sqrt(),
-                (x - self.reach) / self.slack + 1,
-                y / self.sway,
-            ],
-            dim=1,
-        )
 
 
 class ResidualNetwork(nn.Module):
@@ -263,16 +223,6 @@ class ResidualNetwork(nn.Module):
         for block in self.blocks:
             hidden = hidden + block(hidden)
         return self.last(hidden)
-
-
-def _swings(arm: PlanarArm, sigma: Sigma) -> Tensor:
-    """How far a standard deviation of each joint moves the TCP of a straight arm, shape (dof,)."""
-    straight = torch.zeros(arm.dof, dtype=torch.float64)
-    return _vector(sigma, arm) * arm.jacobian(straight)[1]
-
-
-def _vector(sigma: Sigma, arm: PlanarArm) -> Tensor:
-    return torch.tensor(check_sigma(sigma, arm.dof), dtype=torch.float64)
 
 
 def _time_features(t: Tensor) -> Tensor:

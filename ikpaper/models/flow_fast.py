@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
+from ikpaper.checks import check_count
 from ikpaper.models.base import NetworkSampler, Recipe, randn
 from ikpaper.models.flow import (
     BOUND,
     ResidualNetwork,
-    TargetFeatures,
     Transport,
     TransportConfig,
 )
+from ikpaper.models.scaled import TargetFeatures
 from ikpaper.projection import damped_step
-from ikpaper.sampler import check_count
 
 __all__ = ["FlowFast", "FlowFastConfig"]
 
@@ -38,7 +39,7 @@ class FlowFastConfig(TransportConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("projections", self.projections, 0)
+        self._check(check_count, "projections", 0)
 
 
 class FlowFast(Transport):
@@ -51,8 +52,13 @@ class FlowFast(Transport):
     """
 
     name = "flow-fast"
+    label = "flow, one evaluation"
+    colour = "#aa4499"
+    marker = ">"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 2, "paper": 60})
     config_type = FlowFastConfig
-    recipe = Recipe(schedule="cosine", batches=2, average=0.999)
+    recipe = Recipe(schedule="cosine", batch_factor=2, average=0.999)
     teacher = "flow"
     config: FlowFastConfig
 
@@ -75,11 +81,11 @@ class FlowFast(Transport):
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for prior samples `z` (batch, dof) in units of its standard deviation."""
-        tcp, sign = self.upper(tcp)
+        tcp, sign = self.mirrored(tcp)
         z = sign * z
         # Relative to what the prior covers: beyond it, the linearisation tells the direction.
-        step, residual = self._step(z, tcp, self.bend**2)
-        scaled = torch.cat([step, residual / self.swing], dim=1)
+        step, residual = self._step(z, tcp, self.linearisation_error**2)
+        scaled = torch.cat([step, residual / self.tcp_step], dim=1)
         inputs = [z, scaled.clamp(-BOUND, BOUND), self.features(tcp)]
         x = z + self.network(torch.cat(inputs, dim=1))
         for _ in range(self.config.projections):

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from FrEIA.framework import SequenceINN
-from FrEIA.modules import PermuteRandom, RNVPCouplingBlock
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, randn, table_row
-from ikpaper.models.coupling import CouplingChain
-from ikpaper.models.mmd import mmd2_loss
+from ikpaper.checks import check_count
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn, table_row
+from ikpaper.models.fast.coupling import CouplingChain
+from ikpaper.models.fast.mmd import mmd2_loss
 from ikpaper.paper import INN_RANGES, INN_TABLE
-from ikpaper.sampler import check_count
 
 __all__ = ["INN", "CouplingConfig", "INNConfig", "InvertibleNetwork"]
 
@@ -45,8 +44,8 @@ class CouplingConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("subnet_layers", self.subnet_layers, 2)
-        check_count("coupling_layers", self.coupling_layers)
+        self._check(check_count, "subnet_layers", 2)
+        self._check(check_count, "coupling_layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +87,10 @@ class InvertibleNetwork(NetworkSampler):
     config: CouplingConfig
 
     def __init__(self, config: CouplingConfig) -> None:
+        # Other models need not wait for FrEIA, which imports the whole of scipy's statistics.
+        from FrEIA.framework import SequenceINN
+        from FrEIA.modules import PermuteRandom, RNVPCouplingBlock
+
         super().__init__(config)
         self.blocks = SequenceINN(config.dof)
         # FrEIA's permutation reseeds numpy's global generator; leave it as it was.
@@ -97,7 +100,10 @@ class InvertibleNetwork(NetworkSampler):
                 if i:
                     self.blocks.append(PermuteRandom, seed=config.permutation_seed + i - 1)
                 self.blocks.append(
-                    RNVPCouplingBlock, subnet_constructor=self._subnet, clamp=config.clamp
+                    RNVPCouplingBlock,
+                    subnet_constructor=self._subnet,
+                    clamp=config.clamp,
+                    clamp_activation=_arctangent,
                 )
         finally:
             np.random.set_state(state)  # noqa: NPY002
@@ -130,14 +136,24 @@ class InvertibleNetwork(NetworkSampler):
         return CouplingChain(self.blocks, self.precision)
 
 
+def _arctangent(x: Tensor) -> Tensor:
+    """FrEIA's soft clamp to about (-1, 1), which is a lambda there and so cannot be pickled."""
+    return 0.636 * torch.atan(x)
+
+
 class INN(InvertibleNetwork):
     """The paper's INN: supervised forwards, and two losses of distributions."""
 
     name = "inn"
+    label = "INN"
+    colour = "#d55e00"
+    marker = "s"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 1, "quick": 8, "ablation": 6, "search": 60, "paper": 60})
     config_type = INNConfig
     search_ranges = INN_RANGES
     precisions = ("float32", "bfloat16")
-    reducible = True
+    recipe = Recipe(precision="bfloat16")
     config: INNConfig
 
     @classmethod

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
+from ikpaper.checks import check_positive
 from ikpaper.models.base import Recipe, randn, table_row
 from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
 from ikpaper.paper import INN_TABLE
-from ikpaper.sampler import check_positive
 
 __all__ = ["INNML", "INNMLConfig", "INNMLSmall"]
 
@@ -36,8 +37,8 @@ class INNMLConfig(CouplingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("width_start", self.width_start)
-        check_positive("width_end", self.width_end)
+        self._check(check_positive, "width_start")
+        self._check(check_positive, "width_end")
 
 
 class INNML(InvertibleNetwork):
@@ -50,6 +51,13 @@ class INNML(InvertibleNetwork):
     """
 
     name = "inn-ml"
+    label = "INN, maximum likelihood"
+    colour = "#e69f00"
+    marker = "P"
+    version = 1  # Raise when numbers change.
+    epochs = MappingProxyType({"smoke": 1, "paper": 10})
+    # It is as large as the INN: one for each arm would be 30 MB of weights.
+    published_arms: ClassVar[tuple[int, ...]] = (8,)
     config_type = INNMLConfig
     precisions = ("float32", "bfloat16")
     recipe = Recipe(schedule="cosine", positive=False)
@@ -98,6 +106,10 @@ class INNMLSmall(INNML):
     """The same with a third to an eighth of the parameters, one size for every arm."""
 
     name = "inn-ml-small"
+    label = "small INN, maximum likelihood"
+    colour = "#b0660d"
+    marker = "p"
+    published_arms = PlanarArm.PAPER_DOF
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> INNMLConfig:

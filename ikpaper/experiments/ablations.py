@@ -1,0 +1,197 @@
+"""Ablations: the choices that the slides leave out, each varied on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from ikpaper.evaluation import PaperProtocol
+from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
+from ikpaper.files import project_root
+from ikpaper.identity import Identity, digest
+from ikpaper.profiles import Profile, get_profile
+from ikpaper.progress import Progress
+from ikpaper.training import Diverged, TrainingRun, train
+
+__all__ = [
+    "COLUMNS",
+    "VARIANTS",
+    "Variant",
+    "ablation_jobs",
+    "ablation_table",
+    "run_ablations",
+]
+
+#: Profile of the table that the book shows.
+PROFILE = "ablation"
+
+#: Columns of the table of results.
+COLUMNS = (
+    "study",
+    "variant",
+    "model",
+    "dof",
+    "profile",
+    "seed",
+    "precision",
+    "outcome",
+    "loss",
+    "mmd2",
+    "e_resim_test",
+    "key",
+)
+
+_NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of training a model, beside the default one.
+
+    Attributes:
+        study: What is varied.
+        label: This variant of it.
+        model: Model name.
+        dof: Number of joints of the paper's arm.
+        changes: Hyperparameters that differ from the defaults.
+        precision: Of the products between hidden layers.
+        seeds: Seeds of the training runs.
+    """
+
+    study: str
+    label: str
+    model: str = "inn"
+    dof: int = 8
+    changes: Mapping[str, Any] = field(default_factory=lambda: _NO_CHANGES)
+    precision: str = "bfloat16"
+    seeds: tuple[int, ...] = (42, 43, 44)
+
+    def run(self, profile: str | Profile, seed: int) -> TrainingRun:
+        """The training run of a seed."""
+        return TrainingRun.of(
+            self.model,
+            self.dof,
+            profile=profile,
+            seed=seed,
+            precision=self.precision,
+            **self.changes,
+        )
+
+
+#: The default training comes first: every other variant differs from it in one choice. The INN is
+#: that of 8 DoF, the smallest of Table IV, the cVAE that of 6 DoF.
+VARIANTS = (
+    Variant("default", "INN as published", seeds=(42, 43, 44, 45, 46)),
+    Variant("default", "cVAE as published", "cvae", 6, precision="float32"),
+    Variant("precision", "INN, float32", precision="float32"),
+    Variant("precision", "cVAE, bfloat16", "cvae", 6),
+    Variant("start", "no warm-up", changes={"warmup": 0}, seeds=(42, 43, 44, 45, 46)),
+    Variant("last activation", "linear last layer", changes={"activate_last": False}),
+    Variant("inverse losses", "without L_x", changes={"weight_x": 0.0}),
+    Variant("inverse losses", "without L_p(x)", changes={"weight_p": 0.0}),
+    Variant("inverse losses", "without both", changes={"weight_x": 0.0, "weight_p": 0.0}),
+    Variant("ramp", "L_p(x) at full weight from the start", changes={"ramp": 1.0}),
+    Variant("noise", "no noise", changes={"noise": 0.0}),
+    Variant(
+        "loss weights", "L_z and L_p(x) times 0.1", changes={"weight_z": 100.0, "weight_p": 100.0}
+    ),
+    Variant("loss weights", "L_y times 10", changes={"weight_y": 0.1}),
+)
+
+
+def run_ablations(
+    variants: Sequence[Variant] = VARIANTS,
+    *,
+    profile: str | Profile = PROFILE,
+    fresh: bool = False,
+    table: Path | None = None,
+    root: Path | None = None,
+) -> pd.DataFrame:
+    """Train and score every variant that the table lacks; the table is written after each.
+
+    A run that diverges is a result too: its `outcome` says where, its scores are missing.
+
+    Args:
+        variants: What to train.
+        profile: How much data and how many epochs, and how many targets to score.
+        fresh: Train and score also what the table has.
+        table: File of results; by default `book/results/ablations.csv`, and for profiles other
+            than `ablation` one of their own in `.cache/`.
+        root: Folder of weights and checkpoints, which are not kept for readers; by default
+            `.cache/ablations/`.
+    """
+    jobs = ablation_jobs(variants, profile=profile, root=root, fresh=fresh)
+    return run_jobs(jobs, ablation_table(profile, table), fresh=fresh)
+
+
+def ablation_table(profile: str | Profile = PROFILE, path: Path | None = None) -> ResultTable:
+    """The table of rows that are there, in the order of `VARIANTS`."""
+    name = get_profile(profile).name
+    known = path or results_path("ablations", name, published=name == PROFILE)
+    order = {
+        "study": [variant.study for variant in VARIANTS],
+        "variant": [variant.label for variant in VARIANTS],
+    }
+    return ResultTable(known, COLUMNS, ("study", "variant", "seed"), order)
+
+
+def ablation_jobs(
+    variants: Sequence[Variant] = VARIANTS,
+    *,
+    profile: str | Profile = PROFILE,
+    root: Path | None = None,
+    fresh: bool = False,
+) -> list[Job]:
+    """A job for every variant and seed; see `run_ablations`."""
+    numbers = get_profile(profile)
+    runs = [(variant, variant.run(numbers, seed)) for variant in variants for seed in variant.seeds]
+    # Reference samples are drawn once an arm.
+    protocols = {run.arm: PaperProtocol(run.arm, numbers) for _, run in runs}
+    return [_job(variant, run, protocols[run.arm], root, fresh) for variant, run in runs]
+
+
+def _job(
+    variant: Variant, run: TrainingRun, protocol: PaperProtocol, root: Path | None, fresh: bool
+) -> Job:
+    training = run.identity()
+
+    def measure(progress: Progress) -> dict[str, Any]:
+        row = {
+            "model": run.name,
+            "dof": run.arm.dof,
+            "profile": run.profile.name,
+            "precision": run.precision,
+        }
+        directory = root or project_root() / ".cache" / "ablations"
+        directory /= digest(variant.study, variant.label)[:12]
+        try:
+            model, record = train(run, directory=directory, progress=progress, fresh=fresh)
+        except Diverged as error:
+            return {**row, "outcome": f"diverged: {error.where}"}
+        scores = protocol.score({run.name: model}).set_index("quantity")["value"]
+        return {
+            **row,
+            "outcome": "trained",
+            "loss": sum(record["history"][-1]["terms"].values()),
+            "mmd2": scores["mmd2"],
+            "e_resim_test": scores["e_resim_test"],
+        }
+
+    return Job(
+        {"study": variant.study, "variant": variant.label, "seed": run.seed},
+        Identity(
+            "row",
+            {"table": "ablations", "training": training.settings, **protocol.settings()},
+            training.inputs,
+            {**training.versions, **protocol.versions()},
+        ),
+        f"{variant.study}: {variant.label}, seed {run.seed}",
+        run.cost(),
+        measure,
+        lambda row: str(row["outcome"]),
+    )

@@ -1,0 +1,164 @@
+"""How far rejection sampling is from the exact posterior, and what the MMD shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator
+
+from ikpaper.arm import PlanarArm
+from ikpaper.evaluation import Task
+from ikpaper.metrics import (
+    mmd2,
+    mmd2_floor,
+)
+from ikpaper.profiles import Profile
+from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
+from ikpaper.statistics import bootstrap_interval
+
+__all__ = ["acceptance_rate", "mismatch_by_prior", "rejection_bias", "statistic_floor"]
+
+
+def acceptance_rate(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    eps: float,
+    *,
+    sigma: float = 0.2,
+    proposals: int = 1 << 20,
+    generator: Generator | None = None,
+) -> float:
+    """Share of prior samples whose TCP is within `eps` of the target."""
+    points = arm.forward(Prior(arm, sigma).draw(proposals, generator))
+    target = torch.tensor(tcp, dtype=torch.float64)
+    return float(((points - target).norm(dim=1) <= eps).double().mean())
+
+
+def rejection_bias(
+    arm: PlanarArm,
+    targets: Mapping[str, Sequence[float]],
+    tolerances: Sequence[float],
+    *,
+    sigma: float = 0.2,
+    n: int = 1000,
+    repeats: int = 10,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """Unbiased MMD^2 between rejection sampling and the exact posterior, by tolerance.
+
+    Returns:
+        One row a target and tolerance: `target`, `eps`, `mmd2`, `low`, `high` (interval over
+        `repeats` independent pairs of draws of `n`), `acceptance`.
+    """
+    exact = ExactPosterior(arm, sigma)
+    rows = []
+    for label, tcp in targets.items():
+        for eps in tolerances:
+            rejection = RejectionPosterior(arm, sigma, eps)
+            values = np.array(
+                [
+                    float(
+                        mmd2(
+                            rejection.sample(tcp, n, generator=generator),
+                            exact.sample(tcp, n, generator=generator),
+                            unbiased=True,
+                        )
+                    )
+                    for _ in range(repeats)
+                ]
+            )
+            low, high = bootstrap_interval(values)
+            rate = acceptance_rate(arm, tcp, eps, sigma=sigma, generator=generator)
+            rows.append(
+                {
+                    "target": label,
+                    "eps": eps,
+                    "mmd2": values.mean(),
+                    "low": low,
+                    "high": high,
+                    "acceptance": rate,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def mismatch_by_prior(
+    arm: PlanarArm,
+    widths: Sequence[float],
+    references: Sequence[float],
+    *,
+    targets: int,
+    eps: float,
+    profile: Profile,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """e_posterior of exact samplers with priors of several widths, against several references.
+
+    Args:
+        arm: The arm.
+        widths: Standard deviations of the samplers' priors, in radians.
+        references: Standard deviations of the priors of the ground truth by rejection sampling.
+        targets: Number of test targets.
+        eps: Tolerance of the ground truth.
+        profile: Where the test targets and the number of samples come from.
+        generator: Source of randomness.
+
+    Returns:
+        One row a width and reference: `sigma`, `reference_sigma`, `value`, `low`, `high`.
+    """
+    n = profile.posterior_samples
+    rows = []
+    for reference in references:
+        truth = RejectionPosterior(arm, reference, eps)
+        task = Task.test_set(arm, profile, targets=targets, samples=n, truth=truth, unbiased=False)
+        task = task.given(truth.sample(task.tcp, n, generator=generator))
+        for sigma in widths:
+            theta = ExactPosterior(arm, sigma).sample(task.tcp, n, generator=generator)
+            scores = task.score_samples(theta)
+            low, high = scores.interval("mmd2")
+            value = scores.mean("mmd2")
+            rows.append(
+                {
+                    "sigma": sigma,
+                    "reference_sigma": reference,
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def statistic_floor(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    sizes: Sequence[int],
+    *,
+    sigma: float = 0.2,
+    repeats: int = 30,
+    generator: Generator | None = None,
+) -> pd.DataFrame:
+    """V- and U-statistic between two draws of one exact posterior, and the V-statistic's floor.
+
+    Returns:
+        One row a sample size: `samples`, mean and central 90 % over `repeats` of both statistics
+        (`v_statistic`, `v_low`, `v_high`, `u_statistic`, `u_low`, `u_high`), `floor`.
+    """
+    exact = ExactPosterior(arm, sigma)
+    pool = exact.sample(tcp, 2000, generator=generator)
+    rows = []
+    for size in sizes:
+        pairs = [
+            exact.sample(tcp, 2 * size, generator=generator).split(size) for _ in range(repeats)
+        ]
+        row: dict[str, float] = {"samples": size}
+        for kind, unbiased in (("v", False), ("u", True)):
+            values = np.array([float(mmd2(a, b, unbiased)) for a, b in pairs])
+            row[f"{kind}_statistic"] = values.mean()
+            row[f"{kind}_low"], row[f"{kind}_high"] = np.quantile(values, [0.05, 0.95])
+        row["floor"] = float(mmd2_floor(pool, size, size))
+        rows.append(row)
+    return pd.DataFrame(rows)

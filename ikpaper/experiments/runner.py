@@ -1,0 +1,236 @@
+"""Runs jobs into a table that grows by their rows and outlasts the process that measures them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from ikpaper.files import project_root, write_json, write_text
+from ikpaper.identity import Identity, provenance
+from ikpaper.progress import Progress, duration
+
+__all__ = ["Job", "ResultTable", "State", "accept_rows", "results_path", "run_jobs", "states"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to measure: a row of a table, or a group of rows.
+
+    Attributes:
+        place: What names the row: values of the table's `place` columns.
+        identity: What decides its numbers.
+        label: For progress lines.
+        cost: Expected seconds, roughly, for the time left.
+        measure: Returns the row's other columns, or a list of such rows.
+        describe: Sums the result up for the progress line.
+    """
+
+    place: Mapping[str, Any]
+    identity: Identity
+    label: str
+    cost: float
+    measure: Callable[[Progress], dict[str, Any] | list[dict[str, Any]]]
+    describe: Callable[[dict[str, Any]], str] = lambda row: "done"
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether a result is what today's settings, inputs and versions would give.
+
+    Attributes:
+        label: What it is.
+        current: Whether it is up to date.
+        reason: What differs, if it is not; empty otherwise.
+        made: Where it was made: revision, machine, versions; empty if that is not on record.
+        cost: Seconds to bring it up to date, roughly; 0 if it is current.
+    """
+
+    label: str
+    current: bool
+    reason: str
+    made: str
+    cost: float
+
+
+class ResultTable:
+    """Rows of results in a CSV file, which is written anew after each.
+
+    A row has a content key, in the column `key`; a JSON file beside the table holds, for each key,
+    the identity behind it and where it was made.
+
+    Args:
+        path: The CSV file; it need not exist yet.
+        columns: Its columns.
+        place: Columns that name a row, or a group of rows of one job; new rows take the place of
+            those of the same name.
+        order: For columns of `place` that are not sorted by value: their values in order.
+            Unknown ones come last.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        place: Sequence[str],
+        order: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    ) -> None:
+        self.path, self.columns, self.place = path, list(columns), tuple(place)
+        self._ranks = {
+            name: {value: rank for rank, value in enumerate(dict.fromkeys(values))}
+            for name, values in order.items()
+        }
+        known = pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
+        self._groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in known:
+            plain = {str(name): value for name, value in row.items()}
+            self._groups.setdefault(self._name(plain), []).append(plain)
+        records = self.path.with_suffix(".json")
+        self.records: dict[str, Any] = (
+            json.loads(records.read_text(encoding="utf-8")) if records.exists() else {}
+        )
+
+    def _name(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in self.place)
+
+    def _rank(self, name: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(
+            ranks.get(value, len(ranks)) if (ranks := self._ranks.get(column)) else value
+            for column, value in zip(self.place, name, strict=True)
+        )
+
+    def key(self, place: Mapping[str, Any]) -> str | None:
+        """Content key of what stands in a place, if anything does."""
+        group = self._groups.get(self._name(place))
+        return None if not group else str(group[0].get("key"))
+
+    def outdated(self, job: Job) -> str:
+        """Why a job's result is not current; empty if it is."""
+        key = self.key(job.place)
+        if key is None:
+            return "not measured"
+        if key == job.identity.key:
+            return ""
+        return "; ".join(job.identity.differs(self.records.get(key, {})))
+
+    def add(self, job: Job, measured: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+        """Put a job's rows in their place and write the files; returns the first row."""
+        found = measured if isinstance(measured, list) else [measured]
+        group = [
+            {name: {**job.place, **row, "key": job.identity.key}.get(name) for name in self.columns}
+            for row in found
+        ]
+        self._groups[self._name(job.place)] = group
+        self._note(job, {"provenance": provenance()})
+        self.write()
+        return group[0]
+
+    def accept(self, job: Job, reason: str) -> None:
+        """Stamp what stands in a job's place with today's identity, as somebody checked it."""
+        for row in self._groups[self._name(job.place)]:
+            row["key"] = job.identity.key
+        self._note(job, {"accepted": reason, "provenance": provenance()})
+
+    def _note(self, job: Job, origin: Mapping[str, Any]) -> None:
+        self.records[job.identity.key] = {**job.identity.record(), **origin}
+
+    def write(self) -> None:
+        """Write the table and the identities behind it."""
+        frame = self._frame(self._groups)
+        keys = set(frame["key"])
+        write_json(
+            self.path.with_suffix(".json"),
+            {key: record for key, record in self.records.items() if key in keys},
+        )
+        write_text(self.path, frame.to_csv(index=False))
+
+    def rows(self, jobs: Iterable[Job]) -> pd.DataFrame:
+        """The rows of these jobs, in the table's order."""
+        return self._frame({self._name(job.place) for job in jobs} & set(self._groups))
+
+    def _frame(self, names: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+        rows = [row for name in sorted(names, key=self._rank) for row in self._groups[name]]
+        return pd.DataFrame(rows, columns=self.columns)
+
+
+def run_jobs(
+    jobs: Sequence[Job], table: ResultTable, *, fresh: bool = False, keep: bool = False
+) -> pd.DataFrame:
+    """Measure what the table lacks; it is written after each job, so that a kill costs one at most.
+
+    Args:
+        jobs: What the table should hold; those whose rows are current are skipped.
+        table: Where rows go; rows that no job is about stay.
+        fresh: Measure also what is current.
+        keep: Keep what is there though it is not current, and say so, unless `fresh`.
+
+    Returns:
+        The rows of the jobs.
+    """
+    progress = Progress(sum(job.cost for job in jobs))
+    for number, job in enumerate(jobs, 1):
+        label = f"[{number}/{len(jobs)}] {job.label}"
+        outdated = table.outdated(job)
+        kept = keep and table.key(job.place) is not None
+        if (kept or not outdated) and not fresh:
+            progress.skip(job.cost)
+            if outdated:
+                progress.say(f"{label}: kept, though it differs ({outdated})")
+            continue
+        before, start = progress.done, time.monotonic()
+        progress.show(label)
+        row = table.add(job, job.measure(progress))
+        # What the measurement has reported itself is part of the cost.
+        progress.advance(job.cost - (progress.done - before), label)
+        progress.say(f"{label}: {job.describe(row)}, {duration(time.monotonic() - start)}")
+    return table.rows(jobs)
+
+
+def states(jobs: Iterable[Job], table: ResultTable) -> list[State]:
+    """Whether each job's result is current, and why not."""
+    found = []
+    for job in jobs:
+        reason = table.outdated(job)
+        origin = made(table.records.get(table.key(job.place) or "", {}))
+        found.append(State(job.label, not reason, reason, origin, job.cost if reason else 0.0))
+    return found
+
+
+def made(record: Mapping[str, Any]) -> str:
+    """Where a result was made, in a few words."""
+    origin = record.get("provenance") or {}
+    if not origin:
+        return ""
+    packages = origin.get("packages", {})
+    return f"{origin.get('revision', 'unknown')}, torch {packages.get('torch', 'unknown')}"
+
+
+def accept_rows(jobs: Iterable[Job], table: ResultTable, reason: str) -> list[str]:
+    """Stamp rows that are there with today's identities; returns the labels of those changed."""
+    changed = []
+    for job in jobs:
+        if table.key(job.place) not in (None, job.identity.key):
+            table.accept(job, reason)
+            changed.append(job.label)
+    if changed:
+        table.write()
+    return changed
+
+
+def results_path(name: str, variant: str, *, published: bool) -> Path:
+    """Where a table belongs: among the book's results, or out of readers' sight.
+
+    Args:
+        name: Of the table.
+        variant: What tells it from the published one, a profile for instance.
+        published: Whether it is that one.
+    """
+    if published:
+        return project_root() / "book" / "results" / f"{name}.csv"
+    return project_root() / ".cache" / f"{name}-{variant}.csv"

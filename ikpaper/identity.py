@@ -1,0 +1,151 @@
+"""Identity of a result: its settings, the content of its inputs, and explicit versions.
+
+A version is a small integer beside the code it speaks for: raise it when, and only when, numbers
+change. Source text and package versions are provenance: they are recorded and decide nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["Identity", "digest", "file_digest", "provenance", "source_digest"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def digest(*parts: Any) -> str:
+    """Hash of values that JSON can hold, 24 hexadecimal digits; tuples count as lists.
+
+    Raises:
+        TypeError: If a value is none that JSON can hold.
+    """
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(json.dumps(_plain(part), sort_keys=True).encode())
+        sha.update(b"\0")
+    return sha.hexdigest()[:24]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, as `sha256sum` prints it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides a result: two results with the same key are the same numbers.
+
+    Attributes:
+        kind: What it is: `weights`, `row`, `study`, `page`, ...
+        settings: Everything that was chosen, as JSON can hold it.
+        inputs: Content hashes of what it was made from, by name: weights, result files.
+        versions: Versions of the code that decides numbers, by name.
+    """
+
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    inputs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    versions: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+
+    @cached_property
+    def key(self) -> str:
+        """The content key, 24 hexadecimal digits."""
+        return digest(self.kind, self.settings, self.inputs, self.versions)
+
+    def record(self) -> dict[str, Any]:
+        """The identity as JSON holds it, with its key."""
+        parts = {name: _plain(getattr(self, name)) for name in _PARTS}
+        return {"key": self.key, "kind": self.kind, **parts}
+
+    def differs(self, recorded: Mapping[str, Any]) -> list[str]:
+        """What differs from a recorded identity, one phrase each; empty if nothing does.
+
+        Args:
+            recorded: What `record` returned when the result was made.
+        """
+        if not any(recorded.get(part) for part in _PARTS):
+            return ["no identity on record"]
+        found = []
+        for part, word in _PARTS.items():
+            then, now = recorded.get(part) or {}, _plain(getattr(self, part))
+            for name in sorted({*then, *now}):
+                if then.get(name) != now.get(name):
+                    found.append(
+                        f"{word} {name}: {_brief(then.get(name))} -> {_brief(now.get(name))}"
+                    )
+        if not found and recorded.get("key") != self.key:
+            found.append("no identity on record")
+        return found
+
+
+#: Parts of an identity, and what one entry of each is called.
+_PARTS = {"settings": "setting", "inputs": "input", "versions": "version of"}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back: mappings become dicts, tuples lists."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"identity: expected what JSON can hold, got {type(value).__name__} {value!r}")
+
+
+def _brief(value: Any) -> str:
+    text = "none" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def provenance() -> dict[str, Any]:
+    """Where a result was made: versions of Python and packages, machine, source, revision."""
+    import torch
+
+    packages = {}
+    for package in ("ikpaper", "torch", "numpy", "scipy", "scikit-learn", "FrEIA"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu_threads": torch.get_num_threads(),
+        "packages": packages,
+        "source": source_digest(),
+        "revision": _revision(),
+    }
+
+
+def source_digest(package: Path = Path(__file__).parent) -> str:
+    """Hash of the source of a package: a note for people, which no key contains."""
+    sha = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        sha.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()[:24]
+
+
+def _revision() -> str:
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return described.stdout.strip()

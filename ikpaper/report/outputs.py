@@ -1,0 +1,191 @@
+"""What a notebook is given, and what it leaves behind: figures, results, tables, numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from ikpaper.arm import PlanarArm
+from ikpaper.files import atomic, project_root, write_text
+from ikpaper.models import model_type
+from ikpaper.profiles import Profile, get_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Outputs", "parameters"]
+
+
+def parameters(**given: Any) -> SimpleNamespace:
+    """Parameters of a notebook as values to use, whatever `papermill -p` made of them.
+
+    papermill reads `-p train no` as the string "no", which Python takes for true, and
+    `-p dof 6.0` as a float. Here booleans may be true, false, yes, no, 1 or 0 in any case, whole
+    numbers "6" and 6.0; profiles are given by name and become a `Profile`.
+
+    Args:
+        **given: Parameters of the notebook by name: `dof`, `trials`, `epochs`, `seed`, `train`,
+            `model`, `profile`, `trials_profile`, `book`, `folder`, `studies`.
+
+    Returns:
+        The values as attributes of these names.
+
+    Raises:
+        ValueError: If a name is unknown or a value is not one of its kind; the message names it.
+
+    Example:
+        >>> parameters(dof="6", train="no").train
+        False
+    """
+    if unknown := sorted(set(given) - set(_PARAMETERS)):
+        raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(_PARAMETERS)}")
+    return SimpleNamespace(
+        **{name: _PARAMETERS[name](name, value) for name, value in given.items()}
+    )
+
+
+def _boolean(name: str, value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in _BOOLEANS:
+        raise ValueError(f"{name}: expected true, false, yes, no, 1 or 0, got {value!r}")
+    return _BOOLEANS[text]
+
+
+#: Spellings of a boolean; a number that papermill made a float is one, too.
+_BOOLEANS = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(
+    ("false", "no", "0", "0.0"), False
+)
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not number.is_integer() or number < 0:
+        raise ValueError(f"{name}: expected a whole number of at least 0, got {value!r}")
+    return int(number)
+
+
+def _profile(name: str, value: Any) -> Profile:
+    try:
+        return get_profile(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _path(name: str, value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"{name}: expected a folder or an empty text, got {value!r}")
+    return os.path.expanduser(value)
+
+
+def _model(name: str, value: Any) -> str:
+    try:
+        return model_type(value).name
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+#: How a notebook's parameters are read, by name.
+_PARAMETERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
+    {
+        **dict.fromkeys(("dof", "trials", "epochs", "seed"), _whole),
+        "train": _boolean,
+        "model": _model,
+        **dict.fromkeys(("profile", "trials_profile"), _profile),
+        **dict.fromkeys(("book", "folder", "studies"), _path),
+    }
+)
+
+#: Commands that make results, where no page does.
+_MADE_BY = {
+    "ablations": "make ablations",
+    "baselines": "ikpaper baselines",
+    "bench": "make bench",
+    "bench-breakdown": "make bench",
+    "benchmark": "ikpaper benchmark",
+    "scaling": "ikpaper scaling",
+    "seeds": "ikpaper evaluate --save",
+}
+
+
+class Outputs:
+    """Shows what a notebook computes and, if `folder` is given, saves it for the book.
+
+    Args:
+        folder: Where to save, with subfolders `figures`, `results` and `tables`. Empty: save
+            nothing, as when a notebook is run by hand.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = "") -> None:
+        self.folder = Path(folder) if str(folder) else None
+
+    def figure(self, figure: Figure, name: str = "") -> Any:
+        """The figure for display as the last value of a cell; saved as `figures/<name>.svg`."""
+        from IPython.display import SVG
+
+        from ikpaper.report.plots.style import to_svg
+
+        svg = to_svg(figure)
+        if self.folder and name:
+            write_text(self.folder / "figures" / f"{name}.svg", svg)
+        return SVG(svg)
+
+    def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Full-precision numbers, saved as `results/<name>.csv`."""
+        return self._csv(frame, Path("results") / f"{name}.csv")
+
+    def read(self, name: str) -> pd.DataFrame:
+        """A result file of this run, or else the one in the book.
+
+        Raises:
+            FileNotFoundError: If no page has made it yet; the message names the command.
+        """
+        import pandas as pd
+
+        folders = [self.folder] if self.folder else []
+        for folder in [*folders, project_root() / "book"]:
+            path = folder / "results" / f"{name}.csv"
+            if path.exists():
+                return pd.read_csv(path)
+        command = _MADE_BY.get(name, "ikpaper report")
+        raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: {command}")
+
+    def read_arms(self, name: str, profile: str) -> pd.DataFrame:
+        """The result files `<name>-04` to `<name>-10` of the paper's arms as one table.
+
+        Raises:
+            FileNotFoundError: As for `read`.
+            ValueError: If a file is of another profile.
+        """
+        import pandas as pd
+
+        frames = [self.read(f"{name}-{dof:02d}") for dof in PlanarArm.PAPER_DOF]
+        found = pd.concat(frames, ignore_index=True)
+        if others := set(found["profile"]) - {profile}:
+            raise ValueError(
+                f"{name}: results of profile {', '.join(sorted(others))}, expected {profile}; "
+                f"run: ikpaper report --profile {profile}"
+            )
+        return found
+
+    def table(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """A table of formatted cells, saved as `tables/<name>.csv` for a csv-table directive."""
+        return self._csv(frame, Path("tables") / f"{name}.csv")
+
+    def number(self, key: str, value: float | str) -> None:
+        """Makes a number available to the text of the book's pages as a glue key."""
+        from myst_nb import glue
+
+        glue(key, value if isinstance(value, str) else float(value), display=False)
+
+    def _csv(self, frame: pd.DataFrame, relative: Path) -> pd.DataFrame:
+        if self.folder:
+            with atomic(self.folder / relative) as partial:
+                frame.to_csv(partial, index=False, lineterminator="\n")
+        return frame

@@ -1,0 +1,482 @@
+"""Runs the notebooks and writes the book's pages, redoing only what changed.
+
+`book/pages.json` says of each page what decided it (its identity), which files it wrote, and where
+and how long it ran. It is committed with the pages, so that a clone knows which are current.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import re
+import shutil
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ikpaper import dataset, evaluation, metrics, projection
+from ikpaper.arm import PlanarArm, RailArm
+from ikpaper.files import atomic, project_root, write_json, write_text
+from ikpaper.identity import Identity, file_digest, provenance
+from ikpaper.profiles import PUBLISHED, get_profile
+from ikpaper.progress import Progress, duration
+from ikpaper.sampler import SAMPLERS
+from ikpaper.weights import load_record, weights_path
+
+__all__ = [
+    "PAGES",
+    "VERSION",
+    "Page",
+    "PageError",
+    "PageStatus",
+    "accept",
+    "build_pages",
+    "choose",
+    "load_records",
+    "publishable",
+    "run_page",
+    "status",
+    "write_codecheck",
+    "write_readme_table",
+]
+
+#: Raise when pages must be made anew though neither notebooks nor their inputs changed.
+VERSION = 1
+
+#: Seconds that a page is expected to take that has not been run yet.
+_UNKNOWN = 60.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the book made from a notebook.
+
+    Attributes:
+        name: Page, without suffix.
+        source: Notebook in `notebooks/`, without suffix; the page's name by default.
+        parameters: Parameters of the notebook, beside profile and book.
+        title: Title of the page, where it differs from the notebook's.
+        reads: Result files that it reads, beside its own, or patterns of such files.
+        arms: Arms whose trained models it uses.
+        models: Which of them.
+        samplers: Samplers without training that it draws from, by name.
+    """
+
+    name: str
+    source: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
+    reads: tuple[str, ...] = ()
+    arms: tuple[PlanarArm, ...] = ()
+    models: tuple[str, ...] = ("cvae", "inn")
+    samplers: tuple[str, ...] = ()
+
+    @property
+    def notebook(self) -> str:
+        """Name of the source notebook."""
+        return self.source or self.name
+
+    def identity(self, profile: str, root: Path) -> Identity:
+        """What decides the page: its notebook, what it reads, and versions of what it calls."""
+        results = root / "book" / "results"
+        files = {
+            path.relative_to(root).as_posix(): path
+            for name in self.reads
+            for path in (sorted(results.glob(f"{name}.csv")) or [results / f"{name}.csv"])
+        }
+        files["notebook"] = root / "notebooks" / f"{self.notebook}.py"
+        inputs = {
+            name: file_digest(path) if path.exists() else "none" for name, path in files.items()
+        }
+        for arm in self.arms:
+            for name in self.models:
+                path = weights_path(name, arm, profile, get_profile(profile).seed)
+                record = load_record(path)
+                inputs[f"weights {path.stem}"] = record["sha256"] if record else "none"
+        names = (*self.samplers, *(self.models if self.arms else ()))
+        versions = {"report": VERSION, **{name: SAMPLERS[name].version for name in names}}
+        if names:
+            versions |= {
+                "scoring": evaluation.task.VERSION,
+                "metrics": metrics.VERSION,
+                "dataset": dataset.VERSION,
+                "projection": projection.VERSION,
+            }
+        settings = {
+            "name": self.name,
+            "title": self.title,
+            "parameters": dict(self.parameters),
+            "profile": profile,
+        }
+        return Identity("page", settings, inputs, versions)
+
+
+def _arm_page(dof: int) -> Page:
+    return Page(
+        f"dof-{dof:02d}",
+        source="dof",
+        parameters={"dof": dof},
+        title=f"The arm with {dof} joints",
+        arms=(PlanarArm.paper(dof),),
+        samplers=("exact", "rejection", "prior", "numerical"),
+    )
+
+
+#: Result files of the pages of all arms.
+_SCORES = tuple(
+    f"{table}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
+)
+
+#: Pages in the order in which they are run: a page may read results of those before it.
+PAGES = (
+    Page("inverse-kinematics", samplers=("exact",)),
+    Page("data", samplers=("prior",)),
+    Page("models"),
+    Page("ground-truth", samplers=("exact", "rejection", "prior")),
+    Page("hyperparameters"),
+    *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
+    Page(
+        "comparison",
+        reads=(*_SCORES, "seeds", "ablations"),
+        arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
+    ),
+    Page("published", reads=(*_SCORES, "ablations"), samplers=("exact", "rejection", "prior")),
+    Page("studies", reads=(*_SCORES, "seeds", "studies/*/trials", "studies/*/confirmed")),
+    Page(
+        "benchmark",
+        reads=("benchmark",),
+        arms=(RailArm.benchmark(),),
+        models=("flow",),
+        samplers=("exact", "rejection", "prior"),
+    ),
+    Page("speed", reads=("bench", "bench-breakdown")),
+    Page("longer-arms", reads=("scaling",)),
+    Page("baselines", reads=("baselines",)),
+    Page(
+        "beyond",
+        reads=("benchmark", "bench", "scaling"),
+        arms=(PlanarArm.paper(6),),
+        models=("cvae", "inn", "flow", "flow-fast"),
+        samplers=("exact",),
+    ),
+)
+
+
+class PageError(RuntimeError):
+    """A notebook failed; says in which cell, and where the failed run is."""
+
+
+@dataclass(frozen=True)
+class PageStatus:
+    """Whether a page is what its notebook and its inputs make today.
+
+    Attributes:
+        name: The page.
+        current: Whether identity and files are those of its last run.
+        reason: Why it is not.
+        cost: Expected seconds to run it.
+        made_by: Revision of the repository that ran it.
+    """
+
+    name: str
+    current: bool
+    reason: str
+    cost: float
+    made_by: str
+
+
+def choose(only: Collection[str] = (), pages: Sequence[Page] = PAGES) -> list[Page]:
+    """Pages by name, in their order; all by default.
+
+    Raises:
+        ValueError: If a page is unknown.
+    """
+    names = [page.name for page in pages]
+    if unknown := sorted(set(only) - set(names)):
+        raise ValueError(f"unknown page {', '.join(unknown)}; known: {', '.join(names)}")
+    return [page for page in pages if not only or page.name in only]
+
+
+def load_records(root: Path) -> dict[str, Any]:
+    """What `book/pages.json` says of each page; empty if there is no such file."""
+    path = root / "book" / "pages.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def status(
+    profile: str = PUBLISHED,
+    *,
+    only: Collection[str] = (),
+    root: Path | None = None,
+    pages: Sequence[Page] = PAGES,
+) -> list[PageStatus]:
+    """Which pages are current, why others are not, and what running them costs.
+
+    Args:
+        profile: Profile of the pages.
+        only: Names of pages; all by default.
+        root: Folder of the project; by default this one.
+        pages: All pages of the book.
+
+    Raises:
+        ValueError: If a page or the profile is unknown.
+    """
+    get_profile(profile)
+    root = root or project_root()
+    records = load_records(root)
+    return [_status(page, records.get(page.name), profile, root) for page in choose(only, pages)]
+
+
+def _status(page: Page, record: Mapping[str, Any] | None, profile: str, root: Path) -> PageStatus:
+    if record is None:
+        return PageStatus(page.name, False, "never run", _UNKNOWN, "nothing")
+    reasons = page.identity(profile, root).differs(record["identity"])
+    for name, sha256 in record["outputs"].items():
+        path = root / "book" / name
+        if not path.exists():
+            reasons.append(f"book/{name} is missing")
+        elif file_digest(path) != sha256:
+            reasons.append(f"book/{name} is not what the page wrote")
+    made_by = record["provenance"]["revision"]
+    return PageStatus(page.name, not reasons, "; ".join(reasons), record["seconds"], made_by)
+
+
+def accept(
+    names: Collection[str],
+    profile: str = PUBLISHED,
+    *,
+    root: Path | None = None,
+    pages: Sequence[Page] = PAGES,
+) -> None:
+    """Record pages as current that somebody has checked: as they are, with today's identity.
+
+    Raises:
+        ValueError: If a page is unknown, was never run, or a file of it is missing.
+    """
+    root = root or project_root()
+    records = load_records(root)
+    for page in choose(names, pages):
+        if page.name not in records:
+            raise ValueError(f"page {page.name} was never run; run: ikpaper report")
+        outputs = records[page.name]["outputs"]
+        if missing := [name for name in outputs if not (root / "book" / name).exists()]:
+            raise ValueError(f"page {page.name} lacks {', '.join(missing)}; run: ikpaper report")
+        records[page.name] |= {
+            "identity": page.identity(profile, root).record(),
+            "outputs": {name: file_digest(root / "book" / name) for name in outputs},
+            "accepted": provenance(),
+        }
+    _write_records(records, root)
+
+
+def build_pages(
+    profile: str = PUBLISHED,
+    *,
+    only: Collection[str] = (),
+    fresh: bool = False,
+    root: Path | None = None,
+    pages: Sequence[Page] = PAGES,
+) -> int:
+    """Run every notebook whose inputs changed and publish it as a page of the book.
+
+    A notebook that fails leaves page and results as they were.
+
+    Args:
+        profile: Profile of all pages.
+        only: Names of pages; all by default.
+        fresh: Run also what is current.
+        root: Folder of the project; by default this one.
+        pages: All pages of the book.
+
+    Returns:
+        0, or 1 if a notebook failed.
+
+    Raises:
+        ValueError: If a page or the profile is unknown.
+    """
+    root = root or project_root()
+    chosen = choose(only, pages)
+    costs = {each.name: each.cost for each in status(profile, only=only, root=root, pages=pages)}
+    progress = Progress(sum(costs.values()))
+    failed = 0
+    for number, page in enumerate(chosen, 1):
+        label = f"[{number}/{len(chosen)}] {page.name}"
+        records = load_records(root)
+        # Pages before this one may have changed what it reads.
+        standing = _status(page, records.get(page.name), profile, root)
+        if standing.current and not fresh:
+            progress.skip(costs[page.name])
+            progress.say(f"{label}: current")
+            continue
+        why = f" ({standing.reason})" if standing.reason else ""
+        progress.show(f"{label}: running notebooks/{page.notebook}.py{why}")
+        identity, start = page.identity(profile, root), time.monotonic()
+        staging = root / ".cache" / "report" / page.name
+        try:
+            made = run_page(page, profile, staging, root)
+        except PageError as error:
+            progress.say(f"{label}: {error}; the page is as it was")
+            failed = 1
+            break
+        for path in made:
+            with atomic(root / "book" / path.relative_to(staging)) as partial:
+                shutil.copyfile(path, partial)
+        seconds = time.monotonic() - start
+        records[page.name] = {
+            "identity": identity.record(),
+            "outputs": {path.relative_to(staging).as_posix(): file_digest(path) for path in made},
+            "provenance": provenance(),
+            "seconds": round(seconds, 1),
+        }
+        known = {each.name for each in pages}
+        _write_records({name: records[name] for name in records if name in known}, root)
+        shutil.rmtree(staging)
+        progress.advance(costs[page.name], label)
+        progress.say(f"{label}: done in {duration(seconds)}")
+    # Also after a failure: pages before it may have changed what these show.
+    write_readme_table(root)
+    write_codecheck(root, pages)
+    return failed
+
+
+def run_page(page: Page, profile: str, folder: Path, root: Path) -> list[Path]:
+    """Execute a page's notebook; returns the files it made in `folder`, laid out as in `book/`.
+
+    Raises:
+        PageError: If a cell fails.
+    """
+    import jupytext
+    import papermill
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    executed = folder / "executed.ipynb"
+    parameters = {**page.parameters, "profile": profile, "book": str(folder)}
+    if page.arms:
+        # What is published is evaluated as it is; the other profiles train what is missing.
+        parameters["train"] = profile != PUBLISHED
+    try:
+        papermill.execute_notebook(
+            jupytext.read(root / "notebooks" / f"{page.notebook}.py"),
+            str(executed),
+            parameters=parameters,
+            kernel_name="python3",
+            cwd=str(root),
+            progress_bar=False,
+            # A warning about its transport, which stays on this machine, for every kernel.
+            extra_arguments=["--log-level=CRITICAL"],
+        )
+    except papermill.PapermillExecutionError as error:
+        raise PageError(
+            f"notebooks/{page.notebook}.py failed in cell {error.cell_index}: {error.ename}: "
+            f"{error.evalue}; the failed run is in {executed.relative_to(root)}"
+        ) from error
+    notebook = publishable(json.loads(executed.read_text(encoding="utf-8")), page)
+    executed.unlink()
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
+    write_text(folder / f"{page.name}.ipynb", text + "\n")
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _write_records(records: Mapping[str, Any], root: Path) -> None:
+    write_json(root / "book" / "pages.json", records)
+
+
+def write_readme_table(root: Path) -> None:
+    """Put the summary of all samplers, as the book has it, between the marks in README.md."""
+    summary = root / "book" / "tables" / "summary.csv"
+    if not summary.exists():
+        return
+    with summary.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    lines = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
+    _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")
+
+
+def write_codecheck(root: Path, pages: Sequence[Page] = PAGES) -> None:
+    """List all outputs of the pages between the marks in codecheck.yml."""
+    records = load_records(root)
+    lines = ["manifest:"]
+    for page in pages:
+        for name in records.get(page.name, {}).get("outputs", ()):
+            what = _KINDS.get(name.partition("/")[0], "the page as an executed notebook")
+            lines += [f"  - file: book/{name}", f'    comment: "page {page.name}: {what}"']
+    _between(root / "codecheck.yml", "# manifest:begin", lines, "# manifest:end")
+
+
+#: What the folders of `book/` hold.
+_KINDS = {
+    "figures": "a figure that another page shows",
+    "results": "numbers in full precision",
+    "tables": "a table as the book shows it",
+}
+
+
+def _between(path: Path, begin: str, lines: Iterable[str], end: str) -> None:
+    """Put lines between two marks in a file, if it is there and has them."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if begin not in text or end not in text:
+        return
+    before, rest = text.split(begin, 1)
+    new = "\n".join([before + begin, *lines, end + rest.split(end, 1)[1]])
+    if new != text:
+        write_text(path, new)
+
+
+def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
+    """An executed notebook as a page: titled, labelled, without what changes at every run.
+
+    Labels and figure names that end in `-dof` get the arm's number instead, since the same
+    notebook makes several pages. Code is folded, but for cells tagged `show-input`; parameter
+    cells are left out.
+    """
+    result = copy.deepcopy(dict(notebook))
+    dof = page.parameters.get("dof")
+    titled = not page.title
+    for number, cell in enumerate(result["cells"]):
+        cell["id"] = f"cell-{number:03d}"
+        metadata = cell["metadata"]
+        tags = [tag for tag in metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
+        if cell["cell_type"] == "code":
+            hidden = {"parameters", "injected-parameters"} & set(tags)
+            if hidden:
+                tags.append("remove-cell")
+            elif not {"remove-cell", "show-input"} & set(tags):
+                tags.append("hide-input")
+            if {"remove-cell", "remove-output"} & set(tags):
+                # Only what pages ask for by name is kept of outputs that nobody sees.
+                cell["outputs"] = [out for out in cell["outputs"] if _is_glue(out)]
+            cell["outputs"] = [
+                out
+                for out in cell["outputs"]
+                if not (out["output_type"] == "stream" and out["name"] == "stderr")
+            ]
+        kept = {name: metadata[name] for name in ("mystnb", "image", "figure") if name in metadata}
+        cell["metadata"] = {**kept, **({"tags": tags} if tags else {})}
+        source = "".join(cell["source"])
+        if "injected-parameters" in tags:
+            # The folder that this run wrote to means nothing to a reader.
+            source = re.sub(r"^book = .*$", 'book = ""', source, flags=re.M)
+        if not titled and cell["cell_type"] == "markdown" and re.search(r"^# ", source, re.M):
+            source = re.sub(r"^# .*$", f"# {page.title}", source, count=1, flags=re.M)
+            titled = True
+        if dof is not None:
+            source = _number_labels(source, dof)
+            cell["metadata"] = json.loads(_number_labels(json.dumps(cell["metadata"]), dof))
+        cell["source"] = source
+    result["metadata"] = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return result
+
+
+def _is_glue(output: Mapping[str, Any]) -> bool:
+    return "scrapbook" in output.get("metadata", {})
+
+
+def _number_labels(text: str, dof: int) -> str:
+    return re.sub(r"\b([a-z]+(?:-[a-z]+)*)-dof\b", rf"\1-{dof:02d}", text)

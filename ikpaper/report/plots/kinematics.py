@@ -1,0 +1,308 @@
+"""Figures of arms: the forward map, its ill-posed inverse, and the data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc, Circle
+
+from ikpaper.arm import PlanarArm, as_tensor, wrap
+from ikpaper.report.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from torch import Tensor
+
+    from ikpaper.arm import TensorLike
+    from ikpaper.dataset import Dataset
+    from ikpaper.samplers import Prior
+
+__all__ = [
+    "arm_drawing",
+    "data_sets",
+    "draw_arms",
+    "ill_posedness",
+    "solution_curve",
+    "tcp_distribution",
+]
+
+
+def draw_arms(
+    ax: Axes,
+    arm: PlanarArm,
+    theta: TensorLike,
+    *,
+    color: str,
+    alpha: float = 1.0,
+    linewidth: float = 1.5,
+    highlight: int | None = None,
+) -> None:
+    """Draw configurations of an arm, all as one rasterised artist.
+
+    Args:
+        ax: Where to draw.
+        arm: The arm.
+        theta: Joint angles, shape (n, dof) or (dof,).
+        color: Colour of the links.
+        alpha: Opacity of each arm.
+        linewidth: Width of the links in points.
+        highlight: Index of one configuration drawn solid, with its joints.
+    """
+    angles = torch.atleast_2d(as_tensor(theta)).detach().cpu()
+    positions = arm.joint_positions(angles).numpy()
+    ax.add_collection(
+        LineCollection(
+            list(positions), colors=color, alpha=alpha, linewidths=linewidth, rasterized=True
+        ),
+        autolim=True,
+    )
+    if highlight is not None:
+        points = positions[highlight]
+        ax.plot(*points.T, color=INK, linewidth=1.8, zorder=6)
+        ax.plot(*points[:-1].T, "o", color=INK, markerfacecolor="white", markersize=4.5, zorder=7)
+    ax.plot(0, 0, "s", color=INK, markersize=6, zorder=8)
+    ax.autoscale_view()
+
+
+def _workspace(ax: Axes, arm: PlanarArm) -> None:
+    for radius, color in ((arm.reach, "#e8eef3"), (arm.inner_radius, "white")):
+        ax.add_patch(Circle((0, 0), radius, facecolor=color, edgecolor="none", zorder=0))
+
+
+def _target(ax: Axes, tcp: Sequence[float]) -> None:
+    ax.plot(*tcp, "+", color=COLORS["accent"], markersize=13, markeredgewidth=2.4, zorder=10)
+
+
+@style()
+def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
+    """One configuration with its joint angles, link lengths and TCP named.
+
+    Args:
+        arm: The arm.
+        theta: Joint angles, shape (dof,).
+    """
+    figure = new_figure(0.72 * WIDTH, 3.0)
+    ax = figure.subplots()
+    angles = as_tensor(theta)
+    points = arm.joint_positions(angles).numpy()
+    headings = np.concatenate([[0.0], angles.cumsum(0).numpy()])
+    ax.plot(*points.T, color=COLORS["cvae"], linewidth=4, solid_capstyle="round")
+    for j, (start, end) in enumerate(pairwise(points)):
+        before, after = headings[j], headings[j + 1]
+        guide = start + 0.62 * np.array([np.cos(before), np.sin(before)])
+        ax.plot(*np.stack([start, guide]).T, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        low, high = np.degrees(sorted((before, after)))
+        ax.add_patch(Arc(start, 0.8, 0.8, theta1=low, theta2=high, color=INK, linewidth=1.1))
+        middle = (before + after) / 2
+        label = start + 0.58 * np.array([np.cos(middle), np.sin(middle)])
+        ax.annotate(rf"$\theta_{j + 1}$", label, ha="center", va="center", fontsize=12)
+        # On the side of the link that the arc of its angle leaves free.
+        normal = np.sign(after - before) * np.array([-np.sin(after), np.cos(after)])
+        ax.annotate(
+            rf"$l_{j + 1}$",
+            (start + end) / 2 + 0.16 * normal,
+            ha="center",
+            va="center",
+            fontsize=12,
+            color=COLORS["cvae"],
+        )
+        ax.plot(*start, "o", color=INK, markersize=8, markerfacecolor="white", zorder=5)
+    ax.plot(*points[-1], "o", color=COLORS["accent"], markersize=8, zorder=6)
+    ax.annotate(
+        r"TCP $(x, y)$", points[-1], xytext=(9, -2), textcoords="offset points", fontsize=10.5
+    )
+    ax.plot(0, 0, "s", color=INK, markersize=10, zorder=4)
+    ax.set(xlabel="x [length]", ylabel="y [length]", aspect="equal")
+    ax.margins(x=0.2, y=0.14)
+    return figure
+
+
+@style()
+def ill_posedness(
+    cases: Mapping[str, tuple[PlanarArm, Sequence[tuple[Sequence[float], Tensor]]]],
+) -> Figure:
+    """Arms and targets with one, several, infinitely many and no solutions.
+
+    Args:
+        cases: By title: an arm, and targets with the configurations (n, dof) that reach them.
+    """
+    figure = new_figure(WIDTH, 6.2)
+    axes = figure.subplots(2, 2).ravel()
+    for ax, (title, (arm, targets)) in zip(axes, cases.items(), strict=True):
+        _workspace(ax, arm)
+        for tcp, solutions in targets:
+            few = len(solutions) <= 4
+            if len(solutions):
+                draw_arms(
+                    ax,
+                    arm,
+                    solutions,
+                    color=COLORS["cvae"],
+                    alpha=1.0 if few else 0.08,
+                    linewidth=2.4 if few else 1.0,
+                    highlight=None if few else 0,
+                )
+            _target(ax, tcp)
+        ax.plot(0, 0, "s", color=INK, markersize=7, zorder=8)
+        edge = 1.3 * arm.reach
+        ax.set(title=title, aspect="equal", xlim=(-edge, edge), ylim=(-edge, edge))
+    for ax in axes[2:]:
+        ax.set_xlabel("x [length]")
+    for ax in axes[::2]:
+        ax.set_ylabel("y [length]")
+    return figure
+
+
+def _curve(arm: PlanarArm, tcp: Sequence[float], steps: int = 8000) -> list[Tensor]:
+    """All solutions of a 3-link arm: connected stretches, each of shape (n, 3).
+
+    The heading of the last link says where it starts; two joints reach that point elbow up or
+    elbow down.
+    """
+    first, second, last = arm.lengths
+    heading = torch.linspace(0, 2 * torch.pi, steps + 1, dtype=torch.float64)
+    x, y = tcp[0] - last * heading.cos(), tcp[1] - last * heading.sin()
+    cosine = (x.square() + y.square() - first**2 - second**2) / (2 * first * second)
+    near = torch.nn.functional.pad((cosine.abs() <= 1).double(), (1, 1))
+    # One step beyond the last solution, where both elbows meet, so that the curve closes.
+    kept = torch.nn.functional.max_pool1d(near[None, None], 3, 1)[0, 0] > 0
+    stretches = []
+    for sign in (1, -1):
+        elbow = sign * cosine.clamp(-1, 1).acos()
+        base = torch.atan2(y, x) - torch.atan2(second * elbow.sin(), first + second * elbow.cos())
+        theta = wrap(torch.stack([base, elbow, heading - base - elbow], dim=1))
+        whole = kept[1:] & kept[:-1] & (theta.diff(dim=0).abs().amax(1) < 1)
+        ends = [-1, *(~whole).nonzero()[:, 0].tolist(), steps]
+        stretches += [theta[a + 1 : b + 1] for a, b in pairwise(ends) if b - a > 1]
+    return stretches
+
+
+@style()
+def solution_curve(
+    arm: PlanarArm, tcp: Sequence[float], prior: Prior, samples: Tensor, solved: Tensor
+) -> Figure:
+    """All solutions of a 3-link arm in joint space, and what a solver finds of them.
+
+    Args:
+        arm: An arm with 3 joints.
+        tcp: Target, shape (2,).
+        prior: Prior over its joint angles.
+        samples: Exact samples, shape (n, 3); at most 200 are drawn.
+        solved: Solutions of the numerical solver, shape (m, 3).
+    """
+    figure = new_figure(WIDTH, 3.2)
+    left, right = figure.subplots(1, 2)
+    draw_arms(left, arm, samples[:200], color=COLORS["exact"], alpha=0.07, linewidth=1)
+    draw_arms(left, arm, solved, color=COLORS["numerical"], alpha=1.0, linewidth=1.2)
+    _target(left, tcp)
+    left.set(xlabel="x [length]", ylabel="y [length]", aspect="equal", title="workspace")
+    curve = _curve(arm, tcp)
+    log_density = []
+    for theta in curve:
+        jacobian = arm.jacobian(theta)
+        spread = (jacobian @ jacobian.mT).det().clamp_min(1e-12).log()
+        log_density.append(prior.log_density(theta).sum(1) - 0.5 * spread)
+    top = torch.cat(log_density).max()
+    shades = LinearSegmentedColormap.from_list("density", ["#d5dce2", COLORS["exact"], "#00382a"])
+    lines = LineCollection(
+        [pair for theta in curve for pair in torch.stack([theta[:-1], theta[1:]], 1)[..., :2]],
+        cmap=shades,
+        linewidths=4,
+        capstyle="round",
+        rasterized=True,
+    )
+    lines.set_array(torch.cat([(part[:-1] - top).exp() for part in log_density]).numpy())
+    right.add_collection(lines, autolim=True)
+    right.autoscale_view()
+    figure.colorbar(lines, ax=right, label="posterior density / its maximum", shrink=0.9)
+    right.plot(
+        *solved.numpy()[:, :2].T,
+        "o",
+        color=COLORS["numerical"],
+        markersize=6,
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        label="numerical solutions",
+    )
+    right.set(xlabel=r"$\theta_1$ [rad]", ylabel=r"$\theta_2$ [rad]", title="joint space")
+    right.legend(loc="upper right")
+    return figure
+
+
+@style()
+def data_sets(
+    sets: Sequence[Dataset], arms: int = 300, points: int = 3000, alpha: float = 0.07
+) -> Figure:
+    """Arms of data sets, translucent, with the cloud of their TCPs; one panel a set.
+
+    Args:
+        sets: Data sets.
+        arms: Arms drawn a panel.
+        points: TCPs drawn a panel.
+        alpha: Opacity of each arm.
+    """
+    columns = 2 if len(sets) > 1 else 1
+    rows = -(-len(sets) // columns)
+    figure = new_figure(WIDTH if columns == 2 else 0.62 * WIDTH, 3.1 * rows + 0.6)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, data in zip(axes, sets, strict=True):
+        tcp = data.tcp[:points].numpy()
+        ax.scatter(
+            *tcp.T, s=2.5, color=COLORS["inn"], alpha=0.3, linewidth=0, rasterized=True, zorder=1
+        )
+        draw_arms(
+            ax, data.arm, data.theta[:arms], color=COLORS["cvae"], alpha=alpha, linewidth=0.8,
+            highlight=0,
+        )  # fmt: skip
+        ax.set(title=f"{data.arm.dof} DoF", aspect="equal")
+        ax.set(xlabel="x [length]", ylabel="y [length]")
+    return figure
+
+
+@style()
+def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
+    """Where the TCPs lie: their density in the plane, over the radius and over the heading.
+
+    Args:
+        sets: Data sets; lengths are divided by the reach of each arm, to share the axes.
+    """
+    figure = new_figure(WIDTH, 5.3)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
+    maps = upper.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]
+    edges = (np.linspace(0.35, 1.01, 67), np.linspace(-0.9, 0.9, 121))
+    planes = [
+        np.histogramdd((data.tcp / data.arm.reach).numpy(), bins=edges, density=True)[0]
+        for data in sets
+    ]
+    densities = np.concatenate([plane[plane > 0] for plane in planes])
+    norm = LogNorm(densities.min(), densities.max())
+    shades = LinearSegmentedColormap.from_list("tcp", ["#fbe6d8", COLORS["inn"], "#4a1f00"])
+    for ax, data, plane in zip(maps, sets, planes, strict=True):
+        # Cells without a sample stay white.
+        masked = np.ma.masked_equal(plane.T, 0)
+        mesh = ax.pcolormesh(*edges, masked, norm=norm, cmap=shades, rasterized=True)
+        ax.set(title=f"{data.arm.dof} DoF", aspect="equal", xlabel="x / reach")
+    maps[0].set_ylabel("y / reach")
+    upper.colorbar(mesh, ax=list(maps), label="density", shrink=0.9)
+    left, right = lower.subplots(1, 2)
+    colors = (COLORS["cvae"], COLORS["inn"], COLORS["exact"], COLORS["numerical"])
+    for data, color in zip(sets, colors, strict=False):
+        radius = data.tcp.norm(dim=1).numpy() / data.arm.reach
+        heading = torch.atan2(data.tcp[:, 1], data.tcp[:, 0]).numpy()
+        for ax, values, low, high in (
+            (left, radius, 0.6, 1.0),
+            (right, heading, -1.6, 1.6),
+        ):
+            density, bins = np.histogram(values, np.linspace(low, high, 81), density=True)
+            ax.stairs(density, bins, color=color, linewidth=1.3, label=f"{data.arm.dof} DoF")
+    left.set(xlabel="radius of the TCP / reach", ylabel="density", yscale="log")
+    right.set(xlabel="heading of the TCP [rad]", ylabel="density [1/rad]")
+    left.legend()
+    return figure

@@ -1,0 +1,227 @@
+"""Figures of hyperparameter searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from ikpaper.paper import Ranges
+from ikpaper.report.plots.style import COLORS, INK, MUTED, WIDTH, legend_entries, new_figure, style
+from ikpaper.report.tables.search import PARAMETERS, position, random_best
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+__all__ = [
+    "convergence",
+    "parallel_coordinates",
+    "partial_dependence",
+    "ranks",
+]
+
+
+@style()
+def convergence(
+    panels: Mapping[str, Sequence[pd.DataFrame]],
+    random: Mapping[str, Sequence[pd.DataFrame]] | None = None,
+) -> Figure:
+    """Best objective so far over the trials of studies, beside random search; a panel a network.
+
+    Args:
+        panels: Trials of studies, in the order in which they ended, by the title of their panel.
+        random: Trials of studies by random search, by panel; their band is that of all of them
+            together, see `tables.search.random_best`.
+    """
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = new_figure(WIDTH, 0.5 + 2.1 * rows if len(panels) > 1 else 3.0)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.ravel()[len(panels) :]:
+        ax.axis("off")
+    for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
+        others = (random or {}).get(title, ())
+        if others:
+            # More than there are would tell of their best alone.
+            _random_search(ax, others, min(max(map(len, studies)), sum(map(len, others))))
+        for table in studies:
+            trials = np.arange(1, len(table) + 1)
+            best = table["objective"].cummin().ffill()
+            ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
+            ax.step(trials, best, where="post", color=COLORS["inn"], label="Bayesian")
+        values = pd.concat([table["objective"] for table in studies])
+        # Trials that went astray would flatten the rest.
+        low, high = values.min(), values.quantile(0.7)
+        if others:
+            drawn = pd.concat([table["objective"] for table in others])
+            low, high = min(low, drawn.min()), max(high, drawn.median())
+        ax.set_ylim(low - 0.06 * (high - low), high)
+        ax.set_title(title if len(panels) > 1 else "")
+    for ax in axes[-1]:
+        ax.set_xlabel("trials that ended")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("best objective so far")
+    found = legend_entries(axes.ravel())
+    axes[0, 0].legend(list(found.values()), list(found))
+    return figure
+
+
+def _few_ticks(axis: Axis, values: pd.Series) -> None:
+    """Three ticks on a logarithmic axis that may span less than a power of ten."""
+    ticks = np.geomspace(values.min(), values.max(), 3).tolist()
+    labels = [f"{tick:.2g}" if tick < 100 else f"{tick:.0f}" for tick in ticks]
+    axis.set_ticks(ticks, labels=labels)
+    axis.set_minor_locator(NullLocator())
+
+
+def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> None:
+    """The best so far of each study by random search, and the band of all their trials."""
+    for table in studies:
+        best = table["objective"].cummin().ffill()
+        ax.step(
+            np.arange(1, len(table) + 1), best, where="post", color=COLORS["prior"], linewidth=0.7
+        )
+    numbers = np.arange(1, trials + 1)
+    low, median, high = (random_best(studies, numbers, level) for level in (0.05, 0.5, 0.95))
+    known = np.isfinite(high)
+    ax.fill_between(
+        numbers[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
+    )
+    ax.plot(numbers, median, color=COLORS["prior"], label="random")
+
+
+@style()
+def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> Figure:
+    """Scores with more data over the objective of the search, a row a study.
+
+    Args:
+        panels: Pairs by title: a column `objective`, and one for each quantity.
+        quantities: Labels by quantity, one column of panels each.
+    """
+    figure = new_figure(WIDTH, 0.3 + 1.9 * len(panels))
+    axes = figure.subplots(len(panels), len(quantities), squeeze=False)
+    for row, (title, pairs) in zip(axes, panels.items(), strict=True):
+        for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
+            # What has no score diverged.
+            known = pairs[np.isfinite(pairs[quantity])]
+            ax.plot(known["objective"], known[quantity], "o", color=COLORS["cvae"], markersize=4)
+            ax.set(xscale="log", yscale="log", ylabel=label)
+            _few_ticks(ax.xaxis, known["objective"])
+            _few_ticks(ax.yaxis, known[quantity])
+        row[0].set_title(title, loc="left")
+    for ax in axes[-1]:
+        ax.set_xlabel("objective of the search")
+    return figure
+
+
+@style()
+def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
+    """Each trial as a line across its hyperparameters, coloured by the objective.
+
+    Args:
+        table: Trials of a study.
+        ranges: Bounds by hyperparameter: each axis spans them.
+    """
+    good = table.dropna(subset="objective").sort_values("objective", ascending=False)
+    figure = new_figure(WIDTH, 3.2)
+    ax = figure.subplots()
+    columns = np.column_stack(
+        [position(good[name].to_numpy(float), bounds) for name, bounds in ranges.items()]
+    )
+    best, poor = float(good["objective"].min()), float(good["objective"].quantile(0.9))
+    norm = LogNorm(best, poor)
+    colors = ScalarMappable(norm, "viridis")
+    for row, value in zip(columns, good["objective"], strict=True):
+        ax.plot(row, color=colors.to_rgba(value), alpha=0.6, linewidth=1)
+    ax.plot(columns[-1], color=COLORS["inn"], linewidth=2.2, label="best trial")
+    for i, (name, (low, high)) in enumerate(ranges.items()):
+        ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
+        ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
+        ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
+        ax.annotate(
+            PARAMETERS.get(name, name), (i, -0.13), ha="center", va="top", annotation_clip=False
+        )
+    ax.set(xlim=(-0.3, len(ranges) - 0.7), ylim=(-0.22, 1.12))
+    ax.axis("off")
+    bar = figure.colorbar(colors, ax=ax, label="objective", fraction=0.04, pad=0.01)
+    ticks = np.geomspace(best, poor, 5).tolist()
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.minorticks_off()
+    ax.legend(loc="upper right", bbox_to_anchor=(1.0, 1.12))
+    return figure
+
+
+@style()
+def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: int = 0) -> Figure:
+    """What a surrogate of scikit-optimize thinks of each hyperparameter and each pair.
+
+    It is fitted to the logarithms of all objectives; the search's own saw them as they are. On
+    the diagonal, its geometric mean over one hyperparameter, the others averaged over the space;
+    below it, over two.
+
+    Args:
+        table: Trials of a study.
+        space: Dimensions of scikit-optimize by hyperparameter; see `search.space`.
+        seed: Seed of the surrogate and of the points it is averaged over.
+    """
+    from skopt import Optimizer
+    from skopt.plots import partial_dependence_1D, partial_dependence_2D
+
+    good = table.dropna(subset="objective")
+    # The surrogate has to see differences among good trials beside losses a thousand times theirs.
+    values = np.log(good["objective"].to_numpy())
+    optimizer = Optimizer(list(space.values()), n_initial_points=1, random_state=seed)
+    names = list(space)
+    bounds = [(dimension.low, dimension.high) for dimension in space.values()]
+    kinds = [type(low) for low, _ in bounds]
+    points = [
+        [kind(value) for kind, value in zip(kinds, row, strict=True)]
+        for row in good[names].itertuples(index=False)
+    ]
+    result: Any = optimizer.tell(points, values.tolist())
+    model, fitted = result.models[-1], result.space
+    samples = fitted.transform(fitted.rvs(n_samples=250, random_state=seed))
+    count = len(names)
+    figure = new_figure(WIDTH, WIDTH * 0.95)
+    axes = figure.subplots(count, count, squeeze=False)
+    best = points[int(np.argmin(values))]
+    for i in range(count):
+        for j in range(count):
+            ax = axes[i, j]
+            if j > i:
+                ax.axis("off")
+                continue
+            if i == j:
+                x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
+                ax.plot(x, np.exp(y), color=INK)
+                ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
+                ax.yaxis.tick_right()
+                ax.yaxis.set_minor_locator(NullLocator())
+                ax.ticklabel_format(axis="y", useOffset=False)
+            else:
+                x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
+                ax.contourf(x, y, z, 12, cmap="viridis")
+                ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
+                ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
+                if kinds[i] is float:
+                    ax.set_yscale("log")
+                ax.set_ylim(*bounds[i])
+            if kinds[j] is float:
+                ax.set_xscale("log")
+            ax.set_xlim(*bounds[j])
+            ax.set_xlabel(PARAMETERS.get(names[j], names[j]) if i == count - 1 else "")
+            ax.set_ylabel(PARAMETERS.get(names[i], names[i]) if j == 0 and i else "")
+            if i < count - 1:
+                ax.set_xticklabels([])
+                ax.xaxis.set_minor_formatter(NullFormatter())
+            if 0 < j < i:
+                ax.set_yticklabels([])
+                ax.yaxis.set_minor_formatter(NullFormatter())
+    return figure

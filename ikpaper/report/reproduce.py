@@ -1,0 +1,191 @@
+"""Runs every page anew beside the published ones, and certifies that they agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ikpaper.files import project_root, write_json, write_text
+from ikpaper.identity import file_digest, provenance
+from ikpaper.profiles import PUBLISHED
+from ikpaper.progress import Progress, duration
+from ikpaper.report.compare import TOLERANCES, VERDICTS, Comparison, compare
+from ikpaper.report.pages import PAGES, Page, PageError, choose, load_records, run_page
+
+__all__ = ["certify", "reproduce"]
+
+#: File in the folder of a reproduced page that says what it was made from.
+_STAMP = "run.json"
+#: Columns of the certificate: what became of the numbers of each output.
+_COLUMNS = ("page", "output", "numbers", *VERDICTS, "farthest from what is published")
+#: Of each output, this many differences are printed.
+_SHOWN = 5
+
+
+def reproduce(
+    *,
+    only: Collection[str] = (),
+    fresh: bool = False,
+    publish: bool = False,
+    root: Path | None = None,
+    pages: Sequence[Page] = PAGES,
+) -> int:
+    """Run pages anew from the published weights and compare every number with the published one.
+
+    Pages are made in `.cache/reproduce/`; those of the book stay as they are. A page that was
+    made there before, from the same inputs, is not run again. Prints a certificate and writes it
+    to `.cache/reproduce/certificate.csv`.
+
+    Args:
+        only: Names of pages; all by default.
+        fresh: Run also what was run before.
+        publish: Write the certificate into the book, too.
+        root: Folder of the project; by default this one.
+        pages: All pages of the book.
+
+    Returns:
+        0, or 1 if a notebook failed or a number is out of its tolerance.
+
+    Raises:
+        ValueError: If a page is unknown, or part of the pages is to be published.
+    """
+    if publish and only:
+        raise ValueError(f"publish: expected a certificate of all pages, got only={list(only)}")
+    root = root or project_root()
+    folder = root / ".cache" / "reproduce"
+    chosen = choose(only, pages)
+    records = load_records(root)
+    costs = {page.name: records.get(page.name, {}).get("seconds", 60.0) for page in chosen}
+    progress = Progress(sum(costs.values()))
+    comparisons: list[Comparison] = []
+    for number, page in enumerate(chosen, 1):
+        label = f"[{number}/{len(chosen)}] {page.name}"
+        if not fresh and _is_made(page, folder / page.name, root):
+            progress.skip(costs[page.name])
+            failure = ""
+        else:
+            progress.show(f"{label}: running notebooks/{page.notebook}.py")
+            start = time.monotonic()
+            failure = _make(page, folder / page.name, root)
+            progress.advance(costs[page.name], f"{label}: ran {duration(time.monotonic() - start)}")
+        if failure:
+            found = [Comparison(page.name, f"{page.name}.ipynb")]
+            found[0].differs(failure)
+        else:
+            published = records.get(page.name, {}).get("outputs", {})
+            found = certify(page.name, published, folder / page.name, root / "book")
+        comparisons += found
+        progress.say(f"{label}: {_counted(found)}")
+        for each in found:
+            for phrase in each.outside[:_SHOWN]:
+                progress.say(f"    {each.output}: {phrase}")
+    text = _certificate(comparisons)
+    write_text(folder / "certificate.csv", text)
+    if publish:
+        write_text(root / "book" / "results" / "certificate.csv", text)
+        write_text(root / "book" / "results" / "certificate-runs.csv", _runs(records))
+        write_text(root / "book" / "results" / "certificate-tolerances.csv", _tolerances())
+    agree = all(each.agrees for each in comparisons)
+    print(f"{'Reproduced' if agree else 'NOT reproduced'}: {_counted(comparisons)}")
+    print(f"The certificate is in {(folder / 'certificate.csv').relative_to(root)}")
+    return 0 if agree else 1
+
+
+def certify(page: str, published: Collection[str], made: Path, book: Path) -> list[Comparison]:
+    """Compare a page's outputs with the published ones.
+
+    Args:
+        page: The page.
+        published: Names of its outputs, relative to `book`.
+        made: Folder with the outputs of another run, laid out as `book`.
+        book: Folder of what is published.
+    """
+    names = {path.relative_to(made).as_posix() for path in made.glob("*/*")}
+    names |= {path.name for path in made.glob(f"{page}.ipynb")}
+    everything = sorted(names | set(published) | {f"{page}.ipynb"})
+    return [compare(book / name, made / name, page, name) for name in everything]
+
+
+def _is_made(page: Page, folder: Path, root: Path) -> bool:
+    """Whether the folder holds a whole run of the page from today's inputs."""
+    try:
+        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    return stamp["key"] == page.identity(PUBLISHED, root).key and all(
+        (folder / name).exists() and file_digest(folder / name) == sha256
+        for name, sha256 in stamp["outputs"].items()
+    )
+
+
+def _make(page: Page, folder: Path, root: Path) -> str:
+    """Run a page; returns what went wrong, or nothing."""
+    key = page.identity(PUBLISHED, root).key
+    try:
+        made = run_page(page, PUBLISHED, folder, root)
+    except PageError as error:
+        return str(error)
+    outputs = {path.relative_to(folder).as_posix(): file_digest(path) for path in made}
+    write_json(folder / _STAMP, {"key": key, "outputs": outputs})
+    return ""
+
+
+def _counted(comparisons: Sequence[Comparison]) -> str:
+    counts = sum((each.counts for each in comparisons), Counter[str]())
+    compared = sum(counts.values()) - counts["apart"]
+    return (
+        f"{compared:,} numbers: {counts['identical']:,} identical, {counts['six digits']:,} to six "
+        f"digits, {counts['three digits']:,} to three, {counts['in tolerance']:,} within "
+        f"tolerance, {counts['outside']:,} outside; {counts['apart']:,} times and rates apart"
+    )
+
+
+def _certificate(comparisons: Sequence[Comparison]) -> str:
+    rows = [
+        [
+            each.page,
+            each.output,
+            sum(each.counts.values()) - each.counts["apart"],
+            *(each.counts[verdict] for verdict in VERDICTS),
+            each.worst,
+        ]
+        for each in comparisons
+    ]
+    return _csv([list(_COLUMNS), *rows])
+
+
+def _runs(records: Mapping[str, Any]) -> str:
+    """What made the published pages, and what made them again."""
+    published = [record["provenance"] for record in records.values()]
+    rows = [["", "published", "this run"]]
+    now = _machine(provenance())
+    for name in now:
+        values = {_machine(each).get(name, "–") for each in published}
+        rows.append([name, ", ".join(sorted(values)), now[name]])
+    return _csv(rows)
+
+
+def _machine(record: Mapping[str, Any]) -> dict[str, str]:
+    facts = {"Python": record["python"], "machine": record["machine"]}
+    facts |= {"threads": record["cpu_threads"], **record["packages"]}
+    return {name: str(value) for name, value in facts.items()}
+
+
+def _tolerances() -> str:
+    rows = [["what", "relative", "absolute", "why"]]
+    for each in TOLERANCES:
+        limits = ["–", "–"] if each.apart else [f"{each.relative:g}", f"{each.absolute:g}"]
+        rows.append([each.name, *limits, each.why])
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,122 @@
+"""Tables and statistics of the ablations: training runs that differ in one choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ikpaper.format import over_runs, significant
+from ikpaper.models import model_type
+from ikpaper.profiles import get_profile
+from ikpaper.report.tables.base import formatted, label, whole
+
+__all__ = ["ablations", "budget", "divergences", "inverse_effects", "inverse_losses"]
+
+#: Studies of INN runs with a warm-up that differ in nothing but precision.
+_WARM = ("default", "precision")
+
+_COLUMNS = {
+    "runs": "runs",
+    "diverged": "diverged",
+    "MMD² to exact, unbiased": "mmd2",
+    "E‖f(θ) − y‖²": "e_resim_test",
+}
+
+
+def _name(variant: str) -> str:
+    return variant.replace("as published", "as in this book")
+
+
+def _rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row a variant: its scores over the runs that did not diverge."""
+    rows = []
+    for (study, variant, model), same in runs.groupby(["study", "variant", "model"], sort=False):
+        trained = same[same["outcome"] == "trained"]
+        rows.append(
+            {
+                "study": study,
+                "variant": _name(variant),
+                "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
+                "runs": len(same),
+                "diverged": len(same) - len(trained),
+                "mmd2": over_runs(trained["mmd2"]),
+                "e_resim_test": over_runs(trained["e_resim_test"]),
+                "profile": same["profile"].iloc[0],
+            }
+        )
+    return rows
+
+
+def ablations(runs: pd.DataFrame) -> pd.DataFrame:
+    """All variants.
+
+    Args:
+        runs: A row a training run; see `experiments.ablations`.
+    """
+    return formatted(
+        _rows(runs), {"study": "study", "variant": "variant", "model": "model", **_COLUMNS}
+    )
+
+
+def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
+    """The INN with and without the losses of its inverse passes; `runs` as in `ablations`."""
+    chosen = runs[(runs["model"] == "inn") & runs["study"].isin(["default", "inverse losses"])]
+    return formatted(_rows(chosen), {"INN, 8 DoF": "variant", **_COLUMNS, "profile": "profile"})
+
+
+def inverse_effects(runs: pd.DataFrame) -> str:
+    """How much larger the INN's scores are without losses of its inverse passes, in words.
+
+    Args:
+        runs: As in `ablations`.
+    """
+    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
+    default = inn[inn["study"] == "default"]
+    effects = []
+    without = inn[inn["study"] == "inverse losses"]
+    for variant, same in without.groupby("variant", sort=False):
+        factors = []
+        for column, name in (("mmd2", "MMD²"), ("e_resim_test", "re-simulation error")):
+            ratio = same[column].mean() / default[column].mean()
+            apart = (
+                same[column].min() > default[column].max()
+                or same[column].max() < default[column].min()
+            )
+            beyond = ", beyond the spread of seeds" if apart else ""
+            factors.append(f"{significant(ratio, 2)} times the {name}{beyond}")
+        effects.append(f"{variant}: {' and '.join(factors)}")
+    return "; ".join(effects) + "."
+
+
+def divergences(runs: pd.DataFrame) -> dict[str, str]:
+    """Which runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
+    diverged = runs[runs["outcome"] != "trained"]
+    places = diverged.groupby("variant", sort=False)["outcome"].agg(
+        lambda outcomes: "; ".join(outcome.removeprefix("diverged: ") for outcome in outcomes)
+    )
+    numbers = {
+        "crashes": ". ".join(f"{_name(variant)}: {where}" for variant, where in places.items())
+    }
+    for key, chosen in (
+        ("warm", (runs["model"] == "inn") & runs["study"].isin(_WARM)),
+        ("cold", runs["study"] == "start"),
+        ("linear", runs["study"] == "last activation"),
+    ):
+        numbers[f"{key}_runs"] = str(int(chosen.sum()))
+        numbers[f"{key}_diverged"] = str(int((chosen & (runs["outcome"] != "trained")).sum()))
+    return numbers
+
+
+def budget(runs: pd.DataFrame) -> pd.DataFrame:
+    """What each run had; `runs` as in `ablations`."""
+    profile = get_profile(runs["profile"].iloc[0])
+    row = {
+        "profile": profile.name,
+        "training samples": whole(profile.training_samples),
+        "epochs INN": model_type("inn").epochs_for(profile),
+        "epochs cVAE": model_type("cvae").epochs_for(profile),
+        "targets": profile.exact_targets,
+        "samples a target": whole(profile.exact_samples),
+    }
+    return pd.DataFrame([row])

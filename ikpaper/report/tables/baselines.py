@@ -1,0 +1,57 @@
+"""Tables of the page on posteriors of another library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ikpaper.evaluation import as_text
+from ikpaper.format import significant
+from ikpaper.progress import duration
+from ikpaper.report.plots.style import LABELS
+
+__all__ = ["baselines", "numbers"]
+
+_SHOWN = (
+    "DoF",
+    "sampler",
+    "targets",
+    "MMD² to exact",
+    "rejected",
+    "C2ST",
+    "E‖f(θ) − y‖²",
+    "worst target",
+    "samples/s",
+    "parameters",
+    "profile",
+)
+
+
+def baselines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Posteriors of sbi beside ours, with what a training took in which library.
+
+    Args:
+        rows: See `experiments.baselines`.
+    """
+    training = [_training(row) for row in rows.to_dict("records")]
+    return as_text(rows, _SHOWN, LABELS).assign(training=training, library=list(rows["library"]))
+
+
+def _training(row: Mapping[Any, Any]) -> str:
+    if pd.isna(row["training_seconds"]):
+        return "–"
+    return f"{duration(row['training_seconds'])} in {row['epochs']:.0f} epochs"
+
+
+def numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """Numbers for the text, by key; `rows` as in `baselines`."""
+    threads = sorted({int(count) for count in rows["training_threads"].dropna()})
+    means = rows.groupby("sampler")[["mmd2", "e_resim"]].mean()
+    return {
+        "threads": " or ".join(map(str, threads)),
+        "c2st_targets": str(rows["c2st_targets"].max()),
+        **{f"mmd_{name}": significant(value, 2) for name, value in means["mmd2"].items()},
+        **{f"resim_{name}": significant(value, 2) for name, value in means["e_resim"].items()},
+    }

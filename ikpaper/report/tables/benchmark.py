@@ -1,0 +1,45 @@
+"""Tables of the page on scoring a sampler of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ikpaper.evaluation import PRINTED, as_text
+from ikpaper.format import significant
+from ikpaper.report.plots.style import LABELS
+
+__all__ = ["FIELD", "handwritten", "rail", "rail_flow"]
+
+#: Kernel by which invertible networks are usually compared; see `metrics.KERNELS`.
+FIELD = "multi-bandwidth"
+
+_RAIL = ("sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s")
+
+
+def handwritten(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a sampler above the published ones; see `evaluation.benchmark`."""
+    rows = pd.concat([own, published], ignore_index=True)
+    return as_text(rows, [*PRINTED, "profile"], LABELS)
+
+
+def rail(rows: pd.DataFrame) -> pd.DataFrame:
+    """Samplers on the arm with a rail, by two kernels.
+
+    Args:
+        rows: `evaluation.Scores.summary` by `sampler` and `kernel`, which is `paper` or `FIELD`.
+    """
+    ours, field = (rows[rows["kernel"] == kernel] for kernel in ("paper", FIELD))
+    cells = as_text(ours, [*_RAIL, "profile"], LABELS)
+    cells.insert(3, f"MMD², {FIELD}", as_text(field)["MMD² to exact"])
+    return cells
+
+
+def rail_flow(record: Mapping[str, Any]) -> str:
+    """What the flow of that arm took, in words, from its training record."""
+    return (
+        f"The flow has {record['num_parameters']:,} parameters and was trained in "
+        f"{significant(record['seconds'] / 60, 2)} minutes."
+    )

@@ -1,0 +1,318 @@
+"""Tables and statistics of the page beyond the paper: the benchmark's rows, and the flow's cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from ikpaper.evaluation import as_text
+from ikpaper.format import significant
+from ikpaper.models import CATALOGUE
+from ikpaper.projection import TOLERANCE
+from ikpaper.report.plots.style import LABELS
+from ikpaper.report.tables.base import NAME, NETWORKS, formatted, label, rounded, whole
+
+__all__ = [
+    "FLOWS",
+    "aims",
+    "amortised",
+    "amortised_numbers",
+    "benchmark_numbers",
+    "flow_steps",
+    "flow_steps_numbers",
+    "likelihood",
+    "likelihood_numbers",
+    "percent",
+    "projection",
+    "samplers",
+    "tails",
+]
+
+#: The samplers that this project adds.
+FLOWS = ("flow", "flow-fast")
+
+#: Steps onto the target of those rows that have them.
+_STEPS = 3
+
+_SHOWN = (
+    "sampler",
+    "targets",
+    "MMD² to exact",
+    "rejected",
+    "C2ST",
+    "E‖f(θ) − y‖²",
+    "samples/s",
+    "parameters",
+    "training [min]",
+    "profile",
+)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as `12.3 %`."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def _ends(texts: Iterable[str]) -> str:
+    """The ends of a range, or the one value that both are."""
+    return " to ".join(dict.fromkeys(texts))
+
+
+def _refined(name: str, steps: int) -> str:
+    return label(name) + (f", refine={steps}" if steps else "")
+
+
+def _shown(random: pd.DataFrame) -> pd.DataFrame:
+    """Plain samplers, and the flows also with steps onto the target."""
+    return random[(random["refine"] == 0) | random["sampler"].isin(FLOWS)]
+
+
+def _of(random: pd.DataFrame, name: str, refine: int = 0) -> pd.DataFrame:
+    """Rows of one sampler, by arm."""
+    return random[(random["sampler"] == name) & (random["refine"] == refine)].set_index("dof")
+
+
+def samplers(random: pd.DataFrame, dof: int) -> pd.DataFrame:
+    """All samplers on one arm.
+
+    Args:
+        random: The published benchmark at random targets; see `evaluation.results`.
+        dof: Which of its arms.
+    """
+    return as_text(_shown(random[random["dof"] == dof]), _SHOWN, LABELS)
+
+
+def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
+    """What the project asks of its flows, and whether it was reached.
+
+    Args:
+        random: As in `samplers`.
+        bench: Rows of `make bench`.
+        scaling: The flow of a newcomer's training; see `experiments.scaling`.
+    """
+    arms = sorted(random["dof"].unique())
+    against_freia = bench["what"] == f"samples against FrEIA's INN, {_STEPS} steps onto the target"
+    rates = bench[against_freia].set_index("dof")["ratio"]
+    trained = scaling.set_index("dof")
+    profile = f"profile {scaling['profile'].iloc[0]}"
+    best = pd.concat([_of(random, name)["mmd2"] for name in NETWORKS], axis=1).min(axis=1)
+    scores = (
+        ("MMD² to exact, unbiased", "mmd2", 0, 1e-4, "{:.1e}", FLOWS),
+        ("rejected", "rejected", 0, 0.07, "{:.1%}", FLOWS),
+        ("C2ST", "c2st", 0, 0.53, "{:.3f}", FLOWS),
+        ("E‖f(θ) − y‖²", "e_resim", 0, 1e-6, "{:.1e}", FLOWS[:1]),
+        (f"E‖f(θ) − y‖², refine={_STEPS}", "e_resim", _STEPS, 1e-12, "{:.1e}", FLOWS),
+    )
+    rows = [
+        (name, score, _of(random, name, refine)[column], "at most", bound, form)
+        for score, column, refine, bound, form, names in scores
+        for name in names
+    ]
+    minutes, share = trained["training_seconds"] / 60, trained["mmd2"] / best
+    faster = f"samples/s, refine={_STEPS}, over the INN's in FrEIA"
+    closer = f"MMD² over the better of the paper's two, {profile}"
+    rows += [
+        ("flow-fast", faster, rates, "at least", 5, "{:.1f}"),
+        ("flow", f"training [min], {profile}", minutes, "at most", 2, "{:.1f}"),
+        ("flow", closer, share, "at most", 1, "{:.2f}"),
+    ]
+    cells = []
+    for name, score, by_arm, side, bound, form in rows:
+        values = by_arm[arms]
+        met = values <= bound if side == "at most" else values >= bound
+        cells.append(
+            {
+                "sampler": label(name),
+                "score": score,
+                "aim": f"{side} {form.format(bound)}",
+                **{f"{dof} DoF": form.format(value) for dof, value in values.items()},
+                "met on": f"{int(met.sum())} of {len(arms)} arms",
+            }
+        )
+    return pd.DataFrame(cells)
+
+
+def tails(measured: pd.DataFrame) -> pd.DataFrame:
+    """Means beside the worst targets and those of the slides.
+
+    Args:
+        measured: The published benchmark at all targets.
+    """
+    # Too few targets have no worst percent.
+    rows = _shown(measured[measured["at"] == "random"]).dropna(subset="mmd2_worst1")
+    slides = measured[measured["at"] == "slides"]
+    place = ["dof", "sampler", "refine"]
+    rows = rows.merge(
+        slides[[*place, "mmd2", "e_resim"]], on=place, how="left", suffixes=("", "_slides")
+    )
+    two = rounded(2)
+    return formatted(
+        rows,
+        {
+            "DoF": "dof",
+            "sampler": ("sampler", "refine", _refined),
+            "MMD², mean": ("mmd2", two),
+            "worst 1 %": ("mmd2_worst1", two),
+            "slides' target": ("mmd2_slides", two),
+            "E‖f(θ) − y‖², mean": ("e_resim", two),
+            "worst 1 % ": ("e_resim_worst1", two),
+            "worst target": ("e_resim_worst", two),
+            "slides' target ": ("e_resim_slides", two),
+            "profile": "profile",
+        },
+    )
+
+
+def projection(random: pd.DataFrame) -> pd.DataFrame:
+    """Samples of networks before and after steps onto the target; `random` as in `samplers`."""
+    before, after = (random[random["refine"] == steps] for steps in (0, _STEPS))
+    pairs = before.merge(after, on=["dof", "sampler"], suffixes=("", "_after"))
+    two = rounded(2)
+    return formatted(
+        pairs.assign(drawn=pairs["targets"] * pairs["samples"]),
+        {
+            "DoF": "dof",
+            "sampler": NAME,
+            "E‖f(θ) − y‖² before": ("e_resim", two),
+            "after": ("e_resim_after", two),
+            "not converged": (
+                "missed_after",
+                "drawn",
+                lambda missed, drawn: f"{missed:,} of {drawn:,}",
+            ),
+            "converged ones": ("e_resim_on_target_after", two),
+            "MMD² before": ("mmd2", two),
+            "after ": ("mmd2_after", two),
+            "rejected before": ("rejected", percent),
+            "after  ": ("rejected_after", percent),
+            "profile": "profile",
+        },
+    )
+
+
+def likelihood(random: pd.DataFrame) -> pd.DataFrame:
+    """The INN by the paper's losses and by maximum likelihood; `random` as in `samplers`."""
+    names = ("inn", "inn-ml", "inn-ml-small")
+    rows = random[(random["refine"] == 0) & random["sampler"].isin(names)]
+    columns = ["DoF", "sampler", "parameters", "training [min]", "MMD² to exact", "rejected"]
+    return as_text(rows, [*columns, "E‖f(θ) − y‖²", "worst target", "profile"], LABELS)
+
+
+def likelihood_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """How many times the INN's errors are those after a training by likelihood, by key."""
+    inn, large, small = (_of(random, name) for name in ("inn", "inn-ml", "inn-ml-small"))
+    numbers = {"ml_dof": " and ".join(map(str, large.index))}
+    for of, column in (("mmd", "mmd2"), ("resim", "e_resim")):
+        for size, other in (("large", large), ("small", small)):
+            times = (inn[column] / other[column]).dropna()
+            key = f"ml_{size}_{of}"
+            numbers[key] = _ends(significant(value, 2) for value in (times.min(), times.max()))
+            numbers[f"{key}_better"] = f"{int((times > 1).sum())} of {len(times)}"
+    return numbers
+
+
+def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """Numbers for the text, by key; `random` as in `samplers`.
+
+    For each sampler means over the arms, and shares of the best arm and the worst; on which arms
+    the GAN is best and worst.
+    """
+    numbers = {
+        "targets": whole(random["targets"].max()),
+        "samples": whole(random["samples"].max()),
+        "c2st_targets": str(random["c2st_targets"].max()),
+        "c2st_else": str(random["c2st_targets"].min()),
+        "tolerance": f"{TOLERANCE:g}",
+    }
+    gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
+    for which, dof in (("best", gan.idxmin()), ("worst", gan.idxmax())):
+        numbers[f"gan_{which}"] = significant(gan[dof], 2)
+        numbers[f"gan_{which}_dof"] = str(dof)
+        numbers[f"gan_{which}_share"] = significant(gan[dof] / prior[dof], 2)
+    for (name, refine), rows in random.groupby(["sampler", "refine"]):
+        of = f"{name}_refined" if refine else str(name)
+        ends = rows[["rejected", "c2st"]].agg(["min", "max"])
+        numbers[f"mmd_{of}"] = significant(rows["mmd2"].mean(), 2)
+        numbers[f"resim_{of}"] = significant(rows["e_resim"].mean(), 2)
+        numbers[f"c2st_{of}"] = _ends(f"{value:.3f}" for value in ends["c2st"])
+        numbers[f"rejected_{of}"] = _ends(f"{100 * value:.1f}" for value in ends["rejected"]) + " %"
+        if name in CATALOGUE:
+            numbers[f"parameters_{of}"] = whole(rows["parameters"].mean())
+    return numbers
+
+
+def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """The flow with fewer steps.
+
+    Args:
+        rows: `evaluation.Scores.summary` by `steps` of the integration and `refine`.
+    """
+    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "samples/s", "profile"]
+    steps = pd.DataFrame(
+        {
+            "midpoint steps": rows["steps"],
+            "evaluations": 2 * rows["steps"],
+            "steps onto the target": rows["refine"],
+        }
+    )
+    return pd.concat([steps, as_text(rows, columns)], axis=1)
+
+
+def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """What one step, two and the most of them do, by key; `rows` as in `flow_steps`."""
+    plain = rows[rows["refine"] == 0].set_index("steps")
+    most = int(plain.index.max())
+    counts = {"one_step": 1, "two_steps": 2, "most_steps": most}
+    return {
+        "step_targets": str(rows["targets"].max()),
+        "one_step": significant(plain["e_resim"][1] / plain["e_resim"][2], 2),
+        "most_steps": str(most),
+        **{f"{key}_rejected": percent(plain["rejected"][n], 0) for key, n in counts.items()},
+    }
+
+
+#: Ways to ask for samples, by column of `amortised`.
+_CALLS: Mapping[str, str] = {
+    "call": "µs for one sample of one target",
+    "one": "µs a sample, one for each of many targets",
+    "many": "µs a sample, 1000 for each of a few",
+}
+
+
+def amortised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Time for a sample, by what is asked for.
+
+    Args:
+        rows: Columns sampler, refine, and seconds a sample in `call` (one sample of one target),
+            `one` (one for each of many targets) and `many` (a thousand for each of a few).
+    """
+    columns = {
+        header: (column, lambda seconds: significant(1e6 * seconds, 2))
+        for column, header in _CALLS.items()
+    }
+    return formatted(rows, {"sampler": ("sampler", "refine", _refined), **columns})
+
+
+def amortised_numbers(rows: pd.DataFrame, random: pd.DataFrame, dof: int) -> dict[str, str]:
+    """Speed in multiples of the exact sampler's, and times of a solution, by key.
+
+    Args:
+        rows: As in `amortised`.
+        random: As in `samplers`.
+        dof: Arm of the rows.
+    """
+    seconds = rows.set_index(["sampler", "refine"])[list(_CALLS)]
+    # Not every profile trains them all.
+    others = seconds.reindex([("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS)])
+    times = seconds.loc["exact", 0] / others
+    ratios = {
+        f"{column}_{name}{'_refined' * bool(refine)}": significant(value, 2)
+        for (name, refine), row in times.iterrows()
+        for column, value in row.items()
+    }
+    return {
+        **ratios,
+        "exact_ms": significant(1e3 * seconds["call"]["exact", 0], 2),
+        "solver_ms": significant(1e3 / _of(random, "numerical")["samples_per_second"][dof], 2),
+    }

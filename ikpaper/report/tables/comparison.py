@@ -1,0 +1,279 @@
+"""Tables and statistics of the page that compares the paper's networks over all arms."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ikpaper import paper
+from ikpaper.format import over_runs, significant
+from ikpaper.models import model_type
+from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
+from ikpaper.report.tables.base import (
+    NAME,
+    NETWORKS,
+    by_sampler,
+    formatted,
+    interval,
+    joined,
+    label,
+    reported,
+    rounded,
+    whole,
+)
+
+__all__ = [
+    "beside_seeds",
+    "conclusions",
+    "hardware",
+    "notice",
+    "profiles",
+    "reported_and_ours",
+    "seeds",
+    "summary",
+    "training_times",
+    "verdicts",
+]
+
+#: Records of trained models by DoF and name; see `training.train`.
+Records = Mapping[int, Mapping[str, Mapping[str, Any]]]
+
+_UNDECIDED = "undecided"
+
+
+def notice(profile: Profile, records: Records) -> str:
+    """How the networks were trained, and what that makes of their scores."""
+    kinds = {name: model_type(name) for name in NETWORKS}
+    scale = f"{profile.training_samples:,} training samples, " + " and ".join(
+        f"{kind.epochs_for(profile)}{' epochs' * (name == 'cvae')} for the {kind.label}"
+        for name, kind in kinds.items()
+    )
+    if profile.name != PUBLISHED:
+        full = get_profile(PUBLISHED)
+        return (
+            f"The networks were trained on less than in the paper: {scale}, where the paper has "
+            f"{full.training_samples:,} and {kinds['inn'].epochs_for(full)}. Their scores show "
+            "how data, models, ground truth and measures fit together. They are no verdict on "
+            "the paper's networks."
+        )
+    counts = {dof: len(models["inn"]["divergences"]) for dof, models in records.items()}
+    repeats = ", ".join(
+        f"{'once' if count == 1 else f'{count} times'} for {dof} DoF"
+        for dof, count in counts.items()
+        if count
+    )
+    return (
+        f"The networks are the paper's, trained by its protocol: {scale}. The INN's training "
+        "differs from the authors' in three choices: a warm-up of the learning rate, products in "
+        "bfloat16, and epochs that diverged were repeated with other noise"
+        f"{f' ({repeats})' if repeats else ''}."
+    )
+
+
+def reported_and_ours(scores: pd.DataFrame, singles: pd.DataFrame) -> pd.DataFrame:
+    """Every number that the paper reports beside ours.
+
+    Args:
+        scores: Tidy scores of all arms; see `evaluation.PaperProtocol.score`.
+        singles: Scores at one target of each arm; see `evaluation.single_target`.
+    """
+    plotted, files = reported("report_figure"), reported("authors_results")
+    printed = reported("slides", "report")
+    means = by_sampler(scores)
+    at_target = singles.set_index(["dof", "sampler"])
+    rows = []
+    for quantity, measured, factor, header in (
+        ("e_posterior", "e_posterior", 1.0, "e_posterior"),
+        ("e_resim_halved", "e_resim_test", 0.5, "e_resim, halved"),
+    ):
+        *columns, text = interval(measured)
+        for (dof, name), row in _networks(means).iterrows():
+            targets, samples = (row[f"{measured}_{of}"] for of in ("targets", "samples"))
+            theirs = (values[quantity, dof, name] for values in (plotted, files))
+            cells = (*map("{:g}".format, theirs), text(*factor * row[columns]))
+            rows.append((header, dof, label(name), *cells, f"N = {targets:.0f}, M = {samples:.0f}"))
+    for quantity, header in (
+        ("e_posterior", "e_posterior, one target"),
+        ("hull_perimeter", "hull perimeter, one target"),
+    ):
+        for (dof, name), row in _networks(at_target).iterrows():
+            if dof in paper.TARGETS:
+                cells = (f"{printed[quantity, dof, name]:g}", "–", significant(row[quantity]))
+                rows.append((header, dof, label(name), *cells, f"M = {row['samples']:.0f}"))
+    headers = ["quantity", "DoF", "model", "plot or slide", "result files", "ours", "our protocol"]
+    return pd.DataFrame(rows, columns=headers)
+
+
+def _networks(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the paper's networks, one network after the other, of a table by DoF, sampler."""
+    return pd.concat([table.xs(name, level="sampler", drop_level=False) for name in NETWORKS])
+
+
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """All samplers on all arms; `scores` as in `reported_and_ours`."""
+    rows = by_sampler(scores, ("dof", "sampler", "profile")).reset_index()
+    return formatted(
+        rows,
+        {
+            "DoF": "dof",
+            "sampler": NAME,
+            "MMD² to exact, unbiased": interval("mmd2"),
+            "share of the prior's": interval("mmd2_ratio"),
+            "e_posterior": ("e_posterior", rounded()),
+            "E‖f(θ) − y‖²": ("e_resim_best", rounded()),
+            "C2ST": ("c2st", rounded(2)),
+            "profile": "profile",
+        },
+    )
+
+
+def _better(means: pd.DataFrame, quantity: str) -> pd.Series:
+    """The network whose interval lies below the other's, if one does, by DoF."""
+    cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
+    below = [
+        one[f"{quantity}_high"] < other[f"{quantity}_low"]
+        for one, other in ((cvae, inn), (inn, cvae))
+    ]
+    return pd.Series(np.select(below, [label(name) for name in NETWORKS], _UNDECIDED), cvae.index)
+
+
+def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
+    """The better network of each arm, by three scores; `scores` as in `reported_and_ours`."""
+    means = by_sampler(scores)
+    return pd.DataFrame(
+        {
+            "DoF": means.index.unique("dof"),
+            "smaller E‖f(θ) − y‖²": _better(means, "e_resim_best").array,
+            "smaller e_posterior": _better(means, "e_posterior").array,
+            "smaller MMD² to exact": _better(means, "mmd2").array,
+        }
+    )
+
+
+def conclusions(scores: pd.DataFrame) -> dict[str, str]:
+    """Numbers for the text, by their keys: means over the arms, and how often a network is better.
+
+    Args:
+        scores: As in `reported_and_ours`.
+    """
+    means = by_sampler(scores)
+    cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
+    numbers = {"complete": joined(cvae.index)}
+    for key, mean, quantity in (("posterior", "mmd", "mmd2"), ("resim", "resim", "e_resim_best")):
+        lower = int((cvae[quantity] < inn[quantity]).sum())
+        numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
+        counts = _better(means, quantity).value_counts()
+        numbers[f"{key}_tally"] = ", ".join(
+            f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), _UNDECIDED)
+        )
+        for name, value in means[quantity].groupby("sampler").mean().items():
+            numbers[f"{mean}_{name}"] = significant(value, 2)
+    return numbers
+
+
+def seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Training runs that differ in the seed alone.
+
+    Args:
+        runs: Tidy scores with a column `seed`; see `experiments.seeds`.
+    """
+    rows = []
+    for (profile, dof, name), same in runs.groupby(["profile", "dof", "sampler"]):
+        found = sorted(same["seed"].unique())
+        if len(found) > 1:
+            values = same.groupby("quantity")["value"]
+            rows.append(
+                {
+                    "DoF": dof,
+                    "model": label(name),
+                    "seeds": ", ".join(map(str, found)),
+                    "MMD² to exact, unbiased": over_runs(values.get_group("mmd2")),
+                    "e_posterior": over_runs(values.get_group("e_posterior")),
+                    "E‖f(θ) − y‖²": over_runs(values.get_group("e_resim_test")),
+                    "profile": profile,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """Where the INN's scores lie beside those of the cVAE's training runs, in words.
+
+    Args:
+        runs: As in `seeds`.
+        scores: As in `reported_and_ours`.
+    """
+    profile = scores["profile"].iloc[0]
+    inn = by_sampler(scores).xs("inn", level="sampler")
+    cvae = runs[(runs["sampler"] == "cvae") & (runs["profile"] == profile)]
+    sentences = []
+    for quantity, name in (("mmd2", "MMD² to exact"), ("e_resim_test", "re-simulation error")):
+        spread = cvae[cvae["quantity"] == quantity].groupby("dof")["value"].agg(["min", "max"])
+        value = inn.loc[spread.index, quantity]
+        above, below = int((value > spread["max"]).sum()), int((value < spread["min"]).sum())
+        sentences.append(
+            f"the INN's {name} is above all of them on {above} arms, below all of them on {below} "
+            f"and among them on {len(value) - above - below}"
+        )
+    return "; ".join(sentences)
+
+
+def profiles() -> pd.DataFrame:
+    """How much each profile trains and evaluates."""
+    return pd.DataFrame(
+        {
+            "profile": profile.name,
+            "data set": whole(profile.samples),
+            "epochs cVAE": model_type("cvae").epochs_for(profile),
+            "epochs INN": model_type("inn").epochs_for(profile),
+            "batch": profile.batch,
+            "targets N": whole(profile.targets),
+            "samples M": profile.posterior_samples,
+            "targets, exact": profile.exact_targets,
+            "samples, exact": whole(profile.exact_samples),
+        }
+        for profile in PROFILES.values()
+    )
+
+
+def training_times(records: Records) -> pd.DataFrame:
+    """What training took."""
+    rows = []
+    for dof, models in records.items():
+        for name, record in models.items():
+            seen = record["training"]["samples"] * record["training"]["epochs"]
+            machine = record.get("environment") or record["provenance"]
+            rows.append(
+                {
+                    "model": label(name),
+                    "DoF": dof,
+                    "parameters": whole(record["num_parameters"]),
+                    "epochs": record["training"]["epochs"],
+                    "samples a second": whole(seen / record["seconds"]),
+                    "training time [h]": significant(record["seconds"] / 3600, 2),
+                    "threads": machine["cpu_threads"],
+                    "epochs repeated after divergence": len(record["divergences"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def hardware(records: Records) -> pd.DataFrame:
+    """The machine of this run, and the device that the networks were trained on."""
+    devices = {record["device"] for models in records.values() for record in models.values()}
+    values = {
+        "cores": os.cpu_count(),
+        "threads used by torch": torch.get_num_threads(),
+        "architecture": platform.machine(),
+        "operating system": platform.system(),
+        "device": ", ".join(sorted(devices)),
+        "Python": platform.python_version(),
+        "torch": torch.__version__.split("+")[0],
+    }
+    return pd.DataFrame({"": values.keys(), "this run": values.values()})

@@ -1,0 +1,238 @@
+"""Tables and statistics of the page on what the published numbers measure."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from ikpaper import paper
+from ikpaper.arm import PlanarArm
+from ikpaper.dataset import profile_dataset
+from ikpaper.evaluation import PLOTTED_SIGMA
+from ikpaper.format import significant
+from ikpaper.profiles import Profile
+from ikpaper.report.tables.base import (
+    NAME,
+    NETWORKS,
+    by_sampler,
+    extent,
+    formatted,
+    label,
+    reported,
+    rounded,
+)
+
+__all__ = [
+    "floor",
+    "halved",
+    "halves",
+    "hulls",
+    "left",
+    "near_the_edge",
+    "wide_prior",
+    "winners",
+    "wins",
+]
+
+#: Closer than that, and scores over 1000 targets cannot tell two networks apart.
+_TIE = 1.05
+
+
+def _values(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Posterior mismatches of both networks by DoF (rows) and source; columns are the networks."""
+    ours = by_sampler(scores)
+    values = {
+        "plotted": reported("report_figure")["e_posterior"],
+        "files": reported("authors_results")["e_posterior"],
+        "wide": ours["e_posterior_wide"],
+        "narrow": ours["e_posterior"],
+        "exact": ours["mmd2"],
+    }
+    return {source: found.unstack().loc[:, list(NETWORKS)] for source, found in values.items()}
+
+
+def _winner(cvae: float, inn: float) -> str:
+    """Which network has the smaller value, or `tie`."""
+    low, high = sorted((cvae, inn))
+    return "tie" if high < _TIE * low else label("cvae" if cvae < inn else "inn")
+
+
+def winners(scores: pd.DataFrame, sigma: float) -> pd.DataFrame:
+    """Which network has the smaller posterior mismatch, by source and reference.
+
+    Args:
+        scores: Tidy scores of all arms; see `evaluation.PaperProtocol.score`.
+        sigma: Prior of the data, in radians.
+    """
+
+    def cell(cvae: float, inn: float) -> str:
+        low, high = sorted((cvae, inn))
+        return f"{_winner(cvae, inn)} ({significant(low)}, {significant(high)})"
+
+    values = _values(scores)
+    headers = {
+        "plotted": f"plotted, {PLOTTED_SIGMA:g} rad",
+        "files": f"result files, {sigma:g} rad",
+        "wide": f"ours, {PLOTTED_SIGMA:g} rad",
+        "narrow": f"ours, {sigma:g} rad",
+        "exact": "ours, exact",
+    }
+    table = {"DoF": values["exact"].index}
+    for source, header in headers.items():
+        table[header] = [cell(*pair) for pair in values[source].itertuples(index=False)]
+    return pd.DataFrame(table)
+
+
+def wins(scores: pd.DataFrame) -> dict[str, str]:
+    """On how many arms the INN is ahead, for the text, by source: `inn_plotted`, `inn_files`, ...
+
+    Args:
+        scores: As in `winners`.
+    """
+    numbers = {}
+    for source, values in _values(scores).items():
+        found = [_winner(*pair) for pair in values.itertuples(index=False)]
+        won, ties = found.count(label("inn")), found.count("tie")
+        tied = f" (tied on {ties})" if ties else ""
+        numbers[f"inn_{source}"] = f"{won} of {len(found)}{tied}"
+    return numbers
+
+
+def wide_prior(scores: pd.DataFrame) -> dict[str, str]:
+    """What samplers score against the ground truth of the published plot, over the arms.
+
+    Args:
+        scores: As in `winners`.
+
+    Returns:
+        The ranges of the exact posterior and the prior, `exact_wide` and `prior_wide`, and of the
+        networks in the plot, `plotted`.
+    """
+    wide = by_sampler(scores)["e_posterior_wide"]
+    numbers = {f"{name}_wide": extent(wide.xs(name, level=1)) for name in ("exact", "prior")}
+    return {**numbers, "plotted": extent(reported("report_figure")["e_posterior"])}
+
+
+def near_the_edge(edge: pd.DataFrame, singles: pd.DataFrame, profile: Profile) -> dict[str, str]:
+    """How far the tolerance of rejection sampling matters near full reach, for the text.
+
+    Args:
+        edge: Bias of rejection sampling at targets near full reach; its column `target` has the
+            share of the reach that is left. See `experiments.ground_truth.rejection_bias`.
+        singles: Scores at one target of each arm; see `evaluation.single_target`.
+        profile: Tolerance and test targets.
+
+    Returns:
+        By key: `edge_shares` of the test targets, in percent, by arm; the nearest target's
+        distance `edge_nearest` and `edge_bias`; mismatches at the slides' 6-DoF target, as they
+        print them (`edge_printed`) and of the exact sampler (`edge_exact`).
+    """
+    shares = []
+    for dof in PlanarArm.PAPER_DOF:
+        arm = PlanarArm.paper(dof)
+        _, tcp = profile_dataset(arm, profile).test
+        shares.append(float((arm.reach - tcp.norm(dim=1) < profile.eps).double().mean()))
+    coarse = edge[edge["eps"] == edge["eps"].max()]
+    nearest = coarse.loc[coarse["gap"].idxmin()]
+    printed = reported("slides").loc["e_posterior", 6]
+    exact = singles.set_index(["dof", "sampler"]).loc[(6, "exact"), "e_posterior"]
+    return {
+        "edge_shares": " / ".join(f"{100 * share:.0f}" for share in shares),
+        "edge_nearest": f"{100 * nearest['gap']:.1f} %",
+        "edge_bias": significant(nearest["mmd2"], 2),
+        "edge_printed": " and ".join(f"{value:g}" for value in sorted(printed)),
+        "edge_exact": significant(exact, 2),
+    }
+
+
+def _above_exact(scores: pd.DataFrame) -> pd.DataFrame:
+    """e_posterior by DoF of the ground truths and the authors' networks.
+
+    What of the networks' is above the exact sampler's is in `cvae_left` and `inn_left`.
+    """
+    own = by_sampler(scores)["e_posterior"].unstack()
+    files = reported("authors_results")["e_posterior"].unstack()
+    table = own[["rejection", "exact"]].join(files[list(NETWORKS)])
+    for name in NETWORKS:
+        # Rounded, and plus zero, so that no cell reads -0.0000.
+        table[f"{name}_left"] = (table[name] - table["exact"]).round(4) + 0.0
+    return table
+
+
+def floor(scores: pd.DataFrame) -> pd.DataFrame:
+    """The authors' corrected values beside a perfect model's scores; as in `winners`."""
+    return formatted(
+        _above_exact(scores).reset_index(),
+        {
+            "DoF": "dof",
+            "rejection sampling": ("rejection", rounded()),
+            "exact posterior": ("exact", rounded()),
+            **{f"{label(name)}, result files": (name, rounded()) for name in NETWORKS},
+            **{
+                f"{label(name)}, above exact": (f"{name}_left", "{:.4f}".format)
+                for name in NETWORKS
+            },
+        },
+    )
+
+
+def left(scores: pd.DataFrame) -> dict[str, str]:
+    """What the authors' values say about a network, over the arms: `left_cvae`, `left_inn`."""
+    table = _above_exact(scores)
+    ranges = {name: table[f"{name}_left"] for name in NETWORKS}
+    return {f"left_{name}": f"{v.min():.4f} to {v.max():.4f}" for name, v in ranges.items()}
+
+
+def hulls(singles: pd.DataFrame) -> pd.DataFrame:
+    """Printed areas of convex hulls beside perimeter and area of ours.
+
+    Args:
+        singles: As in `near_the_edge`.
+    """
+    ours = singles.set_index(["dof", "sampler"])
+    printed = reported("report")["hull_perimeter"]
+    return pd.DataFrame(
+        {
+            "DoF": dof,
+            "model": label(name),
+            "printed as area": f"{printed[dof, name]:g}",
+            "our perimeter": significant(ours.loc[(dof, name), "hull_perimeter"]),
+            "our area": significant(ours.loc[(dof, name), "hull_area"]),
+        }
+        for dof in paper.TARGETS
+        for name in NETWORKS
+    )
+
+
+def _resimulation(scores: pd.DataFrame) -> pd.DataFrame:
+    """Re-simulation errors of the networks: the authors' (`files`) and ours (`formula`)."""
+    ours = by_sampler(scores)["e_resim_test"].rename("formula")
+    files = reported("authors_results")["e_resim_halved"].rename("files")
+    files.index.names = ours.index.names
+    table = pd.concat([files, ours], axis=1, join="inner").reset_index()
+    order = table["sampler"].map(NETWORKS.index)
+    return table.assign(order=order).sort_values(["dof", "order"])
+
+
+def halved(scores: pd.DataFrame) -> pd.DataFrame:
+    """Re-simulation errors: the authors' values, ours by the formula, and half of ours."""
+    rows = _resimulation(scores)
+    return formatted(
+        rows.assign(half=0.5 * rows["formula"]),
+        {
+            "DoF": "dof",
+            "model": NAME,
+            "result files": ("files", "{:g}".format),
+            "ours, formula": ("formula", rounded()),
+            "ours, halved": ("half", rounded()),
+        },
+    )
+
+
+def halves(scores: pd.DataFrame) -> dict[str, str]:
+    """For how many of the `halves` networks the half is nearer to the authors' value."""
+    rows = _resimulation(scores)
+    # Nearer on a logarithmic scale: below the geometric mean of the two, ours / sqrt(2).
+    nearer = rows["files"] < rows["formula"] / math.sqrt(2)
+    return {"halves": str(len(rows)), "halves_nearer": str(int(nearer.sum()))}

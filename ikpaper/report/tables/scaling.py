@@ -1,0 +1,53 @@
+"""Tables of the page on longer arms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ikpaper.format import significant
+from ikpaper.report.tables.base import formatted, rounded, whole
+from ikpaper.report.tables.beyond import percent
+
+__all__ = ["longer_arms", "numbers"]
+
+
+def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """One model on arms of more and more joints.
+
+    Args:
+        rows: See `experiments.scaling`.
+    """
+    return formatted(
+        rows,
+        {
+            "DoF": "dof",
+            "parameters": ("parameters", whole),
+            "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
+            "targets": "targets",
+            "MMD² to exact": ("mmd2", rounded(2)),
+            "of the prior's": ("mmd2", "mmd2_prior", lambda own, prior: percent(own / prior, 2)),
+            "rejected": ("rejected", percent),
+            "C2ST": ("c2st", "{:.3f}".format),
+            "E‖f(θ) − y‖²": ("e_resim", rounded(2)),
+            "samples/s": ("samples_per_second", whole),
+            "exact sampler's samples/s": ("exact_samples_per_second", whole),
+            "profile": "profile",
+        },
+    )
+
+
+def numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """Numbers for the text, by key; `rows` as in `longer_arms`, by rising DoF."""
+    faster = rows[rows["samples_per_second"] > rows["exact_samples_per_second"]]["dof"]
+    ends = {"longest": rows.iloc[-1], "10": rows[rows["dof"] <= 10].iloc[-1]}
+    return {
+        "shortest": str(rows["dof"].min()),
+        "longest": str(rows["dof"].max()),
+        "scaling_profile": str(rows["profile"].iloc[0]),
+        "targets": str(rows["targets"].max()),
+        "overtakes": str(faster.min()) if len(faster) else "no number of",
+        "fastest": whole(rows["training_seconds"].min()),
+        "slowest": whole(rows["training_seconds"].max()),
+        **{f"share_{k}": f"{100 * r['mmd2'] / r['mmd2_prior']:.2g} %" for k, r in ends.items()},
+        **{f"rejected_{k}": percent(r["rejected"], 0) for k, r in ends.items()},
+    }

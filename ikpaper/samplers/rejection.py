@@ -1,0 +1,83 @@
+"""The paper's ground truth: rejection sampling around the target."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Generator, Tensor
+
+from ikpaper.arm import PlanarArm
+from ikpaper.checks import Sigma, check_count, check_positive
+from ikpaper.sampler import PosteriorSampler
+from ikpaper.samplers.prior import Prior
+
+__all__ = ["RejectionPosterior"]
+
+
+class RejectionPosterior(PosteriorSampler):
+    """The paper's ground truth: prior samples whose TCP is within `eps` of the target.
+
+    It samples the posterior of a *blurred* target, exact only as eps goes to zero.
+
+    Args:
+        arm: The arm.
+        sigma: Standard deviation of the prior; see `Prior`.
+        eps: Tolerance, in units of length.
+        max_proposals: Prior samples after which the sampler gives up.
+
+    Raises:
+        ValueError: If sigma or eps is not finite and positive.
+    """
+
+    name = "rejection"
+    label = "rejection sampling"
+    colour = "#56b4e9"
+    marker = "v"
+
+    _CHUNK = 1 << 18
+
+    def __init__(
+        self,
+        arm: PlanarArm,
+        sigma: Sigma | None = None,
+        eps: float = 0.05,
+        *,
+        max_proposals: int = 200_000_000,
+    ) -> None:
+        self.arm = arm
+        self.prior = Prior(arm, sigma)
+        self.eps = check_positive("eps", eps)
+        self.max_proposals = check_count("max_proposals", max_proposals)
+
+    def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
+        targets = tcp.to("cpu", torch.float64).numpy()
+        kept: list[list[Tensor]] = [[] for _ in targets]
+        counts = np.zeros(len(targets), dtype=int)
+        proposals = 0
+        while counts.min() < n:
+            if proposals >= self.max_proposals:
+                worst = int(counts.argmin())
+                raise RuntimeError(
+                    f"RejectionPosterior: {counts[worst]} of {n} samples accepted after "
+                    f"{proposals} proposals for tcp {targets[worst].tolist()} at eps={self.eps}; "
+                    "raise eps or max_proposals, or use ExactPosterior"
+                )
+            theta = self.prior.draw(self._CHUNK, generator)
+            proposals += self._CHUNK
+            points = self.arm.forward(theta).numpy()
+            open_targets = np.flatnonzero(counts < n)
+            # Most proposals are near no open target: the box keeps the tree small.
+            low = targets[open_targets].min(axis=0) - self.eps
+            high = targets[open_targets].max(axis=0) + self.eps
+            near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+            if not len(near):
+                continue
+            hits = cKDTree(points[near]).query_ball_point(
+                targets[open_targets], self.eps, return_sorted=True
+            )
+            for target, hit in zip(open_targets, hits, strict=True):
+                if hit:
+                    kept[target].append(theta[near[hit]])
+                    counts[target] += len(hit)
+        return torch.stack([torch.cat(samples)[:n] for samples in kept])

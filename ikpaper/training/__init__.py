@@ -1,0 +1,45 @@
+"""Training: runs, one loop for every model, here or on a cluster."""
+
+from ikpaper.training.cluster import train_on_cluster
+from ikpaper.training.loop import (
+    PLATEAU_FACTOR,
+    PLATEAU_PATIENCE,
+    VERSION,
+    Diverged,
+    Report,
+    TrainingLoop,
+)
+from ikpaper.training.run import PRECISIONS, TrainingRun, resolve_device
+from ikpaper.training.train import (
+    Outdated,
+    Standing,
+    accept,
+    status,
+    train,
+    train_all,
+    train_model,
+    trained,
+    trained_models,
+)
+
+__all__ = [
+    "PLATEAU_FACTOR",
+    "PLATEAU_PATIENCE",
+    "PRECISIONS",
+    "VERSION",
+    "Diverged",
+    "Outdated",
+    "Report",
+    "Standing",
+    "TrainingLoop",
+    "TrainingRun",
+    "accept",
+    "resolve_device",
+    "status",
+    "train",
+    "train_all",
+    "train_model",
+    "train_on_cluster",
+    "trained",
+    "trained_models",
+]

@@ -1,0 +1,66 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# (sec-baselines)=
+# # Another library
+#
+# A table of our own models leaves a question open: what does a well-kept
+# library make of the same simulations in the same time?
+
+# %% tags=["parameters"]
+profile = "paper"  # of the training; smoke, quick or paper
+book = ""  # folder to save results in; "" saves nothing
+
+# %%
+from ikpaper.evaluation import LEVEL
+from ikpaper.report import Outputs, parameters
+from ikpaper.report.tables import baselines
+
+out = Outputs(parameters(profile=profile, book=book).book)
+rows = out.read("baselines")
+out.number("level", f"{100 * LEVEL:g} %")
+for key, text in baselines.numbers(rows).items():
+    out.number(key, text)
+
+# %% [markdown]
+# [sbi](https://sbi.readthedocs.io) {cite}`boelts2025` is the reference
+# library of simulation-based inference. Its NPE trains a normalising flow by
+# maximum likelihood {cite}`greenberg2019`, its FMPE a velocity field by flow
+# matching {cite}`wildberger2023`. Both get the training samples of our flow
+# and a number of epochs that takes about as long as the training of our flow
+# does on the same cores ({numref}`tab-baselines` has the times); a baseline is
+# done earlier if its own validation says so. All else is sbi's default. They know nothing of kinematics: methods that must
+# learn from samples where an arm reaches stand beside one that is told
+# ({ref}`sec-beyond`).
+
+# %% tags=["remove-cell"]
+out.table(baselines.baselines(rows), "baselines")
+
+# %% [markdown]
+# ```{csv-table} Posteriors that sbi trains as long as ours, beside ours, scored in one run (ikpaper baselines). *Rejected* is the share of targets at which a permutation test tells samples from exact ones.
+# :file: tables/baselines.csv
+# :header-rows: 1
+# :name: tab-baselines
+# ```
+#
+# CPU threads of every training: {glue:text}`threads`. The test has a level of
+# {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
+
+# %% [markdown]
+# FMPE learns a velocity field, as the flow does. In about the same time it comes to
+# an unbiased MMD² of {glue:text}`mmd_fmpe`, the flow to
+# {glue:text}`mmd_flow`; E‖f(θ) − y‖² is {glue:text}`resim_fmpe` and
+# {glue:text}`resim_flow`. How much of that the kinematics are worth is not
+# separated: networks, batches and learning rates differ too, and a longer
+# training would help whoever learns more slowly.

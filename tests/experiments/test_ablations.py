@@ -1,0 +1,58 @@
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from ikpaper.experiments import ablations
+from ikpaper.experiments.ablations import COLUMNS, VARIANTS, Variant, ablation_jobs, run_ablations
+from ikpaper.models import build
+
+SMALL = {"neurons": 8, "coupling_layers": 2}
+TINY = Variant("default", "INN as published", dof=4, changes=SMALL, seeds=(1, 2))
+BROKEN = Variant(
+    "start", "no warm-up", dof=4, changes={**SMALL, "learning_rate": 1e6, "warmup": 0}, seeds=(1,)
+)
+
+
+def run(variants, path):
+    return run_ablations(variants, profile="smoke", table=path / "t.csv", root=path / "weights")
+
+
+def test_every_run_has_a_row_and_runs_once(tmp_path, monkeypatch):
+    rows = run([TINY], tmp_path)
+    assert list(rows.columns) == list(COLUMNS)
+    assert rows["seed"].tolist() == [1, 2]
+    assert set(rows["outcome"]) == {"trained"}
+    assert rows[["loss", "mmd2", "e_resim_test"]].notna().all(axis=None)
+    monkeypatch.setattr(ablations, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = run([TINY], tmp_path)
+    pd.testing.assert_frame_equal(again, rows, check_exact=False)
+
+
+def test_divergence_is_a_result_and_other_studies_keep_their_rows(tmp_path):
+    run([TINY], tmp_path)
+    (row,) = run([BROKEN], tmp_path).to_dict("records")
+    assert row["outcome"].startswith("diverged: ")
+    assert "epoch 1" in row["outcome"]
+    assert pd.isna(row["mmd2"])
+    saved = pd.read_csv(tmp_path / "t.csv")
+    assert saved["study"].tolist() == ["default", "default", "start"]
+
+
+def test_hyperparameters_precision_and_scores_decide_a_row():
+    (first, second), (broken,) = (ablation_jobs([v], profile="smoke") for v in (TINY, BROKEN))
+    (quick, _) = ablation_jobs([TINY], profile="quick")
+    exact = dataclasses.replace(TINY, precision="float32")
+    (single, _) = ablation_jobs([exact], profile="smoke")
+    jobs = [first, second, broken, quick, single]
+    assert len({job.identity.key for job in jobs}) == 5
+    assert {"training", "inn", "scoring", "exact", "rejection"} < set(first.identity.versions)
+
+
+def test_variants_differ_from_the_default_in_what_they_say():
+    for variant in VARIANTS:
+        default = dataclasses.asdict(build(variant.model, dof=variant.dof).config)
+        for name, value in variant.changes.items():
+            assert default[name] != value, variant.label
+    labels = [(variant.study, variant.label, variant.model) for variant in VARIANTS]
+    assert len(set(labels)) == len(labels)

@@ -1,0 +1,30 @@
+import math
+
+import pytest
+import torch
+
+import ikpaper
+from ikpaper.experiments import ground_truth
+
+
+def test_acceptance_rate_agrees_with_the_share_by_hand(arm):
+    def seeded():
+        return torch.Generator().manual_seed(1)
+
+    rate = ground_truth.acceptance_rate(arm, (3.4, 0.2), 0.3, proposals=4000, generator=seeded())
+    points = arm.forward(ikpaper.Prior(arm).draw(4000, seeded())).tolist()
+    assert rate == sum(math.dist(p, (3.4, 0.2)) <= 0.3 for p in points) / 4000
+
+
+def test_rejection_bias_grows_with_the_tolerance(arm, generator):
+    table = ground_truth.rejection_bias(
+        arm, {"t": (3.42, 0.68)}, (0.2, 0.02), n=300, repeats=2, generator=generator
+    )
+    assert table["mmd2"][0] > table["mmd2"][1]
+    assert table["acceptance"][0] > table["acceptance"][1]
+
+
+def test_statistic_floor_meets_its_closed_form(arm, generator):
+    table = ground_truth.statistic_floor(arm, (3.42, 0.68), (50,), repeats=30, generator=generator)
+    assert table["v_statistic"][0] == pytest.approx(table["floor"][0], rel=0.25)
+    assert abs(table["u_statistic"][0]) < 0.3 * table["floor"][0]

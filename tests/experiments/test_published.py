@@ -1,0 +1,101 @@
+import pandas as pd
+import pytest
+
+from ikpaper import projection
+from ikpaper.experiments import published
+from ikpaper.experiments.published import COLUMNS, published_jobs, published_table
+from ikpaper.experiments.runner import run_jobs
+from ikpaper.models import Flow
+from ikpaper.training import TrainingRun, train
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Folder with what a smoke training of a flow and its student gives."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in ("flow", "flow-fast"):
+        train(TrainingRun.of(name, 4, profile="smoke"), directory=folder)
+    return folder
+
+
+@pytest.fixture
+def jobs(weights):
+    return lambda **changes: [
+        job
+        for job in published_jobs(
+            [4], samples=20, profile="smoke", directory=weights, **{"targets": 2, **changes}
+        )
+        if job.place["at"] == "random"
+    ]
+
+
+# What a smoke training gives is far from the target, and some of it stays there.
+@pytest.mark.filterwarnings("ignore:.* have not converged")
+def test_published_samplers_are_scored_once(jobs, tmp_path):
+    path = tmp_path / "t.csv"
+    table = run_jobs(jobs(), published_table(path=path))
+    assert list(zip(table["sampler"], table["refine"], strict=True)) == [
+        ("exact", 0),
+        ("rejection", 0),
+        ("numerical", 0),
+        ("prior", 0),
+        ("flow", 0),
+        ("flow", 3),
+        ("flow-fast", 0),
+        ("flow-fast", 3),
+    ]
+    assert tuple(table.columns) == COLUMNS
+    seconds = table.set_index(["sampler", "refine"])["training_seconds"]
+    # A student's training takes its teacher's too.
+    assert seconds["flow-fast", 0] > seconds["flow", 0] > 0
+    # What is measured is kept: the rates would differ.
+    again = run_jobs(jobs(), published_table(path=path))
+    assert list(again["samples_per_second"]) == list(pd.read_csv(path)["samples_per_second"])
+
+
+def test_at_the_slides_targets_there_are_rows_too(weights):
+    # The slides show a target for 6 and 10 joints, and none for 4.
+    found = list(published_jobs([4, 6], targets=2, samples=20, profile="smoke", directory=weights))
+    at = {(job.place["dof"], job.place["at"]) for job in found}
+    assert at == {(4, "random"), (6, "random"), (6, "slides")}
+    labels = [job.label for job in found]
+    assert labels[0] == "exact 4 DoF, random targets"
+    assert "exact 6 DoF, slides targets" in labels
+    assert len(set(labels)) == len(labels)
+
+
+def _keys(jobs):
+    return {(job.place["sampler"], job.place["refine"]): job.identity.key for job in jobs}
+
+
+def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(jobs, monkeypatch):
+    before = _keys(jobs())
+    assert before == _keys(jobs())
+    assert not set(before.values()) & set(_keys(jobs(targets=3)).values())
+    monkeypatch.setattr(Flow, "version", 2)
+    changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
+    assert changed == {("flow", 0), ("flow", 3)}
+    monkeypatch.setattr(Flow, "version", 1)
+    monkeypatch.setattr(projection, "VERSION", 2)
+    changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
+    assert changed == {("flow", 3), ("flow-fast", 3)}
+
+
+def test_other_weights_have_other_keys(jobs, monkeypatch):
+    before = _keys(jobs())
+    complete = published.load_record
+
+    def other(path):
+        record = complete(path)
+        return record and {**record, "sha256": "0" * 64}
+
+    monkeypatch.setattr(published, "load_record", other)
+    after = _keys(job for job in jobs() if job.place["sampler"] in ("flow", "prior"))
+    assert after["prior", 0] == before["prior", 0]
+    assert after["flow", 0] != before["flow", 0]
+
+
+def test_other_numbers_of_targets_have_a_table_of_their_own():
+    assert published_table().path.name == "benchmark.csv"
+    other = published_table(2).path
+    assert (other.name, other.parent.name) == ("benchmark-2.csv", ".cache")

@@ -1,0 +1,144 @@
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from ikpaper.experiments.runner import Job, ResultTable, accept_rows, results_path, run_jobs, states
+from ikpaper.identity import Identity
+
+COLUMNS = ("name", "size", "value", "key")
+
+
+def job(name, size=1, *, setting=0, measured=None, fails=False):
+    """A job that notes in `measured` that it was done."""
+
+    def measure(progress):
+        if fails:
+            raise KeyboardInterrupt
+        if measured is not None:
+            measured.append(name)
+        return {"value": 10.0 * size + setting, "ignored": 1}
+
+    identity = Identity("row", {"name": name, "setting": setting}, {}, {"test": 1})
+    return Job({"name": name, "size": size}, identity, f"{name} of {size}", 2.0, measure)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Opens the table anew, as another process would."""
+    order = {"name": ("big", "small")}
+    return lambda: ResultTable(tmp_path / "t.csv", COLUMNS, ("name", "size"), order)
+
+
+def test_a_table_grows_by_what_it_lacks(table):
+    measured = []
+    first = run_jobs([job("small", measured=measured)], table())
+    both = run_jobs([job("small", measured=measured), job("big", measured=measured)], table())
+    assert measured == ["small", "big"]
+    assert first["value"].tolist() == [10.0]
+    # In the order asked for, with the columns asked for.
+    assert both["name"].tolist() == ["big", "small"]
+    assert tuple(both.columns) == COLUMNS
+    assert pd.read_csv(table().path).equals(both)
+
+
+def test_other_settings_take_the_place_of_what_was_there(table):
+    measured = []
+    run_jobs([job("small"), job("big")], table())
+    rows = run_jobs([job("small", setting=5, measured=measured)], table())
+    assert measured == ["small"]
+    assert rows["value"].tolist() == [15.0]
+    # What this run is not about stays.
+    assert sorted(pd.read_csv(table().path)["value"]) == [10.0, 15.0]
+
+
+def test_fresh_measures_again(table):
+    measured = []
+    run_jobs([job("small", measured=measured)], table())
+    run_jobs([job("small", measured=measured)], table(), fresh=True)
+    assert measured == ["small", "small"]
+    assert len(pd.read_csv(table().path)) == 1
+
+
+def test_what_differs_is_kept_if_asked_to(table, capsys):
+    measured = []
+    run_jobs([job("small")], table())
+    jobs = [job("small", setting=5, measured=measured), job("big", measured=measured)]
+    assert sorted(run_jobs(jobs, table(), keep=True)["value"]) == [10.0, 10.0]
+    assert measured == ["big"]
+    assert "small of 1: kept, though it differs (setting setting: 0" in capsys.readouterr().err
+    run_jobs(jobs, table(), keep=True, fresh=True)
+    assert measured == ["big", "small", "big"]
+
+
+def test_what_is_measured_survives_an_interruption(table):
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs([job("small"), job("big", fails=True), job("big", 2)], table())
+    assert pd.read_csv(table().path)["name"].tolist() == ["small"]
+
+
+def test_a_job_may_give_several_rows(table):
+    group = dataclasses.replace(
+        job("small"), measure=lambda progress: [{"value": 1.0}, {"value": 2.0}]
+    )
+    run_jobs([group, job("big")], table())
+    rows = run_jobs([group], table())
+    assert rows["value"].tolist() == [1.0, 2.0]
+    assert table().outdated(group) == ""
+
+
+def test_the_identity_of_every_row_is_on_record(table):
+    run_jobs([job("small"), job("big")], table())
+    records = json.loads(table().path.with_suffix(".json").read_text())
+    keys = pd.read_csv(table().path)["key"]
+    assert set(records) == set(keys)
+    record = records[job("small").identity.key]
+    assert record["settings"] == {"name": "small", "setting": 0}
+    assert "torch" in record["provenance"]["packages"]
+    # None stays of what was replaced.
+    run_jobs([job("small", setting=5)], table())
+    records = json.loads(table().path.with_suffix(".json").read_text())
+    assert set(records) == set(pd.read_csv(table().path)["key"])
+
+
+def test_what_differs_is_told_with_what_it_would_cost(table):
+    run_jobs([job("small"), job("big")], table())
+    current, changed, missing = states([job("small"), job("big", setting=5), job("new")], table())
+    assert (current.current, current.reason, current.cost) == (True, "", 0.0)
+    assert current.made.endswith(f"torch {__import__('torch').__version__}")
+    assert (changed.current, changed.reason, changed.cost) == (False, "setting setting: 0 -> 5", 2)
+    assert (missing.reason, missing.made) == ("not measured", "")
+
+
+def test_rows_that_somebody_has_checked_are_stamped(table):
+    run_jobs([job("small"), job("big")], table())
+    jobs = [job("small", setting=5), job("big"), job("new")]
+    assert accept_rows(jobs, table(), "compared by hand") == ["small of 1"]
+    # The numbers stay.
+    assert sorted(pd.read_csv(table().path)["value"]) == [10.0, 10.0]
+    assert [state.current for state in states(jobs, table())] == [True, True, False]
+    records = json.loads(table().path.with_suffix(".json").read_text())
+    assert records[jobs[0].identity.key]["accepted"] == "compared by hand"
+    measured = []
+    run_jobs([job("small", setting=5, measured=measured)], table())
+    assert measured == []
+
+
+@pytest.mark.parametrize("key", [{}, {"key": "old"}])
+def test_rows_without_an_identity_on_record_are_not_current(key, table):
+    row = {"name": "small", "size": 1, "value": 3.0}
+    pd.DataFrame([{**row, **key}]).to_csv(table().path, index=False)
+    (state,) = states([job("small")], table())
+    assert (state.current, state.made) == (False, "")
+    assert state.reason == "no identity on record"
+    run_jobs([job("big")], table())
+    assert accept_rows([job("small")], table(), "compared by hand") == ["small of 1"]
+    assert sorted(pd.read_csv(table().path)["value"]) == [3.0, 10.0]
+    assert all(state.current for state in states([job("small"), job("big")], table()))
+
+
+def test_other_variants_are_out_of_readers_sight(tmp_path, monkeypatch):
+    monkeypatch.setattr("ikpaper.experiments.runner.project_root", lambda: tmp_path)
+    assert results_path("t", "smoke", published=False) == tmp_path / ".cache" / "t-smoke.csv"
+    assert results_path("t", "paper", published=True) == tmp_path / "book" / "results" / "t.csv"

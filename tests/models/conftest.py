@@ -1,0 +1,2 @@
+#: Defines a model, which stays registered: a test imports it in a process of its own.
+collect_ignore = ["affine.py"]

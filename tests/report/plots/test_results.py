@@ -1,0 +1,89 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ikpaper import PlanarArm
+from ikpaper.projection import TOLERANCE
+from ikpaper.report.plots import results
+from ikpaper.report.plots.style import to_svg
+from tests.report.committed import arms, result
+
+
+@pytest.fixture(scope="module")
+def random():
+    measured = result("benchmark")
+    return measured[measured["at"] == "random"]
+
+
+def points(ax):
+    """Coordinates of all markers of a panel."""
+    drawn = [line.get_xydata() for line in ax.lines if line.get_marker() not in ("None", None)]
+    return np.concatenate(drawn)
+
+
+def test_the_pareto_front_joins_what_no_other_sampler_beats(random):
+    figure = results.pareto(random)
+    quality, *_ = figure.axes
+    drawn = points(quality)
+    rows = random[random["dof"] == 4]
+    assert len(drawn) == len(rows)
+    chance = random.loc[random["sampler"] == "exact", "mmd2_high"].max()
+    expected = sorted(np.maximum(rows["mmd2"], chance))
+    assert sorted(drawn[:, 1]) == pytest.approx(expected)
+    (front,) = (line.get_xydata() for line in quality.lines if line.get_marker() == "None")
+    best = [
+        (x, y)
+        for x, y in drawn
+        if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in drawn)
+    ]
+    assert front.tolist() == pytest.approx(np.array(sorted(best)))
+
+
+def test_what_is_on_the_target_is_drawn_at_the_tolerance(random):
+    figure = results.pareto(random)
+    errors = figure.axes[len(random["dof"].unique())]
+    reach = PlanarArm.paper(10).reach
+    assert points(errors)[:, 1].min() == pytest.approx((TOLERANCE * reach) ** 2)
+
+
+def test_scores_have_a_point_an_arm_with_its_interval():
+    scores = arms("scores")
+    figure = results.scores_over(scores, "dof", {"mmd2": "MMD"}, "DoF")
+    (ax,) = figure.axes
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    positive = scores[(scores["quantity"] == "mmd2") & (scores["value"] > 0)]
+    assert len(labels) == positive["sampler"].nunique()
+    inn = ax.containers[labels.index("INN")]
+    rows = positive[positive["sampler"] == "inn"].sort_values("dof")
+    assert inn.lines[0].get_ydata() == pytest.approx(rows["value"].to_numpy())
+    bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
+    assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
+    assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+
+
+def test_training_curves_add_up_to_their_sum():
+    history = [
+        {"epoch": epoch, "terms": {"reconstruction": 2.0 / epoch, "kl": 1.0}} for epoch in (1, 2)
+    ]
+    (ax,) = results.training_curves({"cvae": history}).axes
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert list(lines["sum"]) == [3.0, 2.0]
+    assert ax.get_yscale() == "log"
+    # A log-likelihood may be negative.
+    negative = [{"epoch": 1, "terms": {"kl": -1.0}}]
+    (ax,) = results.training_curves({"inn-ml": negative}).axes
+    assert ax.get_yscale() == "linear"
+
+
+def test_figures_of_results_can_be_drawn(random):
+    exact = pd.DataFrame(
+        {"sigma": [0.1, 0.2], "reference_sigma": 0.2, "value": 1.0, "low": 0.5, "high": 2.0}
+    )
+    for figure in (
+        results.speedups(result("bench")),
+        results.scaling(result("scaling")),
+        results.mismatch_by_prior(exact),
+    ):
+        svg = to_svg(figure)
+        assert "nan" not in svg
+        assert svg.count("<path") > 20

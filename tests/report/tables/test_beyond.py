@@ -1,0 +1,99 @@
+import pandas as pd
+import pytest
+
+from ikpaper.report.tables import beyond
+from tests.report.committed import as_csv, result, table
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return result("benchmark")
+
+
+@pytest.fixture(scope="module")
+def random(measured):
+    return measured[measured["at"] == "random"]
+
+
+def test_tables_are_the_committed_ones(measured, random):
+    made = {
+        **{f"beyond-{dof:02d}": beyond.samplers(random, dof) for dof in (4, 6, 8, 10)},
+        "aims": beyond.aims(random, result("bench"), result("scaling")),
+        "tails": beyond.tails(measured),
+        "projection": beyond.projection(random),
+        "likelihood": beyond.likelihood(random),
+        "flow-steps": beyond.flow_steps(result("flow-steps")),
+        "amortised": beyond.amortised(result("amortised")),
+    }
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name
+
+
+def test_numbers_of_the_text(random):
+    numbers = beyond.benchmark_numbers(random)
+    known = {
+        "targets": "1,000",
+        "c2st_targets": "5",
+        "c2st_else": "2",
+        "tolerance": "1e-06",
+        "gan_best_dof": "6",
+        "gan_worst": "0.040",
+        "gan_worst_share": "1.9",
+        "mmd_inn": "0.0067",
+        "mmd_inn_refined": "0.0056",
+        "resim_cvae_refined": "1.4e-7",
+        "c2st_inn-ml": "0.660",
+        "rejected_cvae_refined": "51.4 to 85.0 %",
+        "rejected_numerical": "100.0 %",
+        "parameters_flow": "103,304",
+    }
+    assert {key: numbers[key] for key in known} == known
+    assert beyond.likelihood_numbers(random) == {
+        "ml_dof": "8",
+        "ml_large_mmd": "4.0",
+        "ml_large_mmd_better": "1 of 1",
+        "ml_small_mmd": "1.9 to 2.8",
+        "ml_small_mmd_better": "4 of 4",
+        "ml_large_resim": "29",
+        "ml_large_resim_better": "1 of 1",
+        "ml_small_resim": "4.0 to 48",
+        "ml_small_resim_better": "4 of 4",
+    }
+
+
+def test_an_aim_is_met_only_by_what_is_within_its_bound(random):
+    worse = random.assign(mmd2=random["mmd2"].where(random["dof"] != 6, 1.0))
+    rows = beyond.aims(worse, result("bench"), result("scaling"))
+    assert set(rows[rows["score"] == "MMD² to exact, unbiased"]["met on"]) == {"3 of 4 arms"}
+    slower = result("bench").assign(ratio=4.9)
+    rows = beyond.aims(random, slower, result("scaling"))
+    (least,) = rows[rows["aim"].str.startswith("at least")].to_dict("records")
+    assert (least["10 DoF"], least["met on"]) == ("4.9", "0 of 4 arms")
+
+
+def test_steps_of_the_flow_are_compared():
+    rows = result("flow-steps")
+    assert beyond.flow_steps_numbers(rows) == {
+        "step_targets": "100",
+        "one_step": "6.6",
+        "most_steps": "16",
+        "one_step_rejected": "89 %",
+        "two_steps_rejected": "88 %",
+        "most_steps_rejected": "7 %",
+    }
+
+
+def test_speed_is_told_in_multiples_of_the_exact_samplers(random):
+    rows = pd.DataFrame(
+        [("exact", 0, 8e-3, 8e-3, 1e-5), ("flow", 0, 4e-3, 1e-5, 2e-5)],
+        columns=["sampler", "refine", "call", "one", "many"],
+    )
+    numbers = beyond.amortised_numbers(rows, random.assign(samples_per_second=125.0), 6)
+    assert (numbers["call_flow"], numbers["one_flow"], numbers["many_flow"]) == (
+        "2.0",
+        "800",
+        "0.50",
+    )
+    # Not every profile has trained it.
+    assert numbers["call_flow-fast"] == numbers["many_flow-fast_refined"] == "–"
+    assert (numbers["exact_ms"], numbers["solver_ms"]) == ("8.0", "8.0")

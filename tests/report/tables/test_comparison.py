@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from ikpaper.profiles import get_profile
+from ikpaper.report.tables import comparison
+from tests.report.committed import BOOK, arms, as_csv, result, table
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return arms("scores")
+
+
+@pytest.fixture(scope="module")
+def records():
+    folder = BOOK.parent / "weights" / "paper"
+    return {
+        dof: {
+            name: json.loads((folder / f"{name}-{dof:02d}dof-seed42.json").read_text())
+            for name in ("cvae", "inn")
+        }
+        for dof in (4, 6, 8, 10)
+    }
+
+
+def test_tables_are_the_committed_ones(scores, records):
+    made = {
+        "reported-and-ours": comparison.reported_and_ours(scores, arms("figures")),
+        "summary": comparison.summary(scores),
+        "verdicts": comparison.verdicts(scores),
+        "seeds": comparison.seeds(result("seeds")),
+        "profiles": comparison.profiles(),
+        "times": comparison.training_times(records),
+    }
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name
+
+
+def test_conclusions_are_those_of_the_scores(scores):
+    told = comparison.conclusions(scores)
+    assert told["complete"] == "4, 6, 8 and 10"
+    assert (told["better_posterior_count"], told["better_resim_count"]) == ("4 of 4", "3 of 4")
+    assert told["resim_tally"] == "cVAE 3, INN 1, undecided 0"
+    assert told["posterior_tally"] == "cVAE 4, INN 0, undecided 0"
+    assert (told["mmd_cvae"], told["mmd_exact"], told["resim_prior"]) == (
+        "0.0013",
+        "-9.1e-6",
+        "4.3",
+    )
+    wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)
+    assert comparison.conclusions(wide)["resim_tally"] == "cVAE 0, INN 0, undecided 4"
+
+
+def test_seeds_are_told(scores):
+    told = comparison.beside_seeds(result("seeds"), scores)
+    assert told == (
+        "the INN's MMD² to exact is above all of them on 4 arms, below all of them on 0 and among "
+        "them on 0; the INN's re-simulation error is above all of them on 3 arms, below all of "
+        "them on 0 and among them on 1"
+    )
+
+
+def test_training_is_told(records):
+    told = comparison.notice(get_profile("paper"), records)
+    assert "700,000 training samples, 60 epochs for the cVAE and 60 for the INN. The" in told
+    assert told.endswith("(10 times for 4 DoF, 11 times for 6 DoF, once for 8 DoF).")
+    less = comparison.notice(get_profile("smoke"), records)
+    assert less.startswith("The networks were trained on less than in the paper: 1,400 training")
+    assert "where the paper has 700,000 and 60." in less
+
+
+def test_the_machine_is_this_one_and_the_device_that_of_training(records):
+    machine = comparison.hardware(records).set_index("")["this run"]
+    assert (
+        list(machine.index) == [line.split(",")[0] for line in table("hardware").split("\n")][1:-1]
+    )
+    assert machine["device"] == "cpu"

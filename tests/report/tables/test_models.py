@@ -1,0 +1,17 @@
+from ikpaper import models, paper
+from ikpaper.report.tables.models import hyperparameters, inn_loss, ranges, sources
+from tests.report.committed import as_csv, table
+
+
+def test_tables_are_the_committed_ones():
+    inn, inn10 = (models.build("inn", dof=dof).config for dof in (6, 10))
+    made = {
+        "sources": sources(inn),
+        "inn-loss": inn_loss(inn, inn10),
+        "ranges-inn": ranges(paper.INN_RANGES),
+        "ranges-cvae": ranges(paper.CVAE_RANGES),
+        "hyperparameters-inn": hyperparameters("inn", paper.INN_TABLE),
+        "hyperparameters-cvae": hyperparameters("cvae", paper.CVAE_TABLE),
+    }
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name

@@ -1,0 +1,55 @@
+import pytest
+
+from ikpaper.profiles import get_profile
+from ikpaper.report.tables import published
+from tests.report.committed import arms, as_csv, result, table
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return arms("scores")
+
+
+def test_tables_are_the_committed_ones(scores):
+    made = {
+        "winners": published.winners(scores, 0.2),
+        "floor": published.floor(scores),
+        "hulls": published.hulls(arms("figures")),
+        "halved": published.halved(scores),
+    }
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name
+
+
+def test_numbers_of_the_text(scores):
+    assert published.wins(scores) == {
+        "inn_plotted": "4 of 4",
+        "inn_files": "0 of 4 (tied on 1)",
+        "inn_wide": "4 of 4",
+        "inn_narrow": "1 of 4",
+        "inn_exact": "0 of 4",
+    }
+    assert published.wide_prior(scores) == {
+        "exact_wide": "0.044 to 0.051",
+        "prior_wide": "0.046 to 0.053",
+        "plotted": "0.038 to 0.053",
+    }
+    assert published.left(scores) == {
+        "left_cvae": "-0.0002 to 0.0004",
+        "left_inn": "-0.0004 to 0.0051",
+    }
+    assert published.halves(scores) == {"halves": "8", "halves_nearer": "6"}
+
+
+def test_numbers_near_full_reach():
+    edge = result("rejection-edge")
+    told = published.near_the_edge(edge, arms("figures"), get_profile("smoke"))
+    shares = told.pop("edge_shares").split(" / ")
+    # Of 600 test targets; of the paper's 300,000, 81, 51, 27 and 12 %.
+    assert [int(share) for share in shares] == pytest.approx([81, 51, 27, 12], abs=6)
+    assert told == {
+        "edge_nearest": "0.4 %",
+        "edge_bias": "0.0045",
+        "edge_printed": "0.0068 and 0.012",
+        "edge_exact": "0.0060",
+    }

@@ -1,0 +1,155 @@
+import dataclasses
+import math
+import shutil
+
+import pandas as pd
+import pytest
+
+from ikpaper.profiles import get_profile
+from ikpaper.report.tables import studies as tables
+from ikpaper.search import PRINTED, load_studies
+from tests.report.committed import BOOK, arms, as_csv, result, table
+
+TRIAL, PAPER = get_profile("search"), get_profile("paper")
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return tables.Studies.load(TRIAL)
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return arms("scores")
+
+
+def test_tables_are_the_committed_ones(studies, scores):
+    made = {
+        "studies": tables.overview(studies),
+        "found-cvae": tables.found(studies, "cvae"),
+        "found-inn": tables.found(studies, "inn"),
+        "bounds": tables.bounds(studies),
+        "ranks": tables.ranks(studies),
+        "found-trials": tables.winners(tables.as_trials(studies), TRIAL),
+        "found-scores": tables.winners(tables.in_full(studies, scores, PAPER), PAPER),
+    }
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name
+
+
+def test_the_text_says_how_studies_differ_from_the_papers(studies):
+    told = tables.protocol(studies)
+    assert told.startswith(
+        "Cut short, with so many trials of 100: INN, 4 DoF (17); INN, 6 DoF (21); "
+        "INN, 8 DoF (20); INN, 10 DoF (21). All trials of such a study in full would take about "
+        "11 core hours here. So successive halving, which is not in the paper, stops trials whose "
+        "loss lags behind: INN (4, 6, 8, 10 DoF)."
+    )
+    assert told.endswith("Products of the subnets are in bfloat16: INN (4, 6, 8, 10 DoF).")
+    whole = tuple(r for r in studies.records if len(r.trials) == 100)
+    assert tables.protocol(dataclasses.replace(studies, records=whole)) == ""
+
+
+def test_the_text_compares_proposals_with_random_trials(studies):
+    assert tables.surrogate(studies) == (
+        "cVAE, 6 DoF: the best of the first 50 trials of the Bayesian study is 82.5, that of 50 "
+        "random ones (2 seeds) 83.4; none of all 50 random trials is as good, so that the share "
+        "of such trials is below 6.0 % (95 %)."
+    )
+    assert tables.early(studies) == (
+        "No proposal of the surrogate was better than the random trials that open the study of "
+        "INN, 4 DoF (7 proposals); INN, 6 DoF (11 proposals)."
+    )
+    assert tables.collapse(studies) == (
+        "Of the random trials of cVAE, 6 DoF, 28 of 50 end within 1 % of 202, with 5 or more "
+        "hidden layers. Of those, 2 trained again ended with a KL term of 2.84e-5 or less: the "
+        "decoder answers with a mean, whatever its latent (posterior collapse)."
+    )
+    bayesian = tuple(r for r in studies.records if r.study.method == "bayesian")
+    alone = dataclasses.replace(studies, records=bayesian)
+    assert tables.surrogate(alone) == tables.collapse(alone) == ""
+
+
+def test_a_winner_that_two_arms_share_counts_once(studies):
+    assert tables.at_bounds(studies) == {
+        "bound_count": "13",
+        "bound_expected": "3.9",
+        "bound_shared": "The winners of INN (4, 6 DoF) are one random trial, which counts once.",
+    }
+    place = ("cvae", 4)
+    one = dataclasses.replace(studies, records=(studies.first[place],))
+    # Of two logarithmic ranges 4 % each; of 13 whole numbers two, of 301 fourteen.
+    assert tables.at_bounds(one) == {
+        "bound_count": "1",
+        "bound_expected": f"{0.08 + 2 / 13 + 14 / 301:.2f}",
+        "bound_shared": "",
+    }
+
+
+def test_the_text_says_how_ranks_and_winners_turned_out(studies, scores):
+    assert tables.rank_counts(studies) == {
+        "ranks_count": "12",
+        "ranks_positive": "12",
+        "ranks_clear": "1",
+        "ranks_against": "0",
+        "ranks_open": "For the INN the question is open: no study has 8 trials that were trained "
+        "anew.",
+    }
+    assert tables.lower(tables.as_trials(studies)) == (
+        "of 8 winners, what was found has the lower e_posterior in 8, MMD² to exact, unbiased in "
+        "8, E‖f(θ) − y‖² in 6, training loss in 8"
+    )
+    assert tables.lower(tables.in_full(studies, scores, PAPER)) == (
+        "of 4 winners, what was found has the lower e_posterior in 2, MMD² to exact, unbiased in "
+        "2, E‖f(θ) − y‖² in 1"
+    )
+    assert tables.untrained(studies, PAPER) == (
+        "Not trained in full, with the core hours that would take here: INN, 4 DoF (8.6); "
+        "INN, 6 DoF (9.8); INN, 8 DoF (12); INN, 10 DoF (12)."
+    )
+    assert tables.beside_seeds(studies, result("seeds"), PAPER) == (
+        "Beside training runs with the printed hyperparameters that differ in the seed alone, the "
+        "MMD² of what was found is below all of them for the cVAE (4 DoF), among them for the "
+        "cVAE (6, 10 DoF), above all of them for the cVAE (8 DoF); the re-simulation error of "
+        "what was found is among them for the cVAE (4, 8 DoF), above all of them for the cVAE "
+        "(6, 10 DoF)."
+    )
+
+
+def test_studies_that_search_something_else_are_left_out(tmp_path):
+    source = BOOK / "results" / "studies" / "cvae-06dof-seed42"
+    shutil.copytree(source, tmp_path / "studies" / source.name)
+    other = tmp_path / "studies" / "other"
+    shutil.copytree(source, other)
+    settings = other / "study.json"
+    settings.write_text(settings.read_text().replace('"loss"', '"held-out"'))
+    trials = pd.read_csv(other / "trials.csv").assign(mmd2=0.0, e_resim=0.0)
+    trials.to_csv(other / "trials.csv", index=False)
+    assert len(load_studies(tmp_path / "studies")) == 2
+    (record,) = tables.Studies.load(TRIAL, tmp_path / "studies").records
+    assert record.folder.name == source.name
+    shutil.rmtree(tmp_path / "studies" / source.name)
+    with pytest.raises(FileNotFoundError, match="ikpaper search"):
+        tables.Studies.load(TRIAL, tmp_path / "studies")
+
+
+def test_a_run_that_diverged_counts_as_the_worst(tmp_path):
+    source = BOOK / "results" / "studies" / "cvae-06dof-seed42"
+    folder = tmp_path / source.name
+    shutil.copytree(source, folder)
+    confirmed = pd.read_csv(folder / "confirmed.csv")
+    best = tables.Studies.load(TRIAL, tmp_path).first["cvae", 6].best["trial"]
+    lost = confirmed["trial"] == best
+    row = confirmed[lost & (confirmed["profile"] == "quick")].iloc[:1]
+    again = confirmed[lost & (confirmed["profile"] == "search")].iloc[:1]
+    rows = [part.assign(quantity="diverged", value=math.nan) for part in (row, again)]
+    kept = confirmed[~(lost & confirmed["profile"].isin(["quick", "search"]))]
+    pd.concat([kept, *rows]).to_csv(folder / "confirmed.csv", index=False)
+    studies = tables.Studies.load(TRIAL, tmp_path)
+    (ranks,) = tables.ranks(studies).to_dict("records")
+    assert (ranks["trials"], ranks["diverged"]) == (10, 1)
+    (panel,) = tables.rank_panels(studies).values()
+    assert panel.sort_values("objective")["mmd2"].iloc[0] == math.inf
+    printed, found = tables.winners(tables.as_trials(studies), TRIAL).to_dict("records")
+    assert found["e_posterior"] == "diverged" != printed["e_posterior"]
+    assert PRINTED not in panel.index

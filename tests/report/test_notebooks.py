@@ -1,0 +1,183 @@
+"""Notebooks: their form, and runs by papermill with what each leaves behind."""
+
+import re
+import shutil
+
+import jupytext
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+
+from ikpaper.experiments.scaling import run_scaling
+from ikpaper.report.pages import PAGES
+from tests.report.committed import BOOK, arms, result, table
+
+ROOT = BOOK.parent
+SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
+
+every_notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+@every_notebook
+def test_the_pair_is_in_step_and_without_outputs(source):
+    script = jupytext.read(source)
+    notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+    def content(nb):
+        return [(c.cell_type, c.source, dict(c.metadata)) for c in nb.cells]
+
+    assert content(notebook) == content(script), "run: make notebooks"
+    assert not any(c.get("outputs") for c in notebook.cells)
+
+
+@every_notebook
+def test_notebooks_parameterise_call_and_show(source):
+    cells = [cell for cell in jupytext.read(source).cells if cell.cell_type == "code"]
+    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert {"profile", "book"} <= {line.split(" = ")[0] for line in tagged[0].split("\n")}
+    code = "\n".join(cell.source for cell in cells)
+    assert "parameters(" in code, "what papermill passes is checked"
+    hidden = [c.source for c in cells if "show-input" not in c.metadata.get("tags", [])]
+    assert not re.search(r"^(def|class) ", "\n".join(hidden), re.M), (
+        "what has a name is the library's"
+    )
+    assert max(len(cell.source.splitlines()) for cell in cells) <= 40
+
+
+def test_every_notebook_makes_a_page():
+    # A study takes hours: its notebook runs on its own.
+    assert {page.notebook for page in PAGES} == {source.stem for source in SOURCES} - {"search"}
+
+
+def run_page(name, where, **parameters):
+    """Run a notebook; everything that its text and its figures ask for must come out of it.
+
+    Returns:
+        What it hands to the text, by key.
+    """
+    executed = papermill.execute_notebook(
+        str(ROOT / "notebooks" / f"{name}.ipynb"),
+        str(where / "out.ipynb"),
+        parameters={"book": str(where / "book"), **parameters},
+        kernel_name="python3",
+        cwd=str(ROOT),
+        progress_bar=False,
+    )
+    outputs = [
+        (cell, out) for cell in executed.cells if cell.cell_type == "code" for out in cell.outputs
+    ]
+    numbers = {
+        out.metadata["scrapbook"]["name"]: next(iter(out.data.values())).strip("'")
+        for _, out in outputs
+        if "scrapbook" in out.get("metadata", {})
+    }
+    text = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "markdown")
+    assert set(re.findall(r"{glue:text}`(\w+)(?::\S*)?`", text)) <= set(numbers)
+    for path in re.findall(r":file: (\S+)", text):
+        numbered = re.sub(r"-dof\.csv$", f"-{int(float(parameters.get('dof', 0))):02d}.csv", path)
+        assert (where / "book" / numbered).exists(), numbered
+    drawn = [id(cell) for cell, out in outputs if "image/svg+xml" in out.get("data", {})]
+    for cell in executed.cells:
+        if "figure" in cell.metadata.get("mystnb", {}):
+            assert id(cell) in drawn, cell.metadata["mystnb"]["figure"]["name"]
+    return numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["hyperparameters", "models", "comparison", "studies", "longer-arms", "baselines", "speed"],
+)
+def test_pages_of_published_results_have_the_committed_tables(name, tmp_path):
+    run_page(name, tmp_path)
+    made = {path.stem for path in (tmp_path / "book" / "tables").glob("*.csv")}
+    assert made
+    # One table is of the machine that it was made on.
+    for known in made - {"hardware"}:
+        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ground-truth", "inverse-kinematics", "data"])
+def test_pages_without_models_run_at_any_profile(name, tmp_path):
+    run_page(name, tmp_path, profile="smoke")
+
+
+@pytest.mark.slow
+def test_the_page_of_an_arm_trains_what_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
+    # As papermill passes what is typed on a command line.
+    numbers = run_page("dof", tmp_path, dof=10.0, train="yes", profile="smoke")
+    assert numbers["trainings"].startswith(
+        "The cVAE has 1,303,226 parameters and was trained for 2"
+    )
+    for kind in ("scores", "figures", "timing", "training"):
+        made = pd.read_csv(tmp_path / f"book/results/{kind}-10.csv")
+        assert list(made.columns) == list(result(f"{kind}-10").columns)
+        assert set(made["profile"]) == {"smoke"}
+
+
+@pytest.mark.slow
+def test_the_page_on_published_numbers_reads_the_arms_results(tmp_path):
+    results = tmp_path / "book" / "results"
+    results.mkdir(parents=True)
+    for kind in ("scores", "figures"):
+        for dof, rows in arms(kind).assign(profile="smoke").groupby("dof"):
+            rows.to_csv(results / f"{kind}-{dof:02d}.csv", index=False)
+    numbers = run_page("published", tmp_path, profile="smoke")
+    assert (numbers["inn_plotted"], numbers["inn_exact"]) == ("4 of 4", "0 of 4")
+    for known in ("winners", "floor", "hulls", "halved", "ablations", "ablation-profile"):
+        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
+
+
+@pytest.mark.slow
+def test_papermill_runs_a_study(tmp_path):
+    study = tmp_path / "study"
+    settings = {"dof": 4, "model": "cvae", "trials": 3, "epochs": 2, "profile": "smoke"}
+    run_page("search", tmp_path, **settings, folder=str(study))
+    assert len(pd.read_csv(study / "trials.csv")) == 3
+
+
+@pytest.mark.slow
+def test_a_study_in_a_folder_is_drawn_as_it_is(tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(BOOK / "results" / "studies" / "cvae-04dof-seed42", folder)
+    before = (folder / "trials.csv").read_bytes()
+    numbers = run_page("search", tmp_path, folder=str(folder), trials=1, model="inn", dof=10)
+    assert (folder / "trials.csv").read_bytes() == before
+    assert (numbers["model"], numbers["dof"], numbers["trials"]) == ("cVAE", "4", "100")
+
+
+@pytest.mark.slow
+def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
+    run_page("beyond", tmp_path, profile="smoke", train=True)
+    # The one of the book's front page.
+    assert (tmp_path / "book" / "figures" / "home.svg").exists()
+    made = {path.stem: path.read_text() for path in (tmp_path / "book/tables").glob("*.csv")}
+    # The numbers of steps, with and without a projection, below the header.
+    assert len(made.pop("flow-steps").splitlines()) == 11
+    assert len(made.pop("amortised").splitlines()) == 5
+    # The rest is of published results.
+    for known in made:
+        assert made[known] == table(known), known
+
+
+@pytest.mark.slow
+def test_papermill_runs_the_page_on_ones_own_sampler(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
+    run_page("benchmark", tmp_path, profile="smoke", train=True)
+    rail = pd.read_csv(tmp_path / "book" / "tables" / "rail.csv")
+    assert list(rail["sampler"]) == ["exact posterior", "rejection sampling", "flow", "prior"]
+    assert (rail["MMD² to exact"] != rail["MMD², multi-bandwidth"]).all()
+
+
+@pytest.mark.slow
+def test_papermill_runs_the_page_on_longer_arms(tmp_path):
+    grown = tmp_path / "book" / "results" / "scaling.csv"
+    run_scaling([3, 4], profile="smoke", targets=3, table=grown, root=tmp_path / "weights")
+    run_page("longer-arms", tmp_path)
+    (made,) = (tmp_path / "book" / "tables").glob("*.csv")
+    assert list(pd.read_csv(made)["DoF"]) == [3, 4]

@@ -1,0 +1,159 @@
+import csv
+import json
+import re
+
+import pytest
+
+from ikpaper.report.pages import Page, build_pages, load_records
+from ikpaper.report.reproduce import reproduce
+
+NOTEBOOK = """# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One
+
+# %% tags=["parameters"]
+profile = "quick"
+book = ""
+
+# %%
+import numpy as np
+import pandas as pd
+from ikpaper.report import Outputs
+from ikpaper.report.plots.style import new_figure
+
+out = Outputs(book)
+out.result(pd.DataFrame({"mmd2": [0.0123], "seconds": [1.5]}), "scores")
+out.table(pd.DataFrame({"sampler": ["INN"], "MMD²": ["0.0123"]}), "scores")
+out.number("mmd2", "0.0123")
+
+# %%
+figure = new_figure()
+figure.subplots().plot([0.0, 1.0, 2.0], [0.0, 1.0, 4.0])
+out.figure(figure, "line")
+"""
+PAGES = (Page("one"), Page("two", source="one"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    root = tmp_path_factory.mktemp("project")
+    (root / "notebooks").mkdir()
+    (root / "notebooks" / "one.py").write_text(NOTEBOOK)
+    assert build_pages(root=root, pages=PAGES[:1]) == 0
+    assert reproduce(root=root, pages=PAGES[:1]) == 0
+    return root
+
+
+@pytest.fixture
+def book(built):
+    """The book of a project that was built and reproduced once; changes of it are taken back."""
+    before = {path: path.read_bytes() for path in (built / "book").rglob("*") if path.is_file()}
+    yield built / "book"
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
+def again(book):
+    return reproduce(root=book.parent, pages=PAGES[:1])
+
+
+def certificate(root):
+    with (root / ".cache" / "reproduce" / "certificate.csv").open() as file:
+        return {row["output"]: row for row in csv.DictReader(file)}
+
+
+def test_every_output_is_on_the_certificate_and_the_book_is_left_alone(book, capsys):
+    before = {path: path.read_bytes() for path in book.rglob("*") if path.is_file()}
+    assert again(book) == 0
+    rows = certificate(book.parent)
+    assert set(rows) == set(load_records(book.parent)["one"]["outputs"])
+    assert {row["outside"] for row in rows.values()} == {"0"}
+    assert rows["results/scores.csv"]["apart"] == "1"
+    assert {path: path.read_bytes() for path in book.rglob("*") if path.is_file()} == before
+    assert capsys.readouterr().out.startswith("Reproduced: ")
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("output", "old", "new"),
+    [
+        ("results/scores.csv", "0.0123", "0.0223"),
+        ("tables/scores.csv", "0.0123", "0.0223"),
+        ("one.ipynb", "'0.0123'", "'0.0223'"),
+    ],
+)
+def test_a_changed_number_is_caught(book, output, old, new, capsys):
+    change(book / output, old, new)
+    assert again(book) == 1
+    printed = capsys.readouterr()
+    assert "0.0223 published, now 0.0123" in printed.err
+    assert printed.out.startswith("NOT reproduced: ")
+    assert certificate(book.parent)[output]["outside"] == "1"
+
+
+def test_a_moved_figure_line_is_caught(book):
+    path = book / "figures" / "line.svg"
+    line, number = re.findall(r"(\nL ([\d.]+))", path.read_text())[-1]
+    change(path, line, f"\nL {float(number) + 1}")
+    assert again(book) == 1
+    assert certificate(book.parent)["figures/line.svg"]["outside"] != "0"
+
+
+@pytest.mark.parametrize("output", ["results/scores.csv", "figures/line.svg", "one.ipynb"])
+def test_a_missing_file_is_caught(book, output):
+    (book / output).unlink()
+    assert again(book) == 1
+    assert certificate(book.parent)[output]["outside"] == "1"
+
+
+def test_a_time_is_not_held_against_it(book):
+    change(book / "results" / "scores.csv", "1.5", "1500.0")
+    assert again(book) == 0
+
+
+def test_what_was_run_is_kept_and_what_was_damaged_is_run_again(book, capsys):
+    made = book.parent / ".cache" / "reproduce" / "one" / "results" / "scores.csv"
+    stamp = made.parents[1] / "run.json"
+    before = stamp.stat().st_mtime_ns
+    assert again(book) == 0
+    assert stamp.stat().st_mtime_ns == before
+    made.write_text("mmd2,seconds\n0.7,1.5\n")
+    assert again(book) == 0
+    assert "0.0123" in made.read_text()
+
+
+def test_a_notebook_that_fails_is_on_the_certificate(book, capsys):
+    source = book.parent / "notebooks" / "one.py"
+    try:
+        source.write_text(NOTEBOOK + "\n# %%\nraise KeyError('gone')\n")
+        assert again(book) == 1
+    finally:
+        source.write_text(NOTEBOOK)
+    assert "KeyError: 'gone'" in capsys.readouterr().err
+    assert (
+        "failed in cell" in certificate(book.parent)["one.ipynb"]["farthest from what is published"]
+    )
+
+
+def test_the_certificate_of_all_pages_can_be_published(book):
+    with pytest.raises(ValueError, match="publish: expected a certificate of all pages"):
+        reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True)
+    assert reproduce(root=book.parent, pages=PAGES[:1], publish=True) == 0
+    for name in ("certificate", "certificate-runs", "certificate-tolerances"):
+        with (book / "results" / f"{name}.csv").open() as file:
+            assert len(list(csv.reader(file))) > 3
+        (book / "results" / f"{name}.csv").unlink()
+    stamp = json.loads((book.parent / ".cache/reproduce/one/run.json").read_text())
+    assert set(stamp["outputs"]) == set(load_records(book.parent)["one"]["outputs"])

@@ -1,0 +1,61 @@
+import math
+
+import pytest
+import torch
+
+from ikpaper import ExactPosterior, PlanarArm, RailArm, RejectionPosterior
+from ikpaper.metrics import mmd2, two_sample_test
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_samples_are_within_eps_and_from_the_prior(arm, generator):
+    tcp = torch.tensor([[3.3, 0.5], [3.4, -0.3], [3.42, 0.68]], dtype=torch.float64)
+    theta = RejectionPosterior(arm, eps=0.1).sample(tcp, 50, generator=generator)
+    distance = (arm.forward(theta) - tcp[:, None]).norm(dim=-1)
+    assert distance.max() <= 0.1
+    # Uniform over the disc, to first order: the mean square is half of eps squared.
+    assert float(distance.square().mean()) == pytest.approx(0.005, rel=0.2)
+
+
+@pytest.mark.parametrize("sigma", [pytest.param(0.2, marks=pytest.mark.slow), (0.1, 0.4, 0.2, 0.3)])
+def test_it_converges_to_the_exact_posterior(sigma):
+    arm, tcp, n = PlanarArm.paper(4), (2.3, 0.6), 1500
+    exact = ExactPosterior(arm, sigma).sample(tcp, n, generator=seeded(1))
+    gaps = []
+    for eps in (0.2, 0.05, 0.01):
+        kept = RejectionPosterior(arm, sigma, eps).sample(tcp, n, generator=seeded(2))
+        gaps.append(float(mmd2(kept, exact, unbiased=True)))
+    assert gaps[0] > 2e-3
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert abs(gaps[2]) < 6e-4
+
+
+def test_on_a_rail_it_cannot_be_told_from_the_exact_posterior():
+    arm, n = RailArm.benchmark(), 1000
+    tcp = torch.tensor([[1.8, 0.2], [1.7, -0.8], [1.9, 0.1]], dtype=torch.float64)
+    exact = ExactPosterior(arm).sample(tcp, n, generator=seeded(1))
+    kept = RejectionPosterior(arm, eps=0.02).sample(tcp, n, generator=seeded(2))
+    for a, b in zip(exact, kept, strict=True):
+        assert two_sample_test(a, b, generator=seeded(3)).p_value > 0.05
+        assert (a.mean(0) - b.mean(0)).abs().max() < 0.05
+        assert (a.std(0) - b.std(0)).abs().max() < 0.05
+
+
+def test_it_gives_up_naming_what_it_got(arm):
+    with pytest.raises(RuntimeError, match=r"of 1000 samples accepted .* eps=1e-06"):
+        RejectionPosterior(arm, eps=1e-6, max_proposals=1000).sample([3.0, 0.5], 1000)
+
+
+@pytest.mark.parametrize("eps", [0.0, -0.1, math.nan, "wide", None])
+def test_bad_eps_is_refused(arm, eps):
+    with pytest.raises(ValueError, match="eps: expected"):
+        RejectionPosterior(arm, eps=eps)
+
+
+@pytest.mark.parametrize("proposals", [0, 1.5, "many"])
+def test_a_bad_number_of_proposals_is_refused(arm, proposals):
+    with pytest.raises(ValueError, match="max_proposals: expected"):
+        RejectionPosterior(arm, max_proposals=proposals)
