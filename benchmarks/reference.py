@@ -30,7 +30,7 @@ def _inn_loss(
     config = model.config
 
     def noise(like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=generator, dtype=like.dtype)
+        return _normal(like.shape, generator, like)
 
     theta = theta + config.noise * noise(theta)
     tcp = tcp + config.noise * noise(tcp)
@@ -54,7 +54,7 @@ def _inn_loss(
 def _cvae_loss(model: CVAE, theta: Tensor, tcp: Tensor, generator: Generator) -> dict[str, Tensor]:
     hidden = model.encoder(torch.cat([theta, tcp], dim=1))
     mean, log_variance = model.mean(hidden), model.log_variance(hidden)
-    noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+    noise = _normal(mean.shape, generator, mean)
     z = mean + noise * torch.exp(0.5 * log_variance)
     decoded = model.decoder(torch.cat([z, tcp], dim=1))
     kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum()
@@ -62,6 +62,12 @@ def _cvae_loss(model: CVAE, theta: Tensor, tcp: Tensor, generator: Generator) ->
         "reconstruction": _wrap(decoded - theta).square().sum(),
         "kl": model.config.kl_weight * kl,
     }
+
+
+def _normal(shape: torch.Size | tuple[int, ...], generator: Generator, like: Tensor) -> Tensor:
+    """Standard normal numbers, of the type and on the device of `like`."""
+    drawn = torch.randn(shape, generator=generator, dtype=like.dtype, device=generator.device)
+    return drawn.to(like.device)
 
 
 def _wrap(angle: Tensor) -> Tensor:
@@ -89,15 +95,17 @@ class Trainer:
             weight_decay=config.weight_decay,
             eps=config.adam_eps,
         )
-        self.generator = Generator().manual_seed(0)
-        self.loader = DataLoader(
-            TensorDataset(theta, tcp), batch, shuffle=True, generator=Generator().manual_seed(0)
-        )
+        self.device = next(model.parameters()).device
+        self.generator = Generator(self.device).manual_seed(0)
+        data = TensorDataset(theta.cpu(), tcp.cpu())
+        order = Generator().manual_seed(0)
+        self.loader = DataLoader(data, batch, shuffle=True, generator=order)
 
     def epoch(self) -> float:
         """One pass over the data; the mean loss."""
         total = 0.0
-        for theta, tcp in self.loader:
+        for items in self.loader:
+            theta, tcp = (item.to(self.device) for item in items)
             terms = loss(self.model, theta, tcp, 0.5, self.generator)
             value = sum(terms.values())
             self.optimizer.zero_grad()
@@ -116,7 +124,7 @@ class Trainer:
 def sample(model: NetworkSampler, tcp: Tensor, n: int, generator: Generator) -> Tensor:
     """`n` samples for each target, through the modules as they are."""
     targets = tcp.float().repeat_interleave(n, dim=0)
-    z = torch.randn(len(targets), model.config.latent, generator=generator)
+    z = _normal((len(targets), model.config.latent), generator, targets)
     inputs = torch.cat([z, targets], dim=1)
     if isinstance(model, INN):
         theta, _ = model.blocks(inputs, rev=True)

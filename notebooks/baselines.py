@@ -38,11 +38,13 @@ for key, text in baselines.numbers(rows).items():
 # library of simulation-based inference. Its NPE trains a normalising flow by
 # maximum likelihood {cite}`greenberg2019`, its FMPE a velocity field by flow
 # matching {cite}`wildberger2023`. Both get the training samples of our flow
-# and a number of epochs that takes about as long as the training of our flow
-# does on the same cores ({numref}`tab-baselines` has the times); a baseline is
-# done earlier if its own validation says so. All else is sbi's default. They know nothing of kinematics: methods that must
-# learn from samples where an arm reaches stand beside one that is told
-# ({ref}`sec-beyond`).
+# and a fixed number of epochs, chosen so that on an idle core training takes
+# about as long as that of our flow; a baseline is done earlier if its own
+# validation says so. {numref}`tab-baselines` has the times: those of the
+# baselines were taken while another program used the machine's other core,
+# and are longer for it. All else is sbi's default. The baselines know nothing
+# of kinematics: they must learn from samples where an arm reaches, which our
+# flow is given ({ref}`sec-beyond`).
 
 # %% tags=["remove-cell"]
 out.table(baselines.baselines(rows), "baselines")
@@ -58,9 +60,9 @@ out.table(baselines.baselines(rows), "baselines")
 # {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
 
 # %% [markdown]
-# FMPE learns a velocity field, as the flow does. In about the same time it comes to
-# an unbiased MMD² of {glue:text}`mmd_fmpe`, the flow to
-# {glue:text}`mmd_flow`; E‖f(θ) − y‖² is {glue:text}`resim_fmpe` and
+# FMPE learns a velocity field, as the flow does. With these epochs it comes to
+# an unbiased MMD² of {glue:text}`mmd_fmpe`, the flow to {glue:text}`mmd_flow`;
+# E‖f(θ) − y‖² is {glue:text}`resim_fmpe` and
 # {glue:text}`resim_flow`. How much of that the kinematics are worth is not
 # separated: networks, batches and learning rates differ too, and a longer
 # training would help whoever learns more slowly.
