@@ -1,3 +1,5 @@
+import pandas as pd
+
 from ikpaper.report.tables import baselines
 from tests.report.committed import as_csv, result, table
 
@@ -7,15 +9,22 @@ def test_the_table_is_the_committed_one():
 
 
 def test_numbers_of_the_text():
-    assert baselines.numbers(result("baselines")) == {
-        "threads": "1",
-        "c2st_targets": "3",
-        "mmd_exact": "6.9e-6",
-        "mmd_flow": "1.3e-5",
-        "mmd_fmpe": "0.00061",
-        "mmd_npe": "0.0080",
-        "resim_exact": "3.3e-31",
-        "resim_flow": "6.8e-8",
-        "resim_fmpe": "0.00093",
+    rows = pd.DataFrame(
+        {
+            "sampler": ["exact", "flow", "npe", "flow", "npe"],
+            "mmd2": [7e-6, 1e-5, 0.008, 2e-5, 0.0072],
+            "e_resim": [3e-31, 6e-8, 0.005, 8e-8, 0.006],
+            "c2st_targets": [3, 3, 3, 5, 5],
+            "training_threads": [None, 1, 1, 2, 1],
+        }
+    )
+    assert baselines.numbers(rows) == {
+        "threads": "1 or 2",
+        "c2st_targets": "5",
+        "mmd_exact": "7.0e-6",
+        "mmd_flow": "1.5e-5",
+        "mmd_npe": "0.0076",
+        "resim_exact": "3.0e-31",
+        "resim_flow": "7.0e-8",
         "resim_npe": "0.0055",
     }
