@@ -6,12 +6,12 @@ import shutil
 import jupytext
 import nbformat
 import pandas as pd
-import papermill
 import pytest
 
 from ikpaper.experiments.scaling import run_scaling
 from ikpaper.report.pages import PAGES
-from tests.report.committed import BOOK, arms, result, table
+from tests.report.committed import BOOK, result
+from tests.report.runs import run_page
 
 ROOT = BOOK.parent
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -51,54 +51,6 @@ def test_every_notebook_makes_a_page():
     assert {page.notebook for page in PAGES} == {source.stem for source in SOURCES} - {"search"}
 
 
-def run_page(name, where, **parameters):
-    """Run a notebook; everything that its text and its figures ask for must come out of it.
-
-    Returns:
-        What it hands to the text, by key.
-    """
-    executed = papermill.execute_notebook(
-        str(ROOT / "notebooks" / f"{name}.ipynb"),
-        str(where / "out.ipynb"),
-        parameters={"book": str(where / "book"), **parameters},
-        kernel_name="python3",
-        cwd=str(ROOT),
-        progress_bar=False,
-    )
-    outputs = [
-        (cell, out) for cell in executed.cells if cell.cell_type == "code" for out in cell.outputs
-    ]
-    numbers = {
-        out.metadata["scrapbook"]["name"]: next(iter(out.data.values())).strip("'")
-        for _, out in outputs
-        if "scrapbook" in out.get("metadata", {})
-    }
-    text = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "markdown")
-    assert set(re.findall(r"{glue:text}`(\w+)(?::\S*)?`", text)) <= set(numbers)
-    for path in re.findall(r":file: (\S+)", text):
-        numbered = re.sub(r"-dof\.csv$", f"-{int(float(parameters.get('dof', 0))):02d}.csv", path)
-        assert (where / "book" / numbered).exists(), numbered
-    drawn = [id(cell) for cell, out in outputs if "image/svg+xml" in out.get("data", {})]
-    for cell in executed.cells:
-        if "figure" in cell.metadata.get("mystnb", {}):
-            assert id(cell) in drawn, cell.metadata["mystnb"]["figure"]["name"]
-    return numbers
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    ["hyperparameters", "models", "comparison", "studies", "longer-arms", "baselines", "speed"],
-)
-def test_pages_of_published_results_have_the_committed_tables(name, tmp_path):
-    run_page(name, tmp_path)
-    made = {path.stem for path in (tmp_path / "book" / "tables").glob("*.csv")}
-    assert made
-    # One table is of the machine that it was made on.
-    for known in made - {"hardware"}:
-        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ground-truth", "inverse-kinematics", "data"])
 def test_pages_without_models_run_at_any_profile(name, tmp_path):
@@ -120,19 +72,6 @@ def test_the_page_of_an_arm_trains_what_is_not_there(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_page_on_published_numbers_reads_the_arms_results(tmp_path):
-    results = tmp_path / "book" / "results"
-    results.mkdir(parents=True)
-    for kind in ("scores", "figures"):
-        for dof, rows in arms(kind).assign(profile="smoke").groupby("dof"):
-            rows.to_csv(results / f"{kind}-{dof:02d}.csv", index=False)
-    numbers = run_page("published", tmp_path, profile="smoke")
-    assert (numbers["inn_plotted"], numbers["inn_exact"]) == ("4 of 4", "0 of 4")
-    for known in ("winners", "floor", "hulls", "halved", "ablations", "ablation-profile"):
-        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
-
-
-@pytest.mark.slow
 def test_papermill_runs_a_study(tmp_path):
     study = tmp_path / "study"
     settings = {"dof": 4, "model": "cvae", "trials": 3, "epochs": 2, "profile": "smoke"}
@@ -148,21 +87,6 @@ def test_a_study_in_a_folder_is_drawn_as_it_is(tmp_path):
     numbers = run_page("search", tmp_path, folder=str(folder), trials=1, model="inn", dof=10)
     assert (folder / "trials.csv").read_bytes() == before
     assert (numbers["model"], numbers["dof"], numbers["trials"]) == ("cVAE", "4", "100")
-
-
-@pytest.mark.slow
-def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
-    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
-    run_page("beyond", tmp_path, profile="smoke", train=True)
-    # The one of the book's front page.
-    assert (tmp_path / "book" / "figures" / "home.svg").exists()
-    made = {path.stem: path.read_text() for path in (tmp_path / "book/tables").glob("*.csv")}
-    # The numbers of steps, with and without a projection, below the header.
-    assert len(made.pop("flow-steps").splitlines()) == 11
-    assert len(made.pop("amortised").splitlines()) == 5
-    # The rest is of published results.
-    for known in made:
-        assert made[known] == table(known), known
 
 
 @pytest.mark.slow

@@ -1,20 +1,6 @@
 import pandas as pd
 
 from ikpaper.report.tables import speed
-from tests.report.committed import as_csv, result, table
-
-
-def test_tables_are_the_committed_ones():
-    bench, steps = result("bench"), result("bench-breakdown")
-    sampling = speed.throughput(bench, "sampling", (1000,))
-    made = {
-        "training-speed": speed.throughput(bench, "training", (250, 1000, 4000)),
-        "sampling-speed": sampling.drop(columns="batch"),
-        "other-speed": speed.others(bench),
-        "speed-breakdown": speed.breakdown(steps),
-    }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
 
 
 def test_numbers_of_the_text():

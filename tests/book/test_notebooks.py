@@ -1,0 +1,45 @@
+"""Notebooks run anew make the tables that are committed."""
+
+import pytest
+
+from tests.report.committed import arms, table
+from tests.report.runs import run_page
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hyperparameters", "models", "comparison", "studies", "longer-arms", "baselines", "speed"],
+)
+def test_pages_of_published_results_make_the_committed_tables(name, tmp_path):
+    run_page(name, tmp_path)
+    made = {path.stem for path in (tmp_path / "book" / "tables").glob("*.csv")}
+    assert made
+    # One table is of the machine that it was made on.
+    for known in made - {"hardware"}:
+        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
+
+
+def test_the_page_on_published_numbers_reads_the_arms_results(tmp_path):
+    results = tmp_path / "book" / "results"
+    results.mkdir(parents=True)
+    for kind in ("scores", "figures"):
+        for dof, rows in arms(kind).assign(profile="smoke").groupby("dof"):
+            rows.to_csv(results / f"{kind}-{dof:02d}.csv", index=False)
+    numbers = run_page("published", tmp_path, profile="smoke")
+    assert (numbers["inn_plotted"], numbers["inn_exact"]) == ("4 of 4", "0 of 4")
+    for known in ("winners", "floor", "hulls", "halved", "ablations", "ablation-profile"):
+        assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
+
+
+def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
+    run_page("beyond", tmp_path, profile="smoke", train=True)
+    # The one of the book's front page.
+    assert (tmp_path / "book" / "figures" / "home.svg").exists()
+    made = {path.stem: path.read_text() for path in (tmp_path / "book/tables").glob("*.csv")}
+    # The numbers of steps, with and without a projection, below the header.
+    assert len(made.pop("flow-steps").splitlines()) == 11
+    assert len(made.pop("amortised").splitlines()) == 5
+    # The rest is of published results.
+    for known in made:
+        assert made[known] == table(known), known
