@@ -44,7 +44,10 @@ def check_sigma(sigma: Sigma, dof: int) -> tuple[float, ...]:
     try:
         if hasattr(sigma, "detach"):
             sigma = sigma.detach().cpu()
-        values = np.asarray(sigma, dtype=float).reshape(-1)
+        given = np.asarray(sigma)
+        if given.dtype.kind not in "fiu":
+            raise TypeError(f"{given.dtype} are no numbers")
+        values = given.astype(float).reshape(-1)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"sigma: expected a number or {dof}, got {sigma!r}") from error
     if values.size not in (1, dof):

@@ -79,8 +79,9 @@ def _import(modules: Sequence[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
-        except ImportError as error:
-            raise ValueError(f"--import {name}: {error}") from error
+        except Exception as error:
+            kind = type(error).__name__
+            raise ValueError(f"--import {name}: {kind}: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -103,7 +103,7 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
     elif kind == "pages":
         from ikpaper.report import pages
 
-        pages.accept(chosen)
+        pages.accept(chosen, reason=reason)
     else:
         from ikpaper.experiments.runner import accept_rows
 
@@ -189,13 +189,9 @@ def _rows(kind: str) -> Iterator[Item]:
 
 def _studies() -> Iterator[Item]:
     from ikpaper.search import load_studies
-    from ikpaper.search.study import read_settings
 
     for record in load_studies():
-        identity, stamp = record.study.identity(), read_settings(record.folder)
-        # One without versions is from before there were any: of the first ones.
-        known = {**identity.record(), "versions": stamp.get("versions", identity.versions)}
-        reason = "; ".join(identity.differs(known))
+        reason = "; ".join(record.study.differences(record.folder))
         cost = float(record.trials["seconds"].sum()) if reason else 0.0
         yield Item("studies", record.folder.name, not reason, reason, "", cost)
 

@@ -154,6 +154,7 @@ def cases():
     truths = {
         "exact": ikpaper.ExactPosterior(ARM, 0.2),
         "exact, far in the tail": ikpaper.ExactPosterior(ARM, 0.05),
+        "exact, any pair": ikpaper.ExactPosterior(ARM, 0.2, stages=["pairs"]),
         "exact, on a rail": ikpaper.ExactPosterior(RAIL),
         "rejection": ikpaper.RejectionPosterior(ARM, 0.3, 0.1),
         "numerical": ikpaper.NumericalSolver(ARM, 0.3),

@@ -48,7 +48,9 @@ def test_the_same_prior_in_any_form_is_the_same_prior(sigma):
     assert check_sigma(sigma, 4) == (0.2,) * 4
 
 
-@pytest.mark.parametrize("sigma", [0, -1, [0.2] * 3, [0.2, 0.2, 0.2, 0], "wide", None, [], {}])
+@pytest.mark.parametrize(
+    "sigma", [0, -1, [0.2] * 3, [0.2, 0.2, 0.2, 0], "wide", "0.2", True, None, [], {}]
+)
 def test_what_is_no_prior_is_refused_by_name(sigma):
     with pytest.raises(ValueError, match="sigma: expected"):
         check_sigma(sigma, 4)

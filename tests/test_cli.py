@@ -195,7 +195,10 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
         (["sample", *FLOW, "3", "1", "--seed", "-1"], "seed: expected"),
         (["sample", *FLOW, "3", "1", "-n", "-5"], "got -5"),
         (["sample", *FLOW, "-inf", "1"], "expected finite"),
-        (["--import", "no_such_module", "sample", *FLOW, "3", "1"], "--import no_such_module: No"),
+        (
+            ["--import", "no_such_module", "sample", *FLOW, "3", "1"],
+            "no_such_module: ModuleNotFoundError: No",
+        ),
         (["status", "everything"], "unknown kind everything; known: weights, benchmark"),
         (["accept", "pages", "no-page", "--reason", "read"], "unknown no-page among pages"),
         (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),
@@ -206,3 +209,10 @@ def test_errors_are_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_module_of_ones_own_that_is_broken_is_named(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken.py").write_text("def half(:")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["--import", "broken", "sample", *FLOW, "3", "1"]) == 1
+    assert "--import broken: SyntaxError" in capsys.readouterr().err

@@ -325,7 +325,11 @@ class _Other:
                 "train_fraction": profile.train_fraction,
                 "data_seed": profile.seed,
             },
-            versions={"baselines": VERSION, "dataset": dataset.VERSION},
+            versions={
+                "baselines": VERSION,
+                "dataset": dataset.VERSION,
+                "sbi": SbiSampler.version,
+            },
         )
 
     def train(self, progress: Progress) -> tuple[Sampler, dict[str, Any]]:

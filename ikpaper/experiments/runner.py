@@ -133,9 +133,12 @@ class ResultTable:
 
     def accept(self, job: Job, reason: str) -> None:
         """Stamp what stands in a job's place with today's identity, as somebody checked it."""
+        before = self.records.get(str(self.key(job.place)), {})
         for row in self._groups[self._name(job.place)]:
             row["key"] = job.identity.key
-        self._note(job, {"accepted": reason, "provenance": provenance()})
+        origin = before.get("provenance", {})
+        accepted = {"reason": reason, "provenance": provenance()}
+        self._note(job, {"provenance": origin, "accepted": accepted})
 
     def _note(self, job: Job, origin: Mapping[str, Any]) -> None:
         self.records[job.identity.key] = {**job.identity.record(), **origin}

@@ -145,7 +145,12 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
             "c2st_targets": classified,
         },
         training.inputs,
-        {**training.versions, **task.versions(), run.name: model_type(run.name).version},
+        {
+            **training.versions,
+            **task.versions(),
+            run.name: model_type(run.name).version,
+            "prior": Prior.version,
+        },
     )
     return Job(
         {"model": run.name, "profile": run.profile.name, "dof": run.arm.dof},

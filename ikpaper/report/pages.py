@@ -13,11 +13,11 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ikpaper import dataset, evaluation, metrics, projection
+from ikpaper import dataset, evaluation, metrics, paper, projection
 from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.files import atomic, project_root, write_json, write_text
 from ikpaper.identity import Identity, file_digest, provenance
@@ -59,10 +59,12 @@ class Page:
         source: Notebook in `notebooks/`, without suffix; the page's name by default.
         parameters: Parameters of the notebook, beside profile and book.
         title: Title of the page, where it differs from the notebook's.
-        reads: Result files that it reads, beside its own, or patterns of such files.
+        reads: Files in `book/results` that it reads, beside its own, or patterns of such files.
         arms: Arms whose trained models it uses.
         models: Which of them.
-        samplers: Samplers without training that it draws from, by name.
+        samplers: Samplers that it draws from, by name, and models of which it shows more than
+            what was measured.
+        reported: Whether it shows numbers that the paper reports.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Page:
     arms: tuple[PlanarArm, ...] = ()
     models: tuple[str, ...] = ("cvae", "inn")
     samplers: tuple[str, ...] = ()
+    reported: bool = False
 
     @property
     def notebook(self) -> str:
@@ -85,9 +88,11 @@ class Page:
         files = {
             path.relative_to(root).as_posix(): path
             for name in self.reads
-            for path in (sorted(results.glob(f"{name}.csv")) or [results / f"{name}.csv"])
+            for path in (sorted(results.glob(name)) or [results / name])
         }
         files["notebook"] = root / "notebooks" / f"{self.notebook}.py"
+        if self.reported:
+            files["reported"] = Path(paper.__file__).with_name("reported.csv")
         inputs = {
             name: file_digest(path) if path.exists() else "none" for name, path in files.items()
         }
@@ -109,7 +114,7 @@ class Page:
             "name": self.name,
             "title": self.title,
             "parameters": dict(self.parameters),
-            "profile": profile,
+            "profile": asdict(get_profile(profile)),
         }
         return Identity("page", settings, inputs, versions)
 
@@ -127,37 +132,43 @@ def _arm_page(dof: int) -> Page:
 
 #: Result files of the pages of all arms.
 _SCORES = tuple(
-    f"{table}-{dof:02d}" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
+    f"{table}-{dof:02d}.csv" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
 )
 
 #: Pages in the order in which they are run: a page may read results of those before it.
 PAGES = (
-    Page("inverse-kinematics", samplers=("exact",)),
+    Page("inverse-kinematics", samplers=("exact", "numerical")),
     Page("data", samplers=("prior",)),
-    Page("models"),
+    Page("models", samplers=("cvae", "inn")),
     Page("ground-truth", samplers=("exact", "rejection", "prior")),
-    Page("hyperparameters"),
+    Page("hyperparameters", samplers=("cvae", "inn")),
     *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
     Page(
         "comparison",
-        reads=(*_SCORES, "seeds", "ablations"),
+        reads=(*_SCORES, "seeds.csv", "ablations.csv"),
         arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
+        reported=True,
     ),
-    Page("published", reads=(*_SCORES, "ablations"), samplers=("exact", "rejection", "prior")),
-    Page("studies", reads=(*_SCORES, "seeds", "studies/*/trials", "studies/*/confirmed")),
+    Page(
+        "published",
+        reads=(*_SCORES, "ablations.csv"),
+        samplers=("exact", "rejection", "prior"),
+        reported=True,
+    ),
+    Page("studies", reads=(*_SCORES, "seeds.csv", "studies/*/*.csv", "studies/*/study.json")),
     Page(
         "benchmark",
-        reads=("benchmark",),
+        reads=("benchmark.csv",),
         arms=(RailArm.benchmark(),),
         models=("flow",),
         samplers=("exact", "rejection", "prior"),
     ),
-    Page("speed", reads=("bench", "bench-breakdown")),
-    Page("longer-arms", reads=("scaling",)),
-    Page("baselines", reads=("baselines",)),
+    Page("speed", reads=("bench.csv", "bench-breakdown.csv")),
+    Page("longer-arms", reads=("scaling.csv",)),
+    Page("baselines", reads=("baselines.csv",)),
     Page(
         "beyond",
-        reads=("benchmark", "bench", "scaling"),
+        reads=("benchmark.csv", "bench.csv", "scaling.csv"),
         arms=(PlanarArm.paper(6),),
         models=("cvae", "inn", "flow", "flow-fast"),
         samplers=("exact",),
@@ -248,6 +259,7 @@ def accept(
     names: Collection[str],
     profile: str = PUBLISHED,
     *,
+    reason: str,
     root: Path | None = None,
     pages: Sequence[Page] = PAGES,
 ) -> None:
@@ -267,7 +279,7 @@ def accept(
         records[page.name] |= {
             "identity": page.identity(profile, root).record(),
             "outputs": {name: file_digest(root / "book" / name) for name in outputs},
-            "accepted": provenance(),
+            "accepted": {"reason": reason, "provenance": provenance()},
         }
     _write_records(records, root)
 

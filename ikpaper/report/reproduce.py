@@ -39,7 +39,8 @@ def reproduce(
     """Run pages anew from the published weights and compare every number with the published one.
 
     Pages are made in `.cache/reproduce/`; those of the book stay as they are. A page that was
-    made there before, from the same inputs, is not run again. Prints a certificate and writes it
+    made there before, from the same inputs and by the same code, packages and machine, is not run
+    again. Prints a certificate and writes it
     to `.cache/reproduce/certificate.csv`.
 
     Args:
@@ -118,9 +119,15 @@ def _is_made(page: Page, folder: Path, root: Path) -> bool:
         stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    return stamp["key"] == page.identity(PUBLISHED, root).key and all(
-        (folder / name).exists() and file_digest(folder / name) == sha256
-        for name, sha256 in stamp["outputs"].items()
+    same = stamp["key"] == page.identity(PUBLISHED, root).key
+    # Also from today's code and packages: that is what is to be shown.
+    return (
+        same
+        and _makes(stamp["provenance"]) == _makes(provenance())
+        and all(
+            (folder / name).exists() and file_digest(folder / name) == sha256
+            for name, sha256 in stamp["outputs"].items()
+        )
     )
 
 
@@ -132,8 +139,13 @@ def _make(page: Page, folder: Path, root: Path) -> str:
     except PageError as error:
         return str(error)
     outputs = {path.relative_to(folder).as_posix(): file_digest(path) for path in made}
-    write_json(folder / _STAMP, {"key": key, "outputs": outputs})
+    write_json(folder / _STAMP, {"key": key, "outputs": outputs, "provenance": provenance()})
     return ""
+
+
+def _makes(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a provenance can make other numbers."""
+    return {name: value for name, value in origin.items() if name != "revision"}
 
 
 def _counted(comparisons: Sequence[Comparison]) -> str:

@@ -104,6 +104,7 @@ class ExactPosterior(PosteriorSampler):
     label = "exact posterior"
     colour = "#009e73"
     marker = "D"
+    version = 1
 
     #: All stages, in their order.
     STAGES: ClassVar[tuple[str, ...]] = ("prior", "modes", "pairs")

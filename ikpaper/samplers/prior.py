@@ -31,6 +31,7 @@ class Prior(PosteriorSampler):
     name = "prior"
     colour = "#8a97a3"
     marker = "x"
+    version = 1
 
     def __init__(self, arm: PlanarArm, sigma: Sigma | None = None) -> None:
         self.arm = arm

@@ -34,6 +34,7 @@ class RejectionPosterior(PosteriorSampler):
     label = "rejection sampling"
     colour = "#56b4e9"
     marker = "v"
+    version = 1
 
     _CHUNK = 1 << 18
 

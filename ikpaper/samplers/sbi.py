@@ -26,6 +26,7 @@ class SbiSampler(PosteriorSampler):
         posterior: What sbi's `build_posterior()` returns.
     """
 
+    version = 1
     arm: PlanarArm
     posterior: Any
 

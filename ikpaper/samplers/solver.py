@@ -32,6 +32,7 @@ class NumericalSolver(PosteriorSampler):
     label = "numerical solver"
     colour = "#cc79a7"
     marker = "h"
+    version = 1
 
     def __init__(
         self,

@@ -24,16 +24,12 @@ from ikpaper.search.study import (
     GIVE_UP,
     INITIAL_POINTS,
     Study,
-    read_settings,
     read_trials,
     space,
 )
 from ikpaper.search.trial import Trial
 
 __all__ = ["run_study"]
-
-#: Entries of `study.json` that are no settings.
-_STAMP = ("key", "versions")
 
 
 def run_study(
@@ -84,7 +80,7 @@ def run_study(
             with locked(folder):
                 # Another process may have begun a study or added trials until just now.
                 _check_folder(folder, study)
-                write_json(folder / "study.json", _stamp(study))
+                write_json(folder / "study.json", study.stamp())
                 log = TrialLog(study, folder, trials, cpus, gpus)
                 try:
                     _tune(study, log, parallel or most, cpus, gpus, local)
@@ -103,23 +99,12 @@ def run_study(
     return log.table()
 
 
-def _stamp(study: Study) -> dict[str, Any]:
-    """What `study.json` holds: settings, and what the code that decides trials was."""
-    record = study.identity().record()
-    return {**study.settings(), "key": record["key"], "versions": record["versions"]}
-
-
 def _check_folder(folder: Path, study: Study) -> None:
     """Raise if the folder is not this study's."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder with --folder")
     if (folder / "study.json").exists():
-        # A file without versions is from before there were any: of the first ones.
-        stamp = {**_stamp(study), **read_settings(folder)}
-        identity = study.identity()
-        recorded = {name: value for name, value in stamp.items() if name not in _STAMP}
-        record = {"settings": recorded, "versions": stamp["versions"], "key": identity.key}
-        if differences := identity.differs(record):
+        if differences := study.differences(folder):
             raise ValueError(
                 f"{folder} holds another study ({'; '.join(differences)}); choose another folder "
                 "with --folder"

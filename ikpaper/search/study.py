@@ -45,6 +45,9 @@ OBJECTIVES = ("loss", "held-out")
 #: How trials are proposed.
 METHODS = ("bayesian", "random")
 
+#: Entries of `study.json` that are no settings.
+_STAMP = ("key", "versions")
+
 #: Random trials before the surrogate takes over, scikit-optimize's own default.
 INITIAL_POINTS = 10
 
@@ -132,6 +135,19 @@ class Study:
             "precision": self.precision,
             "ranges": {name: list(bounds) for name, bounds in self.bounds.items()},
         }
+
+    def stamp(self) -> dict[str, Any]:
+        """What `study.json` holds: settings, and what the code that decides trials was."""
+        record = self.identity().record()
+        return {**self.settings(), **{name: record[name] for name in _STAMP}}
+
+    def differences(self, folder: Path) -> list[str]:
+        """What differs from the study that a folder holds, one phrase each."""
+        stamp = read_stamp(folder)
+        settings = {name: value for name, value in stamp.items() if name not in _STAMP}
+        return self.identity().differs(
+            {"settings": settings, **{name: stamp.get(name) for name in _STAMP}}
+        )
 
     def identity(self) -> Identity:
         """What decides the trials."""
@@ -225,7 +241,7 @@ class StudyRecord:
     @cached_property
     def study(self) -> Study:
         """The study, from its settings."""
-        settings = read_settings(self.folder)
+        settings = read_stamp(self.folder)
         names = ("model", "objective", "method", "epochs", "seed", "early_stopping", "precision")
         try:
             return Study(
@@ -270,8 +286,8 @@ def _check_choice(what: str, name: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{what}: expected one of {', '.join(known)}, got {name!r}")
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Settings of the study that a folder holds."""
+def read_stamp(folder: Path) -> dict[str, Any]:
+    """What the `study.json` of a folder holds; see `Study.stamp`."""
     path = folder / "study.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import Task
-from ikpaper.identity import digest
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS
+from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler
 from ikpaper.samplers import Prior
 from ikpaper.search.study import Study
@@ -94,12 +95,12 @@ def held_out(task: Task, sampler: Sampler) -> dict[str, float]:
 
 
 #: Tasks with their reference samples, for the trials that a process runs after another.
-_TASKS: dict[str, Task] = {}
+_TASKS: dict[tuple[PlanarArm, Profile], Task] = {}
 
 
 def held_out_task(study: Study) -> Task:
     """`study.task()`, made once a process for studies of the same targets."""
-    key = digest(study.arm.lengths, study.profile.name)
+    key = study.arm, study.profile
     if key not in _TASKS:
         _TASKS[key] = study.task()
     return _TASKS[key]

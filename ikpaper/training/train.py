@@ -151,9 +151,13 @@ def check_kept(
         Outdated: If weights of the published profile are there that differ.
     """
     record, differences = run.compare(directory)
-    if record is None or not differences:
+    if record is not None and not differences:
         return record
-    if run.profile.name == PUBLISHED and run.path(directory) == run.path():
+    path = run.path(directory)
+    published = run.profile.name == PUBLISHED and path.resolve() == run.path().resolve()
+    if published and record is None and path.exists():
+        raise Outdated(run, ["they have no record"])
+    if published and record is not None:
         raise Outdated(run, differences)
     return None
 

@@ -114,12 +114,18 @@ def test_what_differs_is_told_with_what_it_would_cost(table):
 def test_rows_that_somebody_has_checked_are_stamped(table):
     run_jobs([job("small"), job("big")], table())
     jobs = [job("small", setting=5), job("big"), job("new")]
+    records = table().path.with_suffix(".json")
+    before = json.loads(records.read_text())[job("small").identity.key]
+    before["provenance"]["revision"] = "before"
+    records.write_text(json.dumps({job("small").identity.key: before}))
     assert accept_rows(jobs, table(), "compared by hand") == ["small of 1"]
     # The numbers stay.
     assert sorted(pd.read_csv(table().path)["value"]) == [10.0, 10.0]
     assert [state.current for state in states(jobs, table())] == [True, True, False]
-    records = json.loads(table().path.with_suffix(".json").read_text())
-    assert records[jobs[0].identity.key]["accepted"] == "compared by hand"
+    record = json.loads(records.read_text())[jobs[0].identity.key]
+    assert record["accepted"]["reason"] == "compared by hand"
+    # What measured them stays on record.
+    assert record["provenance"] == before["provenance"]
     measured = []
     run_jobs([job("small", setting=5, measured=measured)], table())
     assert measured == []

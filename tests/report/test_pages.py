@@ -49,7 +49,7 @@ folder.mkdir(exist_ok=True)
 )
 PAGES = (
     Page("first", source="one", parameters={"dof": 4}, title="The first"),
-    Page("second", source="one", parameters={"dof": 6}, reads=("one-4",)),
+    Page("second", source="one", parameters={"dof": 6}, reads=("one-4.csv",)),
 )
 
 
@@ -136,18 +136,20 @@ def test_an_accepted_page_is_current_as_it_is(project, capsys):
     path.write_text(path.read_text() + "\n")
     (project / "notebooks" / "one.py").write_text(GOOD + "\n")
     capsys.readouterr()
-    accept(["first"], "smoke", root=project, pages=PAGES)
+    accept(["first"], "smoke", reason="read", root=project, pages=PAGES)
     assert current(project) == {"first": True, "second": False}
+    records = json.loads((project / "book" / "pages.json").read_text())
+    assert records["first"]["accepted"]["reason"] == "read"
     build(project, only=["first"])
     assert ran(capsys) == []
     (project / "book" / "second.ipynb").unlink()
     with pytest.raises(ValueError, match=r"page second lacks second\.ipynb; run: ikpaper report"):
-        accept(["second"], "smoke", root=project, pages=PAGES)
+        accept(["second"], "smoke", reason="read", root=project, pages=PAGES)
 
 
 def test_a_page_that_was_never_run_cannot_be_accepted(project):
     with pytest.raises(ValueError, match="page first was never run"):
-        accept(["first"], "smoke", root=project, pages=PAGES)
+        accept(["first"], "smoke", reason="read", root=project, pages=PAGES)
 
 
 def test_a_failing_notebook_leaves_the_page_and_names_the_cell(project, capsys):

@@ -134,6 +134,17 @@ def test_what_was_run_is_kept_and_what_was_damaged_is_run_again(book, capsys):
     assert "0.0123" in made.read_text()
 
 
+@pytest.mark.parametrize("what", ["source", "packages"])
+def test_what_other_code_or_other_packages_have_run_is_run_again(what, book):
+    assert again(book) == 0
+    stamp = book.parent / ".cache" / "reproduce" / "one" / "run.json"
+    content = json.loads(stamp.read_text())
+    content["provenance"][what] = "another"
+    stamp.write_text(json.dumps(content))
+    assert again(book) == 0
+    assert json.loads(stamp.read_text())["provenance"][what] != "another"
+
+
 def test_a_notebook_that_fails_is_on_the_certificate(book, capsys):
     source = book.parent / "notebooks" / "one.py"
     try:

@@ -35,6 +35,6 @@ def finished_study(folder, objectives, arm=None):
         for i, value in enumerate(objectives, 1)
     ]
     folder.mkdir()
-    (folder / "study.json").write_text(json.dumps(study.settings()))
+    (folder / "study.json").write_text(json.dumps(study.stamp()))
     pd.DataFrame(rows, columns=study.columns).to_csv(folder / "trials.csv", index=False)
     return study

@@ -162,7 +162,7 @@ def test_a_folder_of_another_study_is_left_alone(tmp_path, capsys):
     assert "holds files, but no study" in capsys.readouterr().err
     study = Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, epochs=3)
     (folder / "notes.txt").rename(tmp_path / "notes.txt")
-    (folder / "study.json").write_text(json.dumps(study.settings()))
+    (folder / "study.json").write_text(json.dumps(study.stamp()))
     before = (folder / "study.json").read_bytes()
     assert main([*STUDY, "--folder", str(folder)]) == 1
     assert (

@@ -258,6 +258,14 @@ def test_published_weights_are_overwritten_only_if_asked_to(weights, monkeypatch
             train(run)
     with pytest.raises(Outdated):
         train(published(), directory=weights)
+    monkeypatch.chdir(weights.parent)
+    with pytest.raises(Outdated):
+        train(published(), directory=weights.name)
+    record = path.with_suffix(".json")
+    kept = record.rename(path.with_suffix(".kept"))
+    with pytest.raises(Outdated, match="they have no record"):
+        train(published())
+    kept.rename(record)
     # Notebooks take them as they are.
     _, record = trained(published(), train_here=True)
     assert record["versions"]["cvae"] == 1
