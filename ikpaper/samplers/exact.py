@@ -16,6 +16,7 @@ from ikpaper.arm import PlanarArm, wrap
 from ikpaper.checks import Sigma, check_count, check_generator, check_positive
 from ikpaper.metrics import effective_sample_size
 from ikpaper.sampler import PosteriorSampler
+from ikpaper.samplers.many import ManyTargets
 from ikpaper.samplers.prior import Prior
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ __all__ = ["ExactDraw", "ExactPosterior"]
 _CHUNK = 1 << 16
 #: Most samples of one pool, and of one of several.
 _MOST, _BLOCK = 500_000, 20_000
+#: Effective samples up to which many targets are served at once, and fewest behind any sample.
+_TOGETHER, _LEAST = 1000.0, 100.0
 #: Effective samples a proposal below which the prior alone is too poor a proposal.
 _POOR = 0.05
 #: Widths of proposals around a mode, in prior standard deviations.
@@ -190,7 +193,17 @@ class ExactPosterior(PosteriorSampler):
         raise RuntimeError(f"no proposal closed on tcp {target.tolist()} through joint {k}")
 
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
-        return torch.stack([self.draw(t, n, generator=generator).theta for t in tcp])
+        if (wanted := max(_LEAST, self.oversampling * n)) > _TOGETHER or self.arm.rails:
+            return torch.stack([self.draw(t, n, generator=generator).theta for t in tcp])
+        for i in (~self.arm.inside(tcp)).nonzero()[:1, 0]:
+            self._target(tcp[i])
+        # A stream each: what a target gets does not depend on those beside it.
+        seeds = torch.randint(1 << 62, (len(tcp),), generator=generator).tolist()
+        streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        served = ManyTargets(self.arm, self.prior, wanted).sample(tcp, n, streams)
+        for i in served.isnan()[:, 0, 0].nonzero()[:, 0].tolist():
+            served[i] = self.draw(tcp[i], n, generator=streams[i]).theta
+        return served
 
     def _target(self, tcp: TensorLike) -> Tensor:
         """One checked target, shape (2,), float64, on the CPU."""
@@ -211,7 +224,7 @@ class ExactPosterior(PosteriorSampler):
         thetas: list[Tensor] = []
         log_weights: list[Tensor] = []
         # `since`: how many proposals the pool is made of, those of the present stage.
-        proposals, since, ess, wanted = 0, 0, 0.0, self.oversampling * n
+        proposals, since, ess, wanted = 0, 0, 0.0, max(_LEAST, self.oversampling * n)
         chunk = min(_CHUNK, max(4096, 4 * int(wanted)))
         while proposals < self.max_proposals:
             theta, log_weight = mixture.propose(chunk, generator)

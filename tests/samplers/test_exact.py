@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 
 from ikpaper import ExactPosterior, PlanarArm, RailArm, RejectionPosterior
+from ikpaper.evaluation.task import random_targets
 from ikpaper.metrics import distinct_solutions, mmd2, two_sample_test
 from ikpaper.samplers import exact
 
@@ -419,3 +421,56 @@ def test_a_closed_pair_is_two_ways_to_the_same_target(arm):
     np.testing.assert_allclose(reached, np.tile((2.6, 0.9), (2, 1)), atol=1e-12)
     closed = (pair[0] - pair[1]).abs() > 1e-9
     assert closed.nonzero().flatten().tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("dof", PAPER_TARGETS)
+def test_single_samples_at_many_targets_are_distributed_as_the_prior(dof):
+    # Of a target drawn with the prior's own samples, one exact sample is a sample of the prior.
+    arm, count = PlanarArm.paper(dof), 4000
+    tcp = random_targets(arm, count, 0.2, 5)
+    theta = ExactPosterior(arm, 0.2).sample(tcp, 1, generator=seeded(1))[:, 0]
+    residual = arm.forward(theta) - tcp
+    assert residual.norm(dim=1).max() < 1e-9
+    for joint in theta.T:
+        assert kstest(joint.numpy() / 0.2, "norm").pvalue > 0.01 / dof
+    # Not only one by one: along a direction in which the posterior is narrow, too.
+    total = theta.sum(dim=1).numpy() / (0.2 * math.sqrt(dof))
+    assert kstest(total, "norm").pvalue > 0.01
+
+
+def test_a_few_samples_of_each_target_are_those_of_a_large_draw():
+    arm, tcp, n = PlanarArm.paper(6), (3.42, 0.68), 3
+    exact = ExactPosterior(arm)
+    batch = torch.tensor([tcp] * 400, dtype=torch.float64)
+    few = exact.sample(batch, n, generator=seeded(1))
+    assert distinct_solutions(few.flatten(0, 1), 1e-9) == 400 * n
+    large = exact.sample(tcp, 1200, generator=seeded(2))
+    for a in (few.flatten(0, 1), few[:, 0]):
+        assert two_sample_test(a, large, generator=seeded(3)).p_value > 0.01
+
+
+def test_what_a_target_gets_does_not_depend_on_those_after_it():
+    arm = PlanarArm.paper(6)
+    exact, easy = ExactPosterior(arm), (3.42, 0.68)
+    # At the base, in the tail and next to full reach, targets are served one by one.
+    hard = [(0.0, 0.0), (-2.0, 0.5), (3.4999, 0.0)]
+    batch = exact.sample([easy, *hard, easy], 2, generator=seeded(4))
+    assert torch.equal(batch[0], exact.sample(easy, 2, generator=seeded(4)))
+    tcp = torch.tensor([easy, *hard, easy], dtype=torch.float64)
+    assert (arm.forward(batch) - tcp[:, None]).norm(dim=-1).max() < 1e-9
+    assert not torch.equal(batch[0], batch[-1])
+
+
+def test_samples_of_many_targets_are_distinct_although_weights_are_uneven():
+    arm = PlanarArm.paper(10)
+    tcp = random_targets(arm, 200, 0.2, 6)
+    theta = ExactPosterior(arm, 0.2, oversampling=1.0).sample(tcp, 150, generator=seeded(1))
+    assert all(distinct_solutions(samples, 1e-12) == 150 for samples in theta)
+
+
+def test_a_target_among_many_that_cannot_be_served_is_named():
+    exact = ExactPosterior(PlanarArm.paper(4), max_proposals=2000)
+    with pytest.raises(RuntimeError, match=r"tcp \[-1\.9, 0\.0\]"):
+        exact.sample([(2.25, 0.5), (-1.9, 0.0)], 1, generator=seeded(1))
+    with pytest.raises(ValueError, match="boundary"):
+        exact.sample([(2.25, 0.5), (2.5, 0.0)], 1, generator=seeded(1))
