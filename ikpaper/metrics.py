@@ -350,11 +350,11 @@ def c2st_batch(
         raise ValueError(
             f"a, b: expected at least {folds} samples a target, got {a.shape[1]} and {b.shape[1]}"
         )
-    points = torch.cat([a.detach().double().cpu(), b.detach().double().cpu()], dim=1)
-    spread = points.std(dim=1, correction=0, keepdim=True)
-    points = (points - points.mean(dim=1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
-    labels = torch.arange(points.shape[1]) >= a.shape[1]
-    with torch.autocast("cpu", enabled=False), torch.enable_grad():
+    with torch.autocast("cpu", enabled=False), torch.inference_mode(False), torch.enable_grad():
+        points = torch.cat([a.detach().double().cpu(), b.detach().double().cpu()], dim=1)
+        spread = points.std(dim=1, correction=0, keepdim=True)
+        points = (points - points.mean(dim=1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
+        labels = torch.arange(points.shape[1]) >= a.shape[1]
         accuracies = [
             _accuracy(part, labels, epochs, seed, folds)
             for part in points.float().split(_CLASSIFIED)

@@ -1,12 +1,17 @@
 import math
 import re
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import kstest, permutation_test
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
 
 from ikpaper import metrics
 from ikpaper.arm import PlanarArm, RailArm
@@ -201,6 +206,10 @@ def test_sample_sets_are_of_one_width(metric):
         ("generator: .* got 0", lambda: metrics.two_sample_test(SAMPLE, SAMPLE, generator=0)),
         ("folds: .* got 1", lambda: metrics.c2st(SAMPLE, SAMPLE, folds=1)),
         ("seed: .* got -1", lambda: metrics.c2st(SAMPLE, SAMPLE, folds=2, seed=-1)),
+        (r"^a: .*\(B, n, d\)", lambda: metrics.c2st_batch(SAMPLE, [SAMPLE])),
+        ("at least 5 samples a target", lambda: metrics.c2st_batch([SAMPLE], [SAMPLE])),
+        ("as many targets", lambda: metrics.c2st_batch([SAMPLE], [SAMPLE] * 2, folds=2)),
+        ("epochs: .* got 0", lambda: metrics.c2st_batch([SAMPLE], [SAMPLE], epochs=0)),
         (r"theta: .*\(n, 6\)", lambda: metrics.resimulation_error(ARM, PLANE, TCP)),
         ("tolerance: .* got 0", lambda: metrics.distinct_solutions(SAMPLE, 0)),
         (r"theta: .*\(n, 6\)", lambda: metrics.distinct_solutions(PLANE, arm=ARM)),
@@ -341,6 +350,48 @@ def test_c2st_tells_distributions_apart(generator):
     # Half of the samples of the other set lie where there are none of the first.
     half = torch.cat([same[:150], apart[:150]])
     assert metrics.c2st(a, half) == pytest.approx(0.75, abs=0.08)
+
+
+def test_c2st_of_many_targets_trains_the_classifiers_of_scikit_learn(generator):
+    n, m, width, epochs, seeds = 301, 242, 4, 30, range(3)
+    a, b = (torch.randn(3, rows, width, generator=generator) for rows in (n, m))
+    # Equal, shifted, and of a width and a correlation that only nonlinear classifiers see.
+    b[1] += 0.5
+    b[2, :, 0] = b[2, :, 1]
+    b[2] *= torch.tensor([2.0, 2.0, 1.0, 100.0])
+    found = torch.stack([metrics.c2st_batch(a, b, epochs=epochs, seed=seed) for seed in seeds])
+    assert (found.shape, found.dtype) == ((3, 3), torch.float64)
+    labels = np.repeat([0, 1], [n, m])
+    for i in range(3):
+        data = StandardScaler().fit_transform(torch.cat([a[i], b[i]]).numpy())
+        expected = []
+        for seed in seeds:
+            classifier = MLPClassifier(
+                (10 * width, 10 * width),
+                max_iter=epochs,
+                n_iter_no_change=epochs,
+                random_state=seed,
+            )
+            splits = KFold(5, shuffle=True, random_state=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                expected.append(cross_val_score(classifier, data, labels, cv=splits).mean())
+        assert float(found[:, i].mean()) == pytest.approx(np.mean(expected), abs=0.03), i
+    equal, shifted, spread = found.mean(dim=0)
+    assert equal < 0.6 < shifted < 0.75 < spread
+
+
+def test_c2st_of_a_target_does_not_depend_on_those_beside_it(generator):
+    a, b = (torch.randn(10, 50, 3, generator=generator) for _ in range(2))
+    b[::2] += 0.5
+    found = metrics.c2st_batch(a, b, epochs=5)
+    for i in (0, 9):
+        alone = metrics.c2st_batch(a[i : i + 1], b[i : i + 1], epochs=5)
+        assert float(alone) == pytest.approx(float(found[i]), abs=0.021)
+    assert torch.equal(found, metrics.c2st_batch(a, b, epochs=5))
+    assert not torch.equal(found, metrics.c2st_batch(a, b, epochs=5, seed=1))
+    with torch.inference_mode():
+        assert torch.equal(found, metrics.c2st_batch(a, b, epochs=5))
 
 
 def test_permutation_test_is_what_scipy_computes(generator):

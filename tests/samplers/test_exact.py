@@ -428,7 +428,7 @@ def test_single_samples_at_many_targets_are_distributed_as_the_prior(dof):
     # Of a target drawn with the prior's own samples, one exact sample is a sample of the prior.
     arm, count = PlanarArm.paper(dof), 4000
     tcp = random_targets(arm, count, 0.2, 5)
-    theta = ExactPosterior(arm, 0.2).sample(tcp, 1, generator=seeded(1))[:, 0]
+    theta = ExactPosterior(arm, 0.2, together=True).sample(tcp, 1, generator=seeded(1))[:, 0]
     residual = arm.forward(theta) - tcp
     assert residual.norm(dim=1).max() < 1e-9
     for joint in theta.T:
@@ -440,18 +440,18 @@ def test_single_samples_at_many_targets_are_distributed_as_the_prior(dof):
 
 def test_a_few_samples_of_each_target_are_those_of_a_large_draw():
     arm, tcp, n = PlanarArm.paper(6), (3.42, 0.68), 3
-    exact = ExactPosterior(arm)
+    exact = ExactPosterior(arm, together=True)
     batch = torch.tensor([tcp] * 400, dtype=torch.float64)
     few = exact.sample(batch, n, generator=seeded(1))
     assert distinct_solutions(few.flatten(0, 1), 1e-9) == 400 * n
-    large = exact.sample(tcp, 1200, generator=seeded(2))
+    large = ExactPosterior(arm).sample(tcp, 1200, generator=seeded(2))
     for a in (few.flatten(0, 1), few[:, 0]):
         assert two_sample_test(a, large, generator=seeded(3)).p_value > 0.01
 
 
 def test_what_a_target_gets_does_not_depend_on_those_after_it():
     arm = PlanarArm.paper(6)
-    exact, easy = ExactPosterior(arm), (3.42, 0.68)
+    exact, easy = ExactPosterior(arm, together=True), (3.42, 0.68)
     # At the base, in the tail and next to full reach, targets are served one by one.
     hard = [(0.0, 0.0), (-2.0, 0.5), (3.4999, 0.0)]
     batch = exact.sample([easy, *hard, easy], 2, generator=seeded(4))
@@ -464,12 +464,23 @@ def test_what_a_target_gets_does_not_depend_on_those_after_it():
 def test_samples_of_many_targets_are_distinct_although_weights_are_uneven():
     arm = PlanarArm.paper(10)
     tcp = random_targets(arm, 200, 0.2, 6)
-    theta = ExactPosterior(arm, 0.2, oversampling=1.0).sample(tcp, 150, generator=seeded(1))
+    theta = ExactPosterior(arm, 0.2, oversampling=1.0, together=True).sample(
+        tcp, 150, generator=seeded(1)
+    )
     assert all(distinct_solutions(samples, 1e-12) == 150 for samples in theta)
 
 
+@pytest.mark.parametrize("tcp", [(0.0, 0.0), (1e-7, 0.0), (3.4999, 0.0), (-2.0, 0.5)])
+def test_hard_targets_among_many_get_samples_of_their_posterior(tcp):
+    arm = PlanarArm.paper(6)
+    batch = torch.tensor([tcp] * 12, dtype=torch.float64)
+    many = ExactPosterior(arm, together=True).sample(batch, 50, generator=seeded(1)).flatten(0, 1)
+    alone = ExactPosterior(arm).sample(tcp, 600, generator=seeded(2))
+    assert two_sample_test(many, alone, generator=seeded(3)).p_value > 0.01
+
+
 def test_a_target_among_many_that_cannot_be_served_is_named():
-    exact = ExactPosterior(PlanarArm.paper(4), max_proposals=2000)
+    exact = ExactPosterior(PlanarArm.paper(4), max_proposals=2000, together=True)
     with pytest.raises(RuntimeError, match=r"tcp \[-1\.9, 0\.0\]"):
         exact.sample([(2.25, 0.5), (-1.9, 0.0)], 1, generator=seeded(1))
     with pytest.raises(ValueError, match="boundary"):
