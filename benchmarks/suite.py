@@ -68,6 +68,9 @@ class Bench:
             yield "mmd", lambda c=count: self.mmd(c)
         for dof in (*ikpaper.PlanarArm.PAPER_DOF, *LARGER):
             yield "ground truth", lambda d=dof: self.ground_truth(d)
+        for dof in ikpaper.PlanarArm.PAPER_DOF:
+            yield "many targets", lambda d=dof: self.many_targets(d)
+            yield "c2st", lambda d=dof: self.c2st(d)
         for name in ("inn", "cvae"):
             for dof in ikpaper.PlanarArm.PAPER_DOF:
                 yield f"memory {name}", lambda n=name, d=dof: self.memory(n, d)
@@ -231,6 +234,29 @@ class Bench:
                 "samples/s",
             )
         ]
+
+    def many_targets(self, dof: int) -> list[dict[str, Any]]:
+        """One exact sample of each of many targets, together and one after the other; CPU."""
+        arm, count = ikpaper.PlanarArm.paper(dof), 200
+        tcp = targets(arm, count)
+        generator = Generator().manual_seed(0)
+        together, alone = (ikpaper.ExactPosterior(arm, together=how) for how in (True, False))
+        ours, slow = self.best(
+            lambda: together.sample(tcp, 1, generator=generator),
+            theirs=[lambda: alone.sample(tcp, 1, generator=generator)],
+        )
+        what = "exact samples of many targets, together against one by one"
+        return [self.row(what, "", dof, 1, count / ours, count / slow, "targets/s")]
+
+    def c2st(self, dof: int, count: int = 8) -> list[dict[str, Any]]:
+        """C2ST of many targets together against scikit-learn's of one; CPU."""
+        a, b = torch.randn(2, count, SAMPLES, dof, generator=Generator().manual_seed(0))
+        ours, slow = self.best(
+            lambda: ikpaper.metrics.c2st_batch(a, b),
+            theirs=[lambda: ikpaper.metrics.c2st(a[0], b[0])],
+        )
+        what = "C2ST, 100 epochs together against sbibm's protocol"
+        return [self.row(what, "", dof, SAMPLES, count / ours, 1 / slow, "targets/s")]
 
     def breakdown(self, name: str, dof: int) -> list[dict[str, Any]]:
         """Where a training step of ours spends its time, and how fast its products are."""
