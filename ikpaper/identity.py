@@ -109,8 +109,10 @@ def _brief(value: Any) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Where a result was made: versions of Python and packages, machine, source, revision."""
+    """Where a result was made: versions, machine, arithmetic, source, revision."""
     import torch
+
+    from ikpaper.matmul import fast_matmul
 
     packages = {}
     for package in ("ikpaper", "torch", "numpy", "scipy", "scikit-learn", "FrEIA"):
@@ -122,6 +124,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu_threads": torch.get_num_threads(),
+        "fast_matmul": fast_matmul(),
         "packages": packages,
         "source": source_digest(),
         "revision": _revision(),

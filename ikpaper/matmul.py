@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Generator
 
-__all__ = ["use_fast_matmul"]
+__all__ = ["fast_matmul", "use_fast_matmul"]
 
 #: What torch calls oneDNN where it offers a choice for products on the CPU, and its default.
 _ONEDNN, _DEFAULT = "bf16", "none"
@@ -50,6 +50,12 @@ def use_fast_matmul(on: bool = True) -> bool:
         setting.fp32_precision = _DEFAULT
         return False
     return on
+
+
+def fast_matmul() -> bool:
+    """Whether float32 products on the CPU are oneDNN's at present."""
+    setting: Any = getattr(torch.backends.mkldnn, "matmul", None)
+    return setting is not None and setting.fp32_precision == _ONEDNN
 
 
 def _is_float32() -> bool:
