@@ -379,11 +379,11 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
     )
     sizes = (width, 10 * width, 10 * width, 1)
     parameters = []
-    for rows, columns in itertools.pairwise(sizes):
-        bound = math.sqrt(6 / (rows + columns))
-        for shape in ((folds, rows, columns), (folds, 1, columns)):
-            start = bound * (2 * torch.rand(shape, generator=generator) - 1)
-            parameters.append(start.repeat(len(x), 1, 1).requires_grad_())
+    for before, after in itertools.pairwise(sizes):
+        bound = math.sqrt(6 / (before + after))
+        for shape in ((folds, before, after), (folds, 1, after)):
+            weights = bound * (2 * torch.rand(shape, generator=generator) - 1)
+            parameters.append(weights.repeat(len(x), 1, 1).requires_grad_())
     targets = labels.float()[:, None]
     optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 

@@ -160,7 +160,12 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
 
     monkeypatch.setattr("ikpaper.cli.train_all", interrupt)
     monkeypatch.setattr("ikpaper.cli.load", interrupt)
-    assert main(arguments) == 130
+    # Python leaves the signal ignored where it was when it started, as in a background job.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(arguments) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ("the same command continues" in capsys.readouterr().err) == continues
 
 

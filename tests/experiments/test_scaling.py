@@ -29,7 +29,7 @@ def test_training_and_scores_decide_a_row():
     (model,) = scaling_jobs([4], model="cvae", profile="smoke", targets=3)
     assert job.identity.key == scaling_jobs([4], profile="smoke", targets=3)[0].identity.key
     assert len({job.identity.key, other.identity.key, model.identity.key}) == 3
-    assert {"training", "scoring", "metrics", "dataset", "exact", "flow"} == set(
+    assert {"training", "scoring", "metrics", "dataset", "exact", "prior", "flow"} == set(
         job.identity.versions
     )
 
