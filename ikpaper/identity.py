@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Identity", "digest", "file_digest", "provenance", "source_digest"]
+__all__ = ["Identity", "accepted", "digest", "file_digest", "provenance", "source_digest"]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -109,10 +109,8 @@ def _brief(value: Any) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Where a result was made: versions, machine, arithmetic, source, revision."""
+    """Where a result was made: versions of Python and packages, machine, source, revision."""
     import torch
-
-    from ikpaper.matmul import fast_matmul
 
     packages = {}
     for package in ("ikpaper", "torch", "numpy", "scipy", "scikit-learn", "FrEIA"):
@@ -124,11 +122,15 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cpu_threads": torch.get_num_threads(),
-        "fast_matmul": fast_matmul(),
         "packages": packages,
         "source": source_digest(),
         "revision": _revision(),
     }
+
+
+def accepted(record: Mapping[str, Any], reason: str) -> list[dict[str, Any]]:
+    """What somebody has checked of a result, by its record, with one more reason."""
+    return [*record.get("accepted", ()), {"reason": reason, "provenance": provenance()}]
 
 
 def source_digest(package: Path = Path(__file__).parent) -> str:
@@ -140,7 +142,10 @@ def source_digest(package: Path = Path(__file__).parent) -> str:
 
 
 def _revision() -> str:
-    """The commit, with `-dirty` if library or notebooks differ from it: pages always do."""
+    """The commit, with `-dirty` if library or notebooks differ from it.
+
+    Other files do not count: pages and results are written as they are made.
+    """
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", ".", "../notebooks")

@@ -53,7 +53,7 @@ def use_fast_matmul(on: bool = True) -> bool:
 
 
 def fast_matmul() -> bool:
-    """Whether float32 products on the CPU are oneDNN's at present."""
+    """Whether float32 products on the CPU are oneDNN's at present, as `use_fast_matmul` asks."""
     setting: Any = getattr(torch.backends.mkldnn, "matmul", None)
     return setting is not None and setting.fp32_precision == _ONEDNN
 

@@ -323,7 +323,7 @@ def c2st_batch(
     epochs for what is hard to tell apart; stopped early, accuracies are closer to 0.5.
 
     Targets share folds, initial weights and order of the samples: what one gets does not depend
-    on those beside it.
+    on those beside it, but for rounding.
 
     Args:
         a: Samples, shape (B, n, d).
@@ -367,7 +367,7 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
     generator = torch.Generator().manual_seed(seed)
     count, width = x.shape[1:]
     tests = torch.randperm(count, generator=generator).tensor_split(folds)
-    # Folds differ by one sample at most: an epoch leaves it out of those that have it.
+    # Folds differ by one sample at most: a fold that has one more never trains on it.
     size = count - max(map(len, tests))
     trains = torch.stack(
         [
@@ -382,9 +382,9 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
     for before, after in itertools.pairwise(sizes):
         bound = math.sqrt(6 / (before + after))
         for shape in ((folds, before, after), (folds, 1, after)):
-            weights = bound * (2 * torch.rand(shape, generator=generator) - 1)
+            weights = bound * (2 * torch.rand(shape, generator=generator, dtype=x.dtype) - 1)
             parameters.append(weights.repeat(len(x), 1, 1).requires_grad_())
-    targets = labels.float()[:, None]
+    targets = labels.to(x.dtype)[:, None]
     optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
     def logits(rows: Tensor) -> Tensor:

@@ -108,6 +108,12 @@ def measured():
     return [float(number) for number in numbers]
 
 
+def classified():
+    """C2ST of two targets at once."""
+    a, b = (torch.randn(2, 40, 3, generator=seeded(i)) for i in (1, 2))
+    return metrics.c2st_batch(a, b + 0.7, epochs=4, folds=2).tolist()
+
+
 def drawn(sampler, tcp=TCP, n=4):
     return lambda: sampler.sample(tcp, n, generator=seeded()).flatten().tolist()
 
@@ -155,6 +161,7 @@ def cases():
         "exact": ikpaper.ExactPosterior(ARM, 0.2),
         "exact, far in the tail": ikpaper.ExactPosterior(ARM, 0.05),
         "exact, any pair": ikpaper.ExactPosterior(ARM, 0.2, stages=["pairs"]),
+        "exact, many targets": ikpaper.ExactPosterior(ARM, 0.2, together=True),
         "exact, on a rail": ikpaper.ExactPosterior(RAIL),
         "rejection": ikpaper.RejectionPosterior(ARM, 0.3, 0.1),
         "numerical": ikpaper.NumericalSolver(ARM, 0.3),
@@ -169,6 +176,7 @@ def cases():
         "dataset": Case(simulated, {"dataset.VERSION": dataset.VERSION}),
         "projection": Case(projected, {"projection.VERSION": projection.VERSION}),
         "metrics": Case(measured, {"metrics.VERSION": metrics.VERSION}),
+        "C2ST of many targets": Case(classified, {"metrics.VERSION": metrics.VERSION}),
         "scores of a task": Case(scored, scoring),
         "scores of the paper's protocol": Case(protocol, scoring),
         "search": Case(searched, {"search.study.VERSION": study.VERSION}),

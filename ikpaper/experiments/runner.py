@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.files import project_root, write_json, write_text
-from ikpaper.identity import Identity, provenance
+from ikpaper.identity import Identity, accepted, provenance
+from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
 __all__ = ["Job", "ResultTable", "State", "accept_rows", "results_path", "run_jobs", "states"]
@@ -127,7 +128,7 @@ class ResultTable:
             for row in found
         ]
         self._groups[self._name(job.place)] = group
-        self._note(job, {"provenance": provenance()})
+        self._note(job, {"provenance": {**provenance(), "fast_matmul": fast_matmul()}})
         self.write()
         return group[0]
 
@@ -137,8 +138,7 @@ class ResultTable:
         for row in self._groups[self._name(job.place)]:
             row["key"] = job.identity.key
         origin = before.get("provenance", {})
-        accepted = {"reason": reason, "provenance": provenance()}
-        self._note(job, {"provenance": origin, "accepted": accepted})
+        self._note(job, {"provenance": origin, "accepted": accepted(before, reason)})
 
     def _note(self, job: Job, origin: Mapping[str, Any]) -> None:
         self.records[job.identity.key] = {**job.identity.record(), **origin}

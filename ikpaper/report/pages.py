@@ -20,7 +20,7 @@ from typing import Any
 from ikpaper import dataset, evaluation, metrics, paper, projection
 from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.files import atomic, project_root, write_json, write_text
-from ikpaper.identity import Identity, file_digest, provenance
+from ikpaper.identity import Identity, accepted, file_digest, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.sampler import SAMPLERS
@@ -265,6 +265,13 @@ def accept(
 ) -> None:
     """Record pages as current that somebody has checked: as they are, with today's identity.
 
+    Args:
+        names: Names of pages; all if empty.
+        profile: Their profile.
+        reason: What was checked; it stays on record.
+        root: Folder of the project; by default this one.
+        pages: All pages of the book.
+
     Raises:
         ValueError: If a page is unknown, was never run, or a file of it is missing.
     """
@@ -279,7 +286,7 @@ def accept(
         records[page.name] |= {
             "identity": page.identity(profile, root).record(),
             "outputs": {name: file_digest(root / "book" / name) for name in outputs},
-            "accepted": {"reason": reason, "provenance": provenance()},
+            "accepted": accepted(records[page.name], reason),
         }
     _write_records(records, root)
 

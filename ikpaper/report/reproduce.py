@@ -39,9 +39,9 @@ def reproduce(
     """Run pages anew from the published weights and compare every number with the published one.
 
     Pages are made in `.cache/reproduce/`; those of the book stay as they are. A page that was
-    made there before, from the same inputs and by the same code, packages and machine, is not run
-    again. Prints a certificate and writes it
-    to `.cache/reproduce/certificate.csv`.
+    made there before, from the same inputs and with the same provenance (see
+    `identity.provenance`) but for the revision, is not run again. Prints a certificate and writes
+    it to `.cache/reproduce/certificate.csv`.
 
     Args:
         only: Names of pages; all by default.
@@ -123,7 +123,7 @@ def _is_made(page: Page, folder: Path, root: Path) -> bool:
     # Also from today's code and packages: that is what is to be shown.
     return (
         same
-        and _makes(stamp["provenance"]) == _makes(provenance())
+        and _makes(stamp.get("provenance", {})) == _makes(provenance())
         and all(
             (folder / name).exists() and file_digest(folder / name) == sha256
             for name, sha256 in stamp["outputs"].items()

@@ -30,6 +30,8 @@ _CHUNK = 1 << 16
 _MOST, _BLOCK = 500_000, 20_000
 #: Effective samples up to which many targets are served at once, and fewest behind any sample.
 _TOGETHER, _LEAST = 1000.0, 100.0
+#: Targets that are served at once, in the tail of the prior with 10 MiB each, and streams of torch.
+_AT_ONCE, _STREAMS = 128, 1 << 32
 #: Effective samples a proposal below which the prior alone is too poor a proposal.
 _POOR = 0.05
 #: Widths of proposals around a mode, in prior standard deviations.
@@ -99,9 +101,11 @@ class ExactPosterior(PosteriorSampler):
         stages: Those to try, in this order; the last one is kept to the end. At the base it is
             always `pairs`.
         together: Whether `sample` serves many targets at once where up to 100 samples of each are
-            asked for (with the usual `oversampling`): that is many times as fast, and behind any
-            sample is an effective sample size of 100 or more. They are other samples of the same
-            posterior than those of one target after the other. Not on a rail.
+            asked for (with the usual `oversampling`), in the stage `prior`: that is many times as
+            fast. They are other samples of the same posterior than those of one target after the
+            other. Where it is not possible (on a rail, without that stage) or does not serve a
+            target, it is served alone. Behind any sample, also of `draw`, is an effective sample
+            size of 100 or more.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -134,6 +138,8 @@ class ExactPosterior(PosteriorSampler):
         self.prior = Prior(arm, sigma)
         self.oversampling = check_positive("oversampling", oversampling)
         self.max_proposals = check_count("max_proposals", max_proposals)
+        if not isinstance(together, bool):
+            raise ValueError(f"together: expected True or False, got {together!r}")
         self.together = together
         self.stages = tuple(stage for stage in self.STAGES if stage in stages)
         if not stages or list(self.stages) != list(stages):
@@ -199,19 +205,26 @@ class ExactPosterior(PosteriorSampler):
         raise RuntimeError(f"no proposal closed on tcp {target.tolist()} through joint {k}")
 
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
-        if not self.together or self.arm.rails or self._wanted(n) > _TOGETHER:
+        together = self.together and self.stages[0] == "prior" and not self.arm.rails
+        if not together or self._wanted(n) > _TOGETHER:
             return torch.stack([self.draw(t, n, generator=generator).theta for t in tcp])
         tcp = tcp.to("cpu", torch.float64)
         for i in (~self.arm.inside(tcp)).nonzero()[:1, 0]:
             self._target(tcp[i])
-        # A stream each: what a target gets does not depend on those beside it.
-        seeds = torch.randint(1 << 62, (len(tcp),), generator=generator).tolist()
-        streams = [torch.Generator().manual_seed(seed) for seed in seeds]
-        served = ManyTargets(self.arm, self.prior, self._wanted(n)).sample(tcp, n, streams)
-        alone = served.isnan()[:, 0, 0] | (tcp.norm(dim=1) < _AT_BASE * self.arm.reach)
-        for i in alone.nonzero()[:, 0].tolist():
-            served[i] = self.draw(tcp[i], n, generator=streams[i]).theta
-        return served
+        # A stream each, so that what a target gets does not depend on those after it. torch makes
+        # a stream of 32 bits: numbers that follow each other are never the same.
+        first = int(torch.randint(_STREAMS, (1,), generator=generator))
+        many = ManyTargets(self.arm, self.prior, self._wanted(n), self.max_proposals)
+        served = []
+        for start, part in enumerate(tcp.split(_AT_ONCE)):
+            seeds = range(first + start * _AT_ONCE, first + start * _AT_ONCE + len(part))
+            streams = [torch.Generator().manual_seed(seed % _STREAMS) for seed in seeds]
+            theta = many.sample(part, n, streams)
+            alone = theta.isnan()[:, 0, 0] | (part.norm(dim=1) < _AT_BASE * self.arm.reach)
+            for i in alone.nonzero()[:, 0].tolist():
+                theta[i] = self.draw(part[i], n, generator=streams[i]).theta
+            served.append(theta)
+        return torch.cat(served)
 
     def _wanted(self, n: int) -> float:
         """The effective sample size of the pool that `n` samples are taken from."""

@@ -13,14 +13,16 @@ from ikpaper.samplers.prior import Prior
 
 __all__ = ["ManyTargets"]
 
-#: Proposals of the first round, in effective samples that are wanted; each round doubles it.
+#: Proposals of the first round for each effective sample that is wanted. Each round draws twice as
+#: many as the one before.
 _OPENING = 1.5
-#: Proposals after which a target is left to a sampler that looks for its modes.
+#: Proposals after which no further round is drawn: the target is left to a sampler that looks for
+#: its modes.
 _PATIENCE = 1 << 14
-#: Targets whose points are kept at once.
-_BLOCK = 1024
 #: Proposals that are computed at once, so that they stay in the cache.
 _CHUNK = 1 << 14
+#: Weights below this are too near the smallest numbers to be compared.
+_TINY = 1e-280
 
 
 class ManyTargets:
@@ -34,13 +36,14 @@ class ManyTargets:
         arm: The arm, without a rail.
         prior: The prior, which is the proposal too.
         wanted: Effective sample size behind the samples of each target.
+        most: Proposals after which a target is given up, at the end of a round.
     """
 
-    def __init__(self, arm: PlanarArm, prior: Prior, wanted: float) -> None:
+    def __init__(self, arm: PlanarArm, prior: Prior, wanted: float, most: int = _PATIENCE) -> None:
         self._arm, self._sigma, self._wanted = arm, prior.sigma, wanted
-        self._pairs = arm.dof - 1
+        self._pairs, self._most = arm.dof - 1, min(most, _PATIENCE)
 
-    def sample(self, tcp: Tensor, n: int, streams: list[Generator]) -> Tensor:
+    def sample(self, tcp: Tensor, n: int, streams: Sequence[Generator]) -> Tensor:
         """Samples (B, n, dof) for targets (B, 2); NaN for those that take too long this way.
 
         Args:
@@ -48,20 +51,12 @@ class ManyTargets:
             n: Samples a target.
             streams: Sources of randomness, one a target.
         """
-        return torch.cat(
-            [
-                self._block(part, n, streams[i * _BLOCK : (i + 1) * _BLOCK])
-                for i, part in enumerate(tcp.split(_BLOCK))
-            ]
-        )
-
-    def _block(self, tcp: Tensor, n: int, streams: list[Generator]) -> Tensor:
         served = tcp.new_full((len(tcp), n, self._arm.dof), torch.nan)
         uniform = torch.stack([torch.rand(n + 1, generator=s, dtype=tcp.dtype) for s in streams])
         empty = tcp.new_empty(self._arm.dof, len(tcp), 0), tcp.new_empty(len(tcp), 0)
         pending = _Pool(torch.arange(len(tcp)), *empty)
         count, spent = -(-int(_OPENING * self._wanted) // self._pairs), 0
-        while len(pending.target) and spent < _PATIENCE:
+        while len(pending.target) and spent < self._most:
             left = []
             # Few at a time, so that their points stay in the cache.
             for pool in pending.split(max(1, _CHUNK // (count * self._pairs))):
@@ -74,7 +69,9 @@ class ManyTargets:
             pending, spent, count = _Pool.of(left), spent + count * self._pairs, 2 * count
         return served
 
-    def propose(self, tcp: Tensor, count: int, streams: list[Generator]) -> tuple[Tensor, Tensor]:
+    def propose(
+        self, tcp: Tensor, count: int, streams: Sequence[Generator]
+    ) -> tuple[Tensor, Tensor]:
         """Points (dof, B, m) and weights (B, m) of `count` proposals a pair and target."""
         dof = self._arm.dof
         shape = (self._pairs, dof - 2, count)
@@ -186,10 +183,13 @@ class _Pool:
 
     def serves(self, n: int, wanted: float) -> Tensor:
         """Which targets have the effective sample size that is wanted, as a mask (t,)."""
-        total = self.weight.sum(dim=1)
-        enough = total.square() >= wanted * self.weight.square().sum(dim=1)
-        # With a share above 1/n, a point would have to be taken more than once.
-        return enough & (n * self.weight.amax(dim=1) <= total) & (total > 0)
+        largest = self.weight.amax(dim=1, keepdim=True)
+        # In units of the largest, or squares would vanish far in the tail of the prior.
+        share = self.weight / largest
+        total = share.sum(dim=1)
+        enough = total.square() >= wanted * share.square().sum(dim=1)
+        # Where the largest is more than 1/n of all, it would have to be taken more than once.
+        return enough & (total >= n) & (largest[:, 0] > _TINY)
 
     def pick(self, n: int, uniform: Tensor) -> Tensor:
         """Points by systematic sampling, each as probable as its weight, shape (t, n, dof).

@@ -11,7 +11,8 @@ import torch
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_sigma
 from ikpaper.files import atomic, write_json
-from ikpaper.identity import provenance
+from ikpaper.identity import accepted, provenance
+from ikpaper.matmul import fast_matmul
 from ikpaper.models import NetworkSampler
 from ikpaper.profiles import PUBLISHED, Profile
 from ikpaper.progress import Progress, duration
@@ -148,17 +149,19 @@ def check_kept(
     """The record of weights that are current; None if the run is to be trained.
 
     Raises:
-        Outdated: If weights of the published profile are there that differ.
+        Outdated: If weights of the published profile are there that differ, or have no record.
     """
     record, differences = run.compare(directory)
     if record is not None and not differences:
         return record
     path = run.path(directory)
-    published = run.profile.name == PUBLISHED and path.resolve() == run.path().resolve()
-    if published and record is None and path.exists():
-        raise Outdated(run, ["they have no record"])
-    if published and record is not None:
+    if run.profile.name != PUBLISHED or path.resolve() != run.path().resolve():
+        return None
+    if record is not None:
         raise Outdated(run, differences)
+    # With a checkpoint, a training was killed between writing the weights and their record.
+    if path.exists() and not path.with_suffix(".checkpoint").exists():
+        raise Outdated(run, ["they have no record"])
     return None
 
 
@@ -224,7 +227,7 @@ def _train(
         "precision": run.precision,
         "seconds": round(loop.seconds, 2),
         "divergences": loop.divergences,
-        "provenance": provenance(),
+        "provenance": {**provenance(), "fast_matmul": fast_matmul()},
         "history": loop.history,
     }
     record = save(model, path, record)
@@ -439,6 +442,6 @@ def accept(
         wrong.append(f"teacher {learnt}, not {now['inputs'].get('teacher')}")
     if wrong:
         raise ValueError(f"{run.label}: was trained with {'; '.join(wrong)}; this needs training")
-    record = {**record, **now, "accepted": {"reason": reason, "provenance": provenance()}}
+    record = {**record, **now, "accepted": accepted(record, reason)}
     write_json(run.find(directory).with_suffix(".json"), record)
     return record

@@ -1,8 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 
 from ikpaper.files import write_json
+from ikpaper.profiles import PROFILES
 from ikpaper.report.pages import (
     Page,
     accept,
@@ -139,7 +141,7 @@ def test_an_accepted_page_is_current_as_it_is(project, capsys):
     accept(["first"], "smoke", reason="read", root=project, pages=PAGES)
     assert current(project) == {"first": True, "second": False}
     records = json.loads((project / "book" / "pages.json").read_text())
-    assert records["first"]["accepted"]["reason"] == "read"
+    assert records["first"]["accepted"][0]["reason"] == "read"
     build(project, only=["first"])
     assert ran(capsys) == []
     (project / "book" / "second.ipynb").unlink()
@@ -176,6 +178,33 @@ def test_a_pages_identity_names_weights_and_versions_but_no_source(project):
     }
     assert {"report", "scoring", "metrics", "cvae", "inn", "exact"} <= set(record["versions"])
     assert record["settings"]["parameters"] == {"dof": 6}
+
+
+def test_a_pages_identity_holds_all_that_it_reads(project):
+    def inputs(name):
+        return choose([name])[0].identity("paper", project).inputs
+
+    assert {"reported", "book/results/scores-04.csv"} <= set(inputs("comparison"))
+    study = project / "book" / "results" / "studies" / "one"
+    study.mkdir(parents=True)
+    (study / "trials.csv").write_text("trial\n")
+    (study / "study.json").write_text("{}")
+    before = inputs("studies")
+    assert {f"book/results/studies/one/{name}" for name in ("trials.csv", "study.json")} <= set(
+        before
+    )
+    (study / "study.json").write_text("[]")
+    assert inputs("studies") != before
+    # A page that shows a model's structure moves with the model.
+    assert "inn" in choose(["models"])[0].identity("paper", project).versions
+
+
+def test_other_numbers_of_a_profile_make_another_page(project, monkeypatch):
+    (page,) = choose(["dof-06"])
+    key = page.identity("paper", project).key
+    other = dataclasses.replace(PROFILES["paper"], exact_targets=7)
+    monkeypatch.setattr("ikpaper.report.pages.get_profile", lambda name: other)
+    assert page.identity("paper", project).key != key
 
 
 def test_unknown_pages_list_the_known(project):

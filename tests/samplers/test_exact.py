@@ -449,6 +449,25 @@ def test_a_few_samples_of_each_target_are_those_of_a_large_draw():
         assert two_sample_test(a, large, generator=seeded(3)).p_value > 0.01
 
 
+@pytest.mark.parametrize(("sigma", "tcp"), [(0.07, (-2.0, 0.5)), (0.04, (2.0, 2.0))])
+def test_far_in_the_tail_many_targets_get_samples_of_their_posterior(sigma, tcp):
+    arm = PlanarArm.paper(6)
+    many = ExactPosterior(arm, sigma, together=True).sample([tcp] * 200, 1, generator=seeded(1))
+    alone = ExactPosterior(arm, sigma).sample(tcp, 200, generator=seeded(2))
+    test = two_sample_test(many[:, 0] / sigma, alone / sigma, generator=seeded(3))
+    assert test.p_value > 0.01
+    energies = [0.5 * (theta / sigma).square().sum(-1).mean() for theta in (many, alone)]
+    assert float(energies[0]) == pytest.approx(float(energies[1]), rel=0.01)
+
+
+@pytest.mark.parametrize("stages", [["modes"], ["pairs"]])
+def test_many_targets_are_served_alone_without_the_stage_prior(stages):
+    arm, tcp = PlanarArm.paper(4), [(2.25, 0.5), (2.0, 1.0)]
+    together, alone = (ExactPosterior(arm, stages=stages, together=how) for how in (True, False))
+    samples = together.sample(tcp, 20, generator=seeded(1))
+    assert torch.equal(samples, alone.sample(tcp, 20, generator=seeded(1)))
+
+
 def test_what_a_target_gets_does_not_depend_on_those_after_it():
     arm = PlanarArm.paper(6)
     exact, easy = ExactPosterior(arm, together=True), (3.42, 0.68)

@@ -24,6 +24,7 @@ from ikpaper.training import (
     trained,
     trained_models,
 )
+from ikpaper.training.train import check_kept
 from ikpaper.weights import load_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,6 +266,10 @@ def test_published_weights_are_overwritten_only_if_asked_to(weights, monkeypatch
     kept = record.rename(path.with_suffix(".kept"))
     with pytest.raises(Outdated, match="they have no record"):
         train(published())
+    # A training that was killed between writing weights and record goes on.
+    checkpoint(published(), weights).touch()
+    assert check_kept(published()) is None
+    checkpoint(published(), weights).unlink()
     kept.rename(record)
     # Notebooks take them as they are.
     _, record = trained(published(), train_here=True)
@@ -341,7 +346,7 @@ def test_what_somebody_has_checked_is_accepted(tmp_path, monkeypatch):
     assert run.current(tmp_path) is None
     accepted = accept(run, tmp_path, reason="the same numbers at three targets")
     assert run.current(tmp_path) == json.loads(json.dumps(accepted))
-    assert accepted["accepted"]["reason"] == "the same numbers at three targets"
+    assert accepted["accepted"][-1]["reason"] == "the same numbers at three targets"
     for name in ("sha256", "history", "provenance", "seconds", "config"):
         assert accepted[name] == json.loads(json.dumps(record[name]))
     assert equal_weights(train(run, directory=tmp_path)[0], model)
