@@ -30,8 +30,8 @@ _CHUNK = 1 << 16
 _MOST, _BLOCK = 500_000, 20_000
 #: Effective samples up to which many targets are served at once, and fewest behind any sample.
 _TOGETHER, _LEAST = 1000.0, 100.0
-#: Targets that are served at once, in the tail of the prior with 10 MiB each, and streams of torch.
-_AT_ONCE, _STREAMS = 128, 1 << 32
+#: Targets that are served at once, in the tail of the prior with 5 MiB each, and streams of torch.
+_AT_ONCE, _STREAMS = 256, 1 << 32
 #: Effective samples a proposal below which the prior alone is too poor a proposal.
 _POOR = 0.05
 #: Widths of proposals around a mode, in prior standard deviations.

@@ -18,9 +18,9 @@ __all__ = ["ManyTargets"]
 _OPENING = 1.5
 #: Proposals after which no further round is drawn: the target is left to a sampler that looks for
 #: its modes.
-_PATIENCE = 1 << 14
+_PATIENCE = 1 << 13
 #: Proposals that are computed at once, so that they stay in the cache.
-_CHUNK = 1 << 14
+_CHUNK = 1 << 15
 #: Weights below this are too near the smallest numbers to be compared.
 _TINY = 1e-280
 
