@@ -21,3 +21,9 @@ def table(name):
 
 def as_csv(frame):
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def assert_committed(made):
+    """Fail naming a table, of some by name, that is not the committed one."""
+    for name, frame in made.items():
+        assert as_csv(frame) == table(name), name

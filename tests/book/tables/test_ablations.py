@@ -1,7 +1,7 @@
 import pytest
 
 from ikpaper.report.tables import ablations
-from tests.report.committed import as_csv, result, table
+from tests.report.committed import assert_committed, result
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +15,7 @@ def test_tables_are_the_committed_ones(runs):
         "ablations": ablations.ablations(runs),
         "ablation-profile": ablations.budget(runs),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)
 
 
 def test_effects_of_the_inverse_losses_are_told(runs):

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from ikpaper.report.tables import beyond
-from tests.report.committed import as_csv, result, table
+from tests.report.committed import assert_committed, result
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,7 @@ def test_tables_are_the_committed_ones(measured, random):
         "flow-steps": beyond.flow_steps(result("flow-steps")),
         "amortised": beyond.amortised(result("amortised")),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)
 
 
 def test_numbers_of_the_text(random):

@@ -4,7 +4,7 @@ import pytest
 
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import comparison
-from tests.report.committed import BOOK, arms, as_csv, result, table
+from tests.report.committed import BOOK, arms, assert_committed, result, table
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,7 @@ def test_tables_are_the_committed_ones(scores, records):
         "profiles": comparison.profiles(),
         "times": comparison.training_times(records),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)
 
 
 def test_conclusions_are_those_of_the_scores(scores):

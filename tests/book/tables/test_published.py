@@ -2,7 +2,7 @@ import pytest
 
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import published
-from tests.report.committed import arms, as_csv, result, table
+from tests.report.committed import arms, assert_committed, result
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,7 @@ def test_tables_are_the_committed_ones(scores):
         "hulls": published.hulls(arms("figures")),
         "halved": published.halved(scores),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)
 
 
 def test_numbers_of_the_text(scores):

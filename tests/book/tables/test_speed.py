@@ -1,5 +1,5 @@
 from ikpaper.report.tables import speed
-from tests.report.committed import as_csv, result, table
+from tests.report.committed import assert_committed, result
 
 
 def test_tables_are_the_committed_ones():
@@ -11,5 +11,4 @@ def test_tables_are_the_committed_ones():
         "other-speed": speed.others(bench),
         "speed-breakdown": speed.breakdown(steps),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)

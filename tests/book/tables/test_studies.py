@@ -8,7 +8,7 @@ import pytest
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import studies as tables
 from ikpaper.search import PRINTED, load_studies
-from tests.report.committed import BOOK, arms, as_csv, result, table
+from tests.report.committed import BOOK, arms, assert_committed, result
 
 TRIAL, PAPER = get_profile("search"), get_profile("paper")
 
@@ -33,8 +33,7 @@ def test_tables_are_the_committed_ones(studies, scores):
         "found-trials": tables.winners(tables.as_trials(studies), TRIAL),
         "found-scores": tables.winners(tables.in_full(studies, scores, PAPER), PAPER),
     }
-    for name, frame in made.items():
-        assert as_csv(frame) == table(name), name
+    assert_committed(made)
 
 
 def test_the_text_says_how_studies_differ_from_the_papers(studies):
