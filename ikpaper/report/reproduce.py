@@ -119,15 +119,13 @@ def _is_made(page: Page, folder: Path, root: Path) -> bool:
         stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    same = stamp["key"] == page.identity(PUBLISHED, root).key
     # Also from today's code and packages: that is what is to be shown.
-    return (
-        same
-        and _makes(stamp.get("provenance", {})) == _makes(provenance())
-        and all(
-            (folder / name).exists() and file_digest(folder / name) == sha256
-            for name, sha256 in stamp["outputs"].items()
-        )
+    made, now = _makes(stamp.get("provenance", {})), _makes(provenance())
+    if stamp["key"] != page.identity(PUBLISHED, root).key or made != now:
+        return False
+    return all(
+        (folder / name).exists() and file_digest(folder / name) == sha256
+        for name, sha256 in stamp["outputs"].items()
     )
 
 
