@@ -15,7 +15,7 @@ from ikpaper.arm import PlanarArm, resolve_arm
 from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
-from ikpaper.models.flow import Flow, FlowConfig
+from ikpaper.models.flow import Flow, FlowConfig, PlainFlow
 from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
 from ikpaper.models.inn_ml import INNML, INNMLConfig, INNMLSmall
@@ -38,6 +38,7 @@ __all__ = [
     "INNMLSmall",
     "ModelConfig",
     "NetworkSampler",
+    "PlainFlow",
     "Recipe",
     "build",
     "count_parameters",
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 #: The order of the library's own in tables.
-_OWN = [kind.name for kind in (CVAE, INN, INNML, INNMLSmall, CGAN, Flow, FlowFast)]
+_OWN = [kind.name for kind in (CVAE, INN, INNML, INNMLSmall, CGAN, PlainFlow, Flow, FlowFast)]
 
 
 class _Catalogue(Mapping[str, type[NetworkSampler]]):

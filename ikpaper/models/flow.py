@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = [
     "BOUND",
     "Flow",
     "FlowConfig",
+    "FlowMatching",
+    "PlainFlow",
     "ResidualNetwork",
     "Transport",
     "TransportConfig",
@@ -96,26 +99,16 @@ class Transport(ScaledNetwork):
         return torch.cat([x, y.abs()], dim=1), torch.where(y < 0, -1.0, 1.0).to(tcp.dtype)
 
 
-class Flow(Transport):
-    """Velocity field v(x, t | tcp) that carries prior samples (t = 0) to the posterior (t = 1).
+class FlowMatching(Transport):
+    """Base of velocity fields v(x, t | tcp) from prior samples (t = 0) to the posterior (t = 1).
 
     x are joint angles in units of the prior's standard deviation, x_t = (1 - t) x_0 + t x_1 on
-    straight paths between independent ends. The velocity that flow matching learns,
-    (E[x_1 | x_t, tcp] - x_t) / (1 - t), is nearly known: without the target, x_1 given x_t is
-    normal with mean m = t x_t / q and variance (1 - t)^2 / q, q = t^2 + (1 - t)^2; and the target
-    is met, to first order, by the shortest step from m onto f(theta) = tcp. The network learns
-    what this guess lacks, in units of that standard deviation. Its share vanishes as t -> 1, so
-    that samples reach the target as closely as the integration allows, whatever the network does.
+    straight paths between independent ends. A subclass says what the velocity is.
 
     Attributes:
         steps: Midpoint steps of sampling; the config's at first, and free to change.
     """
 
-    name = "flow"
-    label = "flow"
-    colour = "#882255"
-    marker = "^"
-    version = 1  # Raise when numbers change.
     epochs = MappingProxyType({"smoke": 2, "quick": 60, "paper": 60})
     config_type = FlowConfig
     recipe = Recipe(schedule="cosine", batch_factor=2, average=0.999)
@@ -124,9 +117,8 @@ class Flow(Transport):
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
         self.steps = config.steps
-        inputs = 2 * config.dof + 2 + TargetFeatures.COUNT + 1 + 2 * len(_FREQUENCIES)
+        inputs = self.inputs(config.dof) + TargetFeatures.COUNT + 1 + 2 * len(_FREQUENCIES)
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
-        self.log_damping = nn.Parameter(torch.zeros(()))
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowConfig:
@@ -140,6 +132,12 @@ class Flow(Transport):
         }
         return FlowConfig(lengths=arm.lengths, **{**defaults, **changes})
 
+    @staticmethod
+    @abstractmethod
+    def inputs(dof: int) -> int:
+        """Number of the network's inputs beside time and the features of the target."""
+
+    @abstractmethod
     def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:
         """Velocity (batch, dof) at x (batch, dof) and t (batch, 1).
 
@@ -149,21 +147,6 @@ class Flow(Transport):
             tcp: Targets (batch, 2).
             features: What `self.features` makes of the targets.
         """
-        sigma = self.unit(x)
-        rest = 1 - t
-        q = t.square() + rest.square()
-        variance = rest.square() / q
-        spread = variance.sqrt()
-        point, jacobian = self.arm.linearised(sigma * t / q * x)
-        residual = point - tcp
-        # What the linearisation misses grows with the variance.
-        missed = self.log_damping.exp() * (self.linearisation_error * variance[:, 0]).square()
-        damping = missed + _LEAST_DAMPING * self.tcp_step**2
-        step = damped_step(sigma * jacobian, residual, damping)
-        guess = (2 * t - 1) / q * x - step / rest
-        scaled = torch.cat([step, residual / self.tcp_step], dim=1) / (spread + _LEAST)
-        inputs = [x, scaled.clamp(-BOUND, BOUND), features, _time_features(t)]
-        return guess + spread * self.network(torch.cat(inputs, dim=1))
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles where the flow carries prior samples `z` (batch, dof)."""
@@ -190,6 +173,74 @@ class Flow(Transport):
         t = _LAST * (even + rand((len(end), 1), generator, end.device, end.dtype)) / len(end)
         v = self.velocity((1 - t) * start + t * end, t, tcp, self.features(tcp))
         return {"velocity": (v - (end - start)).square().sum(dim=1).mean()}
+
+
+class Flow(FlowMatching):
+    """Flow matching with the arm's kinematics in the velocity.
+
+    The velocity that flow matching learns, (E[x_1 | x_t, tcp] - x_t) / (1 - t), is nearly known:
+    without the target, x_1 given x_t is normal with mean m = t x_t / q and variance (1 - t)^2 / q,
+    q = t^2 + (1 - t)^2; and the target is met, to first order, by the shortest step from m onto
+    f(theta) = tcp. The network learns what this guess lacks, in units of that standard deviation.
+    Its share vanishes as t -> 1, so that samples reach the target as closely as the integration
+    allows, whatever the network does. Untrained, the network is zero: the guess alone.
+    """
+
+    name = "flow"
+    label = "flow"
+    colour = "#882255"
+    marker = "^"
+    version = 1  # Raise when numbers change.
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        self.log_damping = nn.Parameter(torch.zeros(()))
+
+    @staticmethod
+    def inputs(dof: int) -> int:
+        """x, the step onto the target, and the residual."""
+        return 2 * dof + 2
+
+    def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:
+        """The guess and what the network adds to it; see `FlowMatching.velocity`."""
+        sigma = self.unit(x)
+        rest = 1 - t
+        q = t.square() + rest.square()
+        variance = rest.square() / q
+        spread = variance.sqrt()
+        point, jacobian = self.arm.linearised(sigma * t / q * x)
+        residual = point - tcp
+        # What the linearisation misses grows with the variance.
+        missed = self.log_damping.exp() * (self.linearisation_error * variance[:, 0]).square()
+        damping = missed + _LEAST_DAMPING * self.tcp_step**2
+        step = damped_step(sigma * jacobian, residual, damping)
+        guess = (2 * t - 1) / q * x - step / rest
+        scaled = torch.cat([step, residual / self.tcp_step], dim=1) / (spread + _LEAST)
+        inputs = [x, scaled.clamp(-BOUND, BOUND), features, _time_features(t)]
+        return guess + spread * self.network(torch.cat(inputs, dim=1))
+
+
+class PlainFlow(FlowMatching):
+    """Plain conditional flow matching: the network of `Flow` alone is the velocity.
+
+    Nothing in it knows the kinematics but the features of the target and the mirror image. It has
+    the same layers, training and data as `Flow`, and shows what the kinematics are worth there.
+    """
+
+    name = "flow-plain"
+    label = "flow without kinematics"
+    colour = "#b5838d"
+    marker = "v"
+    version = 1  # Raise when numbers change.
+
+    @staticmethod
+    def inputs(dof: int) -> int:
+        """x."""
+        return dof
+
+    def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:
+        """What the network says; see `FlowMatching.velocity`."""
+        return self.network(torch.cat([x, features, _time_features(t)], dim=1))
 
 
 #: Least damping of the guess's step, relative to `tcp_step`^2: for arms that are all straight.

@@ -158,3 +158,17 @@ def test_bad_settings_are_refused():
         models.build("flow", dof=6, blocks=0)
     with pytest.raises(ValueError, match=r"sigma: .* got -1"):
         models.build("flow", dof=6, sigma=-1.0)
+
+
+def test_plain_flow_is_the_flow_without_kinematics(arm, generator):
+    """Same layers but for fewer inputs, and a velocity that its network alone decides."""
+    plain, flow = models.build("flow-plain", arm=arm), models.build("flow", arm=arm)
+    missing = (arm.dof + 2) * flow.config.neurons
+    assert flow.num_parameters - plain.num_parameters == missing + flow.log_damping.numel()
+    x = torch.randn(5, arm.dof, generator=generator)
+    tcp = arm.forward(0.2 * torch.randn(5, arm.dof, generator=generator))
+    with torch.no_grad():
+        found = plain.velocity(x, torch.rand(5, 1, generator=generator), tcp, plain.features(tcp))
+    # Untrained, its network is zero.
+    assert not found.any()
+    assert plain.config == dataclasses.replace(flow.config)

@@ -49,7 +49,16 @@ def test_a_name_that_is_no_samplers_is_its_own_label():
 
 def test_ours_come_first_and_in_one_order():
     names = list(MARKERS)
-    assert names[:7] == ["cvae", "inn", "inn-ml", "inn-ml-small", "cgan", "flow", "flow-fast"]
+    assert names[:8] == [
+        "cvae",
+        "inn",
+        "inn-ml",
+        "inn-ml-small",
+        "cgan",
+        "flow-plain",
+        "flow",
+        "flow-fast",
+    ]
     assert "zero-of-the-test" in names
 
 
