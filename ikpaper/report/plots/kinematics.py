@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc, Circle
 
 from ikpaper.arm import PlanarArm, as_tensor, wrap
-from ikpaper.report.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
+from ikpaper.report.plots.style import (
+    COLORS,
+    DASHED,
+    INK,
+    MUTED,
+    WIDTH,
+    new_figure,
+    new_grid,
+    note,
+    outer_labels,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +39,7 @@ __all__ = [
     "arm_drawing",
     "data_sets",
     "draw_arms",
+    "draw_target",
     "ill_posedness",
     "solution_curve",
     "tcp_distribution",
@@ -35,14 +47,7 @@ __all__ = [
 
 
 def draw_arms(
-    ax: Axes,
-    arm: PlanarArm,
-    theta: TensorLike,
-    *,
-    color: str,
-    alpha: float = 1.0,
-    linewidth: float = 1.5,
-    highlight: int | None = None,
+    ax: Axes, arm: PlanarArm, theta: TensorLike, *, highlight: int | None = None, **options: Any
 ) -> None:
     """Draw configurations of an arm, all as one rasterised artist.
 
@@ -50,19 +55,13 @@ def draw_arms(
         ax: Where to draw.
         arm: The arm.
         theta: Joint angles, shape (n, dof) or (dof,).
-        color: Colour of the links.
-        alpha: Opacity of each arm.
-        linewidth: Width of the links in points.
         highlight: Index of one configuration drawn solid, with its joints.
+        **options: Those of the links as a `LineCollection`: colour, opacity, width in points.
     """
     angles = torch.atleast_2d(as_tensor(theta)).detach().cpu()
     positions = arm.joint_positions(angles).numpy()
-    ax.add_collection(
-        LineCollection(
-            list(positions), colors=color, alpha=alpha, linewidths=linewidth, rasterized=True
-        ),
-        autolim=True,
-    )
+    fan = LineCollection(list(positions), rasterized=True, **{"linewidth": 1.5, **options})
+    ax.add_collection(fan, autolim=True)
     if highlight is not None:
         points = positions[highlight]
         ax.plot(*points.T, color=INK, linewidth=1.8, zorder=6)
@@ -71,13 +70,10 @@ def draw_arms(
     ax.autoscale_view()
 
 
-def _workspace(ax: Axes, arm: PlanarArm) -> None:
-    for radius, color in ((arm.reach, "#e8eef3"), (arm.inner_radius, "white")):
-        ax.add_patch(Circle((0, 0), radius, facecolor=color, edgecolor="none", zorder=0))
-
-
-def _target(ax: Axes, tcp: Sequence[float]) -> None:
-    ax.plot(*tcp, "+", color=COLORS["accent"], markersize=13, markeredgewidth=2.4, zorder=10)
+def draw_target(ax: Axes, tcp: Sequence[float], size: float = 13, width: float = 2.4) -> None:
+    """Mark a target with a cross; its size and the width of its lines in points."""
+    color = COLORS["accent"]
+    ax.plot(*tcp, "+", color=color, markersize=size, markeredgewidth=width, zorder=10)
 
 
 @style()
@@ -88,36 +84,28 @@ def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
         arm: The arm.
         theta: Joint angles, shape (dof,).
     """
-    figure = new_figure(0.72 * WIDTH, 3.0)
-    ax = figure.subplots()
+    figure, ((ax,),) = new_grid(width=0.72 * WIDTH)
     angles = as_tensor(theta)
     points = arm.joint_positions(angles).numpy()
     headings = np.concatenate([[0.0], angles.cumsum(0).numpy()])
+    centred = {"ha": "center", "va": "center", "fontsize": 12}
     ax.plot(*points.T, color=COLORS["cvae"], linewidth=4, solid_capstyle="round")
     for j, (start, end) in enumerate(pairwise(points)):
         before, after = headings[j], headings[j + 1]
         guide = start + 0.62 * np.array([np.cos(before), np.sin(before)])
-        ax.plot(*np.stack([start, guide]).T, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        ax.plot(*np.stack([start, guide]).T, color=MUTED, linewidth=0.9, linestyle=DASHED)
         low, high = np.degrees(sorted((before, after)))
         ax.add_patch(Arc(start, 0.8, 0.8, theta1=low, theta2=high, color=INK, linewidth=1.1))
         middle = (before + after) / 2
         label = start + 0.58 * np.array([np.cos(middle), np.sin(middle)])
-        ax.annotate(rf"$\theta_{j + 1}$", label, ha="center", va="center", fontsize=12)
+        ax.annotate(rf"$\theta_{j + 1}$", label, **centred)
         # On the side of the link that the arc of its angle leaves free.
         normal = np.sign(after - before) * np.array([-np.sin(after), np.cos(after)])
-        ax.annotate(
-            rf"$l_{j + 1}$",
-            (start + end) / 2 + 0.16 * normal,
-            ha="center",
-            va="center",
-            fontsize=12,
-            color=COLORS["cvae"],
-        )
+        label = (start + end) / 2 + 0.16 * normal
+        ax.annotate(rf"$l_{j + 1}$", label, color=COLORS["cvae"], **centred)
         ax.plot(*start, "o", color=INK, markersize=8, markerfacecolor="white", zorder=5)
     ax.plot(*points[-1], "o", color=COLORS["accent"], markersize=8, zorder=6)
-    ax.annotate(
-        r"TCP $(x, y)$", points[-1], xytext=(9, -2), textcoords="offset points", fontsize=10.5
-    )
+    note(ax, r"TCP $(x, y)$", points[-1], (9, -2), fontsize=10.5)
     ax.plot(0, 0, "s", color=INK, markersize=10, zorder=4)
     ax.set(xlabel="x [length]", ylabel="y [length]", aspect="equal")
     ax.margins(x=0.2, y=0.14)
@@ -133,30 +121,21 @@ def ill_posedness(
     Args:
         cases: By title: an arm, and targets with the configurations (n, dof) that reach them.
     """
-    figure = new_figure(WIDTH, 6.2)
-    axes = figure.subplots(2, 2).ravel()
-    for ax, (title, (arm, targets)) in zip(axes, cases.items(), strict=True):
-        _workspace(ax, arm)
+    figure, grid = new_grid(4, 2, height=3.1)
+    few: dict[str, Any] = {"alpha": 1.0, "linewidth": 2.4}
+    many: dict[str, Any] = {"alpha": 0.08, "linewidth": 1.0, "highlight": 0}
+    for ax, (title, (arm, targets)) in zip(grid.flat, cases.items(), strict=True):
+        for radius, color in ((arm.reach, "#e8eef3"), (arm.inner_radius, "white")):
+            ax.add_patch(Circle((0, 0), radius, facecolor=color, edgecolor="none", zorder=0))
         for tcp, solutions in targets:
-            few = len(solutions) <= 4
             if len(solutions):
-                draw_arms(
-                    ax,
-                    arm,
-                    solutions,
-                    color=COLORS["cvae"],
-                    alpha=1.0 if few else 0.08,
-                    linewidth=2.4 if few else 1.0,
-                    highlight=None if few else 0,
-                )
-            _target(ax, tcp)
+                options = few if len(solutions) <= 4 else many
+                draw_arms(ax, arm, solutions, color=COLORS["cvae"], **options)
+            draw_target(ax, tcp)
         ax.plot(0, 0, "s", color=INK, markersize=7, zorder=8)
         edge = 1.3 * arm.reach
         ax.set(title=title, aspect="equal", xlim=(-edge, edge), ylim=(-edge, edge))
-    for ax in axes[2:]:
-        ax.set_xlabel("x [length]")
-    for ax in axes[::2]:
-        ax.set_ylabel("y [length]")
+    outer_labels(grid)
     return figure
 
 
@@ -197,11 +176,10 @@ def solution_curve(
         samples: Exact samples, shape (n, 3); at most 200 are drawn.
         solved: Solutions of the numerical solver, shape (m, 3).
     """
-    figure = new_figure(WIDTH, 3.2)
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = new_grid(2, height=3.2)
     draw_arms(left, arm, samples[:200], color=COLORS["exact"], alpha=0.07, linewidth=1)
     draw_arms(left, arm, solved, color=COLORS["numerical"], alpha=1.0, linewidth=1.2)
-    _target(left, tcp)
+    draw_target(left, tcp)
     left.set(xlabel="x [length]", ylabel="y [length]", aspect="equal", title="workspace")
     curve = _curve(arm, tcp)
     log_density = []
@@ -211,26 +189,14 @@ def solution_curve(
         log_density.append(prior.log_density(theta).sum(1) - 0.5 * spread)
     top = torch.cat(log_density).max()
     shades = LinearSegmentedColormap.from_list("density", ["#d5dce2", COLORS["exact"], "#00382a"])
-    lines = LineCollection(
-        [pair for theta in curve for pair in torch.stack([theta[:-1], theta[1:]], 1)[..., :2]],
-        cmap=shades,
-        linewidths=4,
-        capstyle="round",
-        rasterized=True,
-    )
+    steps = [step for theta in curve for step in torch.stack([theta[:-1], theta[1:]], 1)[..., :2]]
+    lines = LineCollection(steps, cmap=shades, linewidths=4, capstyle="round", rasterized=True)
     lines.set_array(torch.cat([(part[:-1] - top).exp() for part in log_density]).numpy())
     right.add_collection(lines, autolim=True)
     right.autoscale_view()
     figure.colorbar(lines, ax=right, label="posterior density / its maximum", shrink=0.9)
-    right.plot(
-        *solved.numpy()[:, :2].T,
-        "o",
-        color=COLORS["numerical"],
-        markersize=6,
-        markeredgecolor="white",
-        markeredgewidth=0.8,
-        label="numerical solutions",
-    )
+    dots = {"color": COLORS["numerical"], "markeredgecolor": "white", "markeredgewidth": 0.8}
+    right.plot(*solved.numpy()[:, :2].T, "o", markersize=6, label="numerical solutions", **dots)
     right.set(xlabel=r"$\theta_1$ [rad]", ylabel=r"$\theta_2$ [rad]", title="joint space")
     right.legend(loc="upper right")
     return figure
@@ -248,19 +214,14 @@ def data_sets(
         points: TCPs drawn a panel.
         alpha: Opacity of each arm.
     """
-    columns = 2 if len(sets) > 1 else 1
-    rows = -(-len(sets) // columns)
-    figure = new_figure(WIDTH if columns == 2 else 0.62 * WIDTH, 3.1 * rows + 0.6)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, data in zip(axes, sets, strict=True):
+    columns = min(2, len(sets))
+    width = WIDTH if columns == 2 else 0.62 * WIDTH
+    figure, grid = new_grid(len(sets), columns, width=width, height=3.1, margin=0.6)
+    fan: dict[str, Any] = {"color": COLORS["cvae"], "alpha": alpha, "linewidth": 0.8}
+    for ax, data in zip(grid.flat, sets, strict=True):
         tcp = data.tcp[:points].numpy()
-        ax.scatter(
-            *tcp.T, s=2.5, color=COLORS["inn"], alpha=0.3, linewidth=0, rasterized=True, zorder=1
-        )
-        draw_arms(
-            ax, data.arm, data.theta[:arms], color=COLORS["cvae"], alpha=alpha, linewidth=0.8,
-            highlight=0,
-        )  # fmt: skip
+        ax.scatter(*tcp.T, s=2.5, color=COLORS["inn"], alpha=0.3, linewidth=0, rasterized=True)
+        draw_arms(ax, data.arm, data.theta[:arms], highlight=0, **fan)
         ax.set(title=f"{data.arm.dof} DoF", aspect="equal")
         ax.set(xlabel="x [length]", ylabel="y [length]")
     return figure
@@ -296,10 +257,7 @@ def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
     for data, color in zip(sets, colors, strict=False):
         radius = data.tcp.norm(dim=1).numpy() / data.arm.reach
         heading = torch.atan2(data.tcp[:, 1], data.tcp[:, 0]).numpy()
-        for ax, values, low, high in (
-            (left, radius, 0.6, 1.0),
-            (right, heading, -1.6, 1.6),
-        ):
+        for ax, values, low, high in ((left, radius, 0.6, 1.0), (right, heading, -1.6, 1.6)):
             density, bins = np.histogram(values, np.linspace(low, high, 81), density=True)
             ax.stairs(density, bins, color=color, linewidth=1.3, label=f"{data.arm.dof} DoF")
     left.set(xlabel="radius of the TCP / reach", ylabel="density", yscale="log")

@@ -13,19 +13,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from ikpaper.paper import Ranges
-from ikpaper.report.plots.style import COLORS, INK, MUTED, WIDTH, legend_entries, new_figure, style
+from ikpaper.report.plots.style import (
+    COLORS,
+    INK,
+    MUTED,
+    WIDTH,
+    legend_entries,
+    new_grid,
+    outer_labels,
+    style,
+)
 from ikpaper.report.tables.search import PARAMETERS, position, random_best
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-__all__ = [
-    "convergence",
-    "parallel_coordinates",
-    "partial_dependence",
-    "ranks",
-]
+__all__ = ["convergence", "parallel_coordinates", "partial_dependence", "ranks"]
 
 
 @style()
@@ -40,37 +44,31 @@ def convergence(
         random: Trials of studies by random search, by panel; their band is that of all of them
             together, see `tables.search.random_best`.
     """
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = new_figure(WIDTH, 0.5 + 2.1 * rows if len(panels) > 1 else 3.0)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for ax in axes.ravel()[len(panels) :]:
-        ax.axis("off")
-    for ax, (title, studies) in zip(axes.ravel(), panels.items(), strict=False):
-        others = (random or {}).get(title, ())
-        if others:
-            # More than there are would tell of their best alone.
-            _random_search(ax, others, min(max(map(len, studies)), sum(map(len, others))))
-        for table in studies:
-            trials = np.arange(1, len(table) + 1)
-            best = table["objective"].cummin().ffill()
-            ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
-            ax.step(trials, best, where="post", color=COLORS["inn"], label="Bayesian")
+    height, margin = (2.1, 0.5) if len(panels) > 1 else (3.0, 0.0)
+    figure, grid = new_grid(len(panels), min(4, len(panels)), height=height, margin=margin)
+    for ax, (title, studies) in zip(grid.flat, panels.items(), strict=False):
         values = pd.concat([table["objective"] for table in studies])
         # Trials that went astray would flatten the rest.
         low, high = values.min(), values.quantile(0.7)
-        if others:
+        if others := (random or {}).get(title):
             drawn = pd.concat([table["objective"] for table in others])
+            # More than there are would tell of their best alone.
+            _random_search(ax, others, min(max(map(len, studies)), len(drawn)))
             low, high = min(low, drawn.min()), max(high, drawn.median())
+        for table in studies:
+            trials = np.arange(1, len(table) + 1)
+            ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
+            _best_so_far(ax, table, color=COLORS["inn"], label="Bayesian")
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
-    for ax in axes[-1]:
-        ax.set_xlabel("trials that ended")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("best objective so far")
-    found = legend_entries(axes.ravel())
-    axes[0, 0].legend(list(found.values()), list(found))
+    outer_labels(grid, "trials that ended", "best objective so far")
+    grid[0, 0].legend(**legend_entries(grid.flat))
     return figure
+
+
+def _best_so_far(ax: Axes, table: pd.DataFrame, **options: Any) -> None:
+    best = table["objective"].cummin().ffill()
+    ax.step(np.arange(1, len(best) + 1), best, where="post", **options)
 
 
 def _few_ticks(axis: Axis, values: pd.Series) -> None:
@@ -83,18 +81,14 @@ def _few_ticks(axis: Axis, values: pd.Series) -> None:
 
 def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> None:
     """The best so far of each study by random search, and the band of all their trials."""
+    color = COLORS["prior"]
     for table in studies:
-        best = table["objective"].cummin().ffill()
-        ax.step(
-            np.arange(1, len(table) + 1), best, where="post", color=COLORS["prior"], linewidth=0.7
-        )
+        _best_so_far(ax, table, color=color, linewidth=0.7)
     numbers = np.arange(1, trials + 1)
     low, median, high = (random_best(studies, numbers, level) for level in (0.05, 0.5, 0.95))
     known = np.isfinite(high)
-    ax.fill_between(
-        numbers[known], low[known], high[known], color=COLORS["prior"], alpha=0.3, linewidth=0
-    )
-    ax.plot(numbers, median, color=COLORS["prior"], label="random")
+    ax.fill_between(numbers[known], low[known], high[known], color=color, alpha=0.3, linewidth=0)
+    ax.plot(numbers, median, color=color, label="random")
 
 
 @style()
@@ -105,9 +99,9 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
         panels: Pairs by title: a column `objective`, and one for each quantity.
         quantities: Labels by quantity, one column of panels each.
     """
-    figure = new_figure(WIDTH, 0.3 + 1.9 * len(panels))
-    axes = figure.subplots(len(panels), len(quantities), squeeze=False)
-    for row, (title, pairs) in zip(axes, panels.items(), strict=True):
+    count = len(panels) * len(quantities)
+    figure, grid = new_grid(count, len(quantities), height=1.9, margin=0.3)
+    for row, (title, pairs) in zip(grid, panels.items(), strict=True):
         for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
             # What has no score diverged.
             known = pairs[np.isfinite(pairs[quantity])]
@@ -116,7 +110,7 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
             _few_ticks(ax.xaxis, known["objective"])
             _few_ticks(ax.yaxis, known[quantity])
         row[0].set_title(title, loc="left")
-    for ax in axes[-1]:
+    for ax in grid[-1]:
         ax.set_xlabel("objective of the search")
     return figure
 
@@ -130,11 +124,8 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
         ranges: Bounds by hyperparameter: each axis spans them.
     """
     good = table.dropna(subset="objective").sort_values("objective", ascending=False)
-    figure = new_figure(WIDTH, 3.2)
-    ax = figure.subplots()
-    columns = np.column_stack(
-        [position(good[name].to_numpy(float), bounds) for name, bounds in ranges.items()]
-    )
+    figure, ((ax,),) = new_grid(height=3.2)
+    columns = np.column_stack([position(good[name], bounds) for name, bounds in ranges.items()])
     best, poor = float(good["objective"].min()), float(good["objective"].quantile(0.9))
     norm = LogNorm(best, poor)
     colors = ScalarMappable(norm, "viridis")
@@ -145,9 +136,8 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
         ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
         ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
         ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
-        ax.annotate(
-            PARAMETERS.get(name, name), (i, -0.13), ha="center", va="top", annotation_clip=False
-        )
+        label = PARAMETERS.get(name, name)
+        ax.annotate(label, (i, -0.13), ha="center", va="top", annotation_clip=False)
     ax.set(xlim=(-0.3, len(ranges) - 0.7), ylim=(-0.22, 1.12))
     ax.axis("off")
     bar = figure.colorbar(colors, ax=ax, label="objective", fraction=0.04, pad=0.01)
@@ -179,8 +169,11 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
     values = np.log(good["objective"].to_numpy())
     optimizer = Optimizer(list(space.values()), n_initial_points=1, random_state=seed)
     names = list(space)
+    labels = [PARAMETERS.get(name, name) for name in names]
     bounds = [(dimension.low, dimension.high) for dimension in space.values()]
     kinds = [type(low) for low, _ in bounds]
+    scales = ["log" if kind is float else "linear" for kind in kinds]
+    # The rows of a table with whole and other numbers are floats throughout.
     points = [
         [kind(value) for kind, value in zip(kinds, row, strict=True)]
         for row in good[names].itertuples(index=False)
@@ -188,40 +181,30 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
     result: Any = optimizer.tell(points, values.tolist())
     model, fitted = result.models[-1], result.space
     samples = fitted.transform(fitted.rvs(n_samples=250, random_state=seed))
-    count = len(names)
-    figure = new_figure(WIDTH, WIDTH * 0.95)
-    axes = figure.subplots(count, count, squeeze=False)
     best = points[int(np.argmin(values))]
-    for i in range(count):
-        for j in range(count):
-            ax = axes[i, j]
-            if j > i:
-                ax.axis("off")
-                continue
-            if i == j:
-                x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
-                ax.plot(x, np.exp(y), color=INK)
-                ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
-                ax.yaxis.tick_right()
-                ax.yaxis.set_minor_locator(NullLocator())
-                ax.ticklabel_format(axis="y", useOffset=False)
-            else:
-                x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
-                ax.contourf(x, y, z, 12, cmap="viridis")
-                ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
-                ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
-                if kinds[i] is float:
-                    ax.set_yscale("log")
-                ax.set_ylim(*bounds[i])
-            if kinds[j] is float:
-                ax.set_xscale("log")
-            ax.set_xlim(*bounds[j])
-            ax.set_xlabel(PARAMETERS.get(names[j], names[j]) if i == count - 1 else "")
-            ax.set_ylabel(PARAMETERS.get(names[i], names[i]) if j == 0 and i else "")
-            if i < count - 1:
-                ax.set_xticklabels([])
-                ax.xaxis.set_minor_formatter(NullFormatter())
-            if 0 < j < i:
-                ax.set_yticklabels([])
-                ax.yaxis.set_minor_formatter(NullFormatter())
+    last = len(names) - 1
+    figure, grid = new_grid(len(names) ** 2, len(names), height=WIDTH * 0.95 / len(names))
+    for (i, j), ax in np.ndenumerate(grid):
+        if j > i:
+            ax.axis("off")
+            continue
+        if i == j:
+            x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
+            ax.plot(x, np.exp(y), color=INK)
+            ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
+            ax.yaxis.tick_right()
+            ax.yaxis.set_minor_locator(NullLocator())
+            ax.ticklabel_format(axis="y", useOffset=False)
+        else:
+            x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
+            ax.contourf(x, y, z, 12, cmap="viridis")
+            ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
+            ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
+            ax.set(yscale=scales[i], ylim=bounds[i], ylabel="" if j else labels[i])
+        ax.set(xscale=scales[j], xlim=bounds[j], xlabel=labels[j] if i == last else "")
+        # Only axes at the edge have numbers.
+        for axis, inside in ((ax.xaxis, i < last), (ax.yaxis, 0 < j < i)):
+            if inside:
+                axis.set_ticklabels([])
+                axis.set_minor_formatter(NullFormatter())
     return figure

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 import ikpaper.samplers  # noqa: F401 - which registers them
 from ikpaper.models import CATALOGUE
@@ -17,13 +19,20 @@ from ikpaper.sampler import SAMPLERS
 
 __all__ = [
     "COLORS",
+    "DASHED",
+    "DASHED_CURVE",
     "INK",
     "LABELS",
     "MARKERS",
     "MUTED",
     "WIDTH",
     "legend_entries",
+    "look",
     "new_figure",
+    "new_grid",
+    "note",
+    "number_ticks",
+    "outer_labels",
     "style",
     "to_svg",
 ]
@@ -33,6 +42,9 @@ WIDTH = 7.2
 
 INK = "#22303c"
 MUTED = "#8a97a3"
+#: Dashes of helping lines, and closer ones of curves.
+DASHED = (0, (4, 3))
+DASHED_CURVE = (0, (4, 2))
 
 #: Where tables and legends have an order, it is that of the models, then this one.
 _REFERENCES = ("exact", "rejection", "numerical", "prior")
@@ -113,13 +125,69 @@ def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
         return Figure(figsize=(width, height), layout="constrained")
 
 
+def new_grid(
+    count: int = 1,
+    columns: int = 0,
+    *,
+    width: float = WIDTH,
+    height: float = 3.0,
+    margin: float = 0.0,
+    **options: Any,
+) -> tuple[Figure, np.ndarray]:
+    """A new figure and its axes, shape (rows, columns), of which those without use are hidden.
+
+    Args:
+        count: How many axes are used.
+        columns: How many stand in a row; by default all.
+        width: Width of the figure in inches.
+        height: Height of a row.
+        margin: Height of what the rows share.
+        **options: Those of `Figure.subplots`.
+    """
+    columns = columns or count
+    rows = -(-count // columns)
+    figure = new_figure(width, rows * height + margin)
+    grid = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in grid.flat[count:]:
+        ax.set_visible(False)
+    return figure, grid
+
+
+def outer_labels(grid: np.ndarray, x: str = "x [length]", y: str = "y [length]") -> None:
+    """Label axes of the same quantities: x below the last row, y beside the first column."""
+    for ax in grid[-1]:
+        ax.set_xlabel(x)
+    for ax in grid[:, 0]:
+        ax.set_ylabel(y)
+
+
+def number_ticks(ax: Axes, values: Iterable[float]) -> None:
+    """Ticks at these values alone on a horizontal axis, which may be logarithmic."""
+    ticks = sorted(set(values))
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def note(
+    ax: Axes, text: str, where: Iterable[float], offset: tuple[float, float], **options: Any
+) -> None:
+    """Text beside a point, offset by so many points of the page."""
+    x, y = where
+    ax.annotate(text, (x, y), xytext=offset, textcoords="offset points", **options)
+
+
+def look(name: str, **options: Any) -> dict[str, Any]:
+    """How a sampler is plotted: colour, marker and label, unless the options say otherwise."""
+    return {"color": COLORS[name], "marker": MARKERS[name], "label": LABELS[name], **options}
+
+
 def legend_entries(axes: Iterable[Axes]) -> dict[str, Any]:
-    """Handles of what several axes show, by label: one legend for all of them."""
+    """What several axes show, each label once: arguments of one legend for all of them."""
     found: dict[str, Any] = {}
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    return found
+    return {"handles": list(found.values()), "labels": list(found)}
 
 
 def to_svg(figure: Figure) -> str:

@@ -17,7 +17,7 @@ def trials():
 def test_convergence_falls_to_the_best_trial(trials):
     figure = figures.convergence({"one": [trials], "two": [trials]}, {"one": [trials[:30]]})
     first, second, *empty = figure.axes
-    assert not any(ax.axison for ax in empty)
+    assert not any(ax.get_visible() for ax in empty)
     for ax in (first, second):
         (best,) = (line for line in ax.lines if line.get_label() == "Bayesian")
         assert (np.diff(best.get_ydata()) <= 0).all()
