@@ -1,11 +1,13 @@
-"""Numbers as people read them."""
+"""Numbers and lists as people read them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
-__all__ = ["over_runs", "significant", "with_interval"]
+__all__ = ["cell", "extent", "joined", "over_runs", "percent", "significant", "with_interval"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -37,3 +39,37 @@ def over_runs(values: Iterable[float]) -> str:
     if len(measured) == 1:
         return significant(measured[0])
     return with_interval(sum(measured) / len(measured), min(measured), max(measured))
+
+
+def cell(form: int | str | Callable[..., str], *values: Any) -> str:
+    """Values as text.
+
+    Args:
+        form: Number of significant digits, a template such as `{:.3f}`, or a function.
+        *values: What it takes.
+    """
+    if isinstance(form, int):
+        form = partial(significant, digits=form)
+    return form.format(*values) if isinstance(form, str) else form(*values)
+
+
+def extent(values: Iterable[float], form: int | str = 2) -> str:
+    """The smallest and the largest of values, `0.035 to 0.045`, or what both of them are.
+
+    Args:
+        values: Values; what is missing does not count.
+        form: As in `cell`.
+    """
+    measured = [value for value in values if not math.isnan(value)] or [math.nan]
+    return " to ".join(dict.fromkeys(cell(form, end) for end in (min(measured), max(measured))))
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as `12.3 %`."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def joined(words: Iterable[Any]) -> str:
+    """Words as a text lists them: `4, 6 and 8`."""
+    *most, last = [str(word) for word in words] or [""]
+    return f"{', '.join(most)} and {last}" if most else last

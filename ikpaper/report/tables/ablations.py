@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ikpaper.format import over_runs, significant
 from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
-from ikpaper.report.tables.base import formatted, label, whole
+from ikpaper.report.tables.base import ERRORS, label
 
 __all__ = ["ablations", "budget", "divergences", "inverse_effects", "inverse_losses"]
 
 #: Studies of INN runs with a warm-up that differ in nothing but precision.
 _WARM = ("default", "precision")
 
-_COLUMNS = {
-    "runs": "runs",
-    "diverged": "diverged",
-    "MMD² to exact, unbiased": "mmd2",
-    "E‖f(θ) − y‖²": "e_resim_test",
-}
-
 
 def _name(variant: str) -> str:
     return variant.replace("as published", "as in this book")
 
 
-def _rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row a variant: its scores over the runs that did not diverge."""
+def ablations(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row a variant: its scores over the runs that did not diverge.
+
+    Args:
+        runs: A row a training run; see `experiments.ablations`.
+    """
     rows = []
     for (study, variant, model), same in runs.groupby(["study", "variant", "model"], sort=False):
         trained = same[same["outcome"] == "trained"]
@@ -40,29 +35,18 @@ def _rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
                 "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
                 "runs": len(same),
                 "diverged": len(same) - len(trained),
-                "mmd2": over_runs(trained["mmd2"]),
-                "e_resim_test": over_runs(trained["e_resim_test"]),
-                "profile": same["profile"].iloc[0],
+                "MMD² to exact, unbiased": over_runs(trained["mmd2"]),
+                "E‖f(θ) − y‖²": over_runs(trained["e_resim_test"]),
             }
         )
-    return rows
-
-
-def ablations(runs: pd.DataFrame) -> pd.DataFrame:
-    """All variants.
-
-    Args:
-        runs: A row a training run; see `experiments.ablations`.
-    """
-    return formatted(
-        _rows(runs), {"study": "study", "variant": "variant", "model": "model", **_COLUMNS}
-    )
+    return pd.DataFrame(rows)
 
 
 def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     """The INN with and without the losses of its inverse passes; `runs` as in `ablations`."""
     chosen = runs[(runs["model"] == "inn") & runs["study"].isin(["default", "inverse losses"])]
-    return formatted(_rows(chosen), {"INN, 8 DoF": "variant", **_COLUMNS, "profile": "profile"})
+    rows = ablations(chosen).drop(columns=["study", "model"])
+    return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
 
 
 def inverse_effects(runs: pd.DataFrame) -> str:
@@ -72,19 +56,17 @@ def inverse_effects(runs: pd.DataFrame) -> str:
         runs: As in `ablations`.
     """
     inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
-    default = inn[inn["study"] == "default"]
+    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
     effects = []
     without = inn[inn["study"] == "inverse losses"]
-    for variant, same in without.groupby("variant", sort=False):
-        factors = []
-        for column, name in (("mmd2", "MMD²"), ("e_resim_test", "re-simulation error")):
-            ratio = same[column].mean() / default[column].mean()
-            apart = (
-                same[column].min() > default[column].max()
-                or same[column].max() < default[column].min()
-            )
-            beyond = ", beyond the spread of seeds" if apart else ""
-            factors.append(f"{significant(ratio, 2)} times the {name}{beyond}")
+    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
+        ratios = same.mean() / default["mean"]
+        apart = (same.min() > default["max"]) | (same.max() < default["min"])
+        factors = (
+            f"{significant(ratios[score], 2)} times the {name}"
+            + (", beyond the spread of seeds" if apart[score] else "")
+            for score, name in ERRORS.items()
+        )
         effects.append(f"{variant}: {' and '.join(factors)}")
     return "; ".join(effects) + "."
 
@@ -113,10 +95,10 @@ def budget(runs: pd.DataFrame) -> pd.DataFrame:
     profile = get_profile(runs["profile"].iloc[0])
     row = {
         "profile": profile.name,
-        "training samples": whole(profile.training_samples),
+        "training samples": f"{profile.training_samples:,}",
         "epochs INN": model_type("inn").epochs_for(profile),
         "epochs cVAE": model_type("cvae").epochs_for(profile),
         "targets": profile.exact_targets,
-        "samples a target": whole(profile.exact_samples),
+        "samples a target": f"{profile.exact_samples:,}",
     }
     return pd.DataFrame([row])

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import NAME, by_sampler, formatted, interval, label, rounded
+from ikpaper.report.tables.base import by_sampler, formatted, interval, label
 
 __all__ = ["scores", "single", "training_terms", "trainings"]
 
@@ -75,7 +75,7 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
     }
     wide = by_sampler(results).reset_index()
     columns = {header: interval(name) for name, header in headers.items() if name in wide}
-    return formatted(wide, {"sampler": NAME, **columns}).replace("–", "")
+    return formatted(wide, {"sampler": ("sampler", label), **columns}).replace("–", "")
 
 
 def single(results: pd.DataFrame, seconds: Mapping[str, float]) -> pd.DataFrame:
@@ -89,13 +89,13 @@ def single(results: pd.DataFrame, seconds: Mapping[str, float]) -> pd.DataFrame:
     return formatted(
         results.assign(milliseconds=milliseconds),
         {
-            "sampler": NAME,
-            "e_posterior": ("e_posterior", rounded()),
-            "MMD² to exact, unbiased": ("mmd2", rounded()),
-            "E‖f(θ) − y‖²": ("e_resim", rounded()),
-            "hull area": ("hull_area", rounded()),
-            "hull perimeter": ("hull_perimeter", rounded()),
+            "sampler": ("sampler", label),
+            "e_posterior": ("e_posterior", 3),
+            "MMD² to exact, unbiased": ("mmd2", 3),
+            "E‖f(θ) − y‖²": ("e_resim", 3),
+            "hull area": ("hull_area", 3),
+            "hull perimeter": ("hull_perimeter", 3),
             "distinct solutions": "distinct",
-            "ms a sample": ("milliseconds", rounded(2)),
+            "ms a sample": ("milliseconds", 2),
         },
     )

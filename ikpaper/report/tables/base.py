@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ikpaper import paper
-from ikpaper.format import significant, with_interval
+from ikpaper.evaluation import as_text
+from ikpaper.format import cell, with_interval
 from ikpaper.report.plots.style import LABELS
 
 __all__ = [
-    "NAME",
+    "BRIEF",
+    "ERRORS",
     "NETWORKS",
+    "Column",
     "by_sampler",
-    "extent",
     "formatted",
     "interval",
-    "joined",
     "label",
+    "named",
     "reported",
-    "rounded",
-    "whole",
+    "sides",
 ]
 
 #: The paper's networks.
 NETWORKS = ("cvae", "inn")
 
-#: What stands in a column: a column of the rows, or several with the function of their values
-#: that makes the cell, such as `("mmd2", "mmd2_low", "mmd2_high", with_interval)`.
+#: What sentences compare training runs by.
+ERRORS: Mapping[str, str] = {"mmd2": "MMD²", "e_resim_test": "re-simulation error"}
+
+#: Columns of `evaluation.as_text` that tell most about a sampler.
+BRIEF = ("sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s")
+
+#: What stands in a column: a column of the rows as it is, or one or several with the form in which
+#: their values stand in the cell (see `format.cell`): `("mmd2", 2)`, `("what", "unit", "{} [{}]")`.
 Column = str | tuple[Any, ...]
 
 
@@ -48,7 +55,7 @@ def formatted(
 
     Example:
         >>> rows = [{"sampler": "cvae", "mmd2": 0.00123}]
-        >>> formatted(rows, {"sampler": NAME, "MMD²": ("mmd2", rounded(2))}).values.tolist()
+        >>> formatted(rows, {"sampler": ("sampler", label), "MMD²": ("mmd2", 2)}).values.tolist()
         [['cVAE', '0.0012']]
     """
     frame = pd.DataFrame(rows)
@@ -57,10 +64,15 @@ def formatted(
         if isinstance(column, str):
             cells[header] = list(frame[column])
         else:
-            *names, text = column
+            *names, form = column
             values = zip(*(frame[name] for name in names), strict=True)
-            cells[header] = [text(*row) for row in values]
+            cells[header] = [cell(form, *row) for row in values]
     return pd.DataFrame(cells)
+
+
+def named(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Rows of the benchmark as `evaluation.as_text` has them, with samplers by their labels."""
+    return as_text(rows, columns, LABELS)
 
 
 def label(name: str) -> str:
@@ -68,35 +80,9 @@ def label(name: str) -> str:
     return LABELS[name]
 
 
-#: The column of samplers' names.
-NAME: Column = ("sampler", label)
-
-
 def interval(name: str) -> tuple[Any, ...]:
     """A column of values with their intervals, from `name`, `name_low` and `name_high`."""
     return (name, f"{name}_low", f"{name}_high", with_interval)
-
-
-def rounded(digits: int = 3) -> Callable[[float], str]:
-    """A function that gives numbers to so many significant digits."""
-    return partial(significant, digits=digits)
-
-
-def whole(value: float) -> str:
-    """A number without decimals, its thousands separated."""
-    return f"{value:,.0f}"
-
-
-def joined(words: Iterable[Any]) -> str:
-    """Words as a text lists them: `4, 6 and 8`."""
-    *most, last = [str(word) for word in words] or [""]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def extent(values: Iterable[float], digits: int = 2) -> str:
-    """The smallest and the largest of values: `0.035 to 0.045`."""
-    numbers = list(values)
-    return f"{significant(min(numbers), digits)} to {significant(max(numbers), digits)}"
 
 
 def by_sampler(scores: pd.DataFrame, index: Sequence[str] = ("dof", "sampler")) -> pd.DataFrame:
@@ -112,16 +98,25 @@ def by_sampler(scores: pd.DataFrame, index: Sequence[str] = ("dof", "sampler")) 
         whose names end in `_low`, `_high`, `_targets` and `_samples`. What was not measured is
         missing. `e_resim_best` is `e_resim_test`, where that was affordable, and else `e_resim`.
     """
-    keys, fields = list(index), ("", "_low", "_high", "_targets", "_samples")
-    values = ["value", "low", "high", "targets", "samples"]
-    wide = scores.pivot(index=keys, columns="quantity", values=values)
-    suffix = dict(zip(values, fields, strict=True))
-    wide.columns = [f"{quantity}{suffix[value]}" for value, quantity in wide.columns]
+    keys, fields = list(index), ["value", "low", "high", "targets", "samples"]
+    wide = scores.pivot(index=keys, columns="quantity", values=fields)
     for field in fields:
-        if f"e_resim{field}" in wide:
-            every = wide[f"e_resim{field}"]
-            wide[f"e_resim_best{field}"] = wide[f"e_resim_test{field}"].fillna(every)
-    return wide.loc[list(dict.fromkeys(scores[keys].itertuples(index=False, name=None)))]
+        if "e_resim" in wide[field]:
+            wide[field, "e_resim_best"] = wide[field, "e_resim_test"].fillna(wide[field, "e_resim"])
+    wide.columns = [f"{quantity}_{field}".removesuffix("_value") for field, quantity in wide]
+    return wide.loc[scores.set_index(keys).index.unique()]
+
+
+def sides(values: pd.Series, spread: pd.DataFrame) -> pd.Series:
+    """Where values lie beside spreads: `below`, `among` or `above`, categories in this order.
+
+    Args:
+        values: Values.
+        spread: Columns `min` and `max`, with the same index.
+    """
+    outside = [values < spread["min"], values > spread["max"]]
+    found = np.select(outside, ["below", "above"], "among")
+    return pd.Series(pd.Categorical(found, ["below", "among", "above"]), values.index)
 
 
 def reported(*sources: str) -> pd.Series:

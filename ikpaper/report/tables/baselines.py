@@ -7,26 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.evaluation import as_text
 from ikpaper.format import significant
 from ikpaper.progress import duration
-from ikpaper.report.plots.style import LABELS
+from ikpaper.report.tables.base import BRIEF, named
 
 __all__ = ["baselines", "numbers"]
 
-_SHOWN = (
-    "DoF",
-    "sampler",
-    "targets",
-    "MMD² to exact",
-    "rejected",
-    "C2ST",
-    "E‖f(θ) − y‖²",
-    "worst target",
-    "samples/s",
-    "parameters",
-    "profile",
-)
+_SHOWN = ("DoF", *BRIEF[:-1], "worst target", "samples/s", "parameters", "profile")
 
 
 def baselines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +23,7 @@ def baselines(rows: pd.DataFrame) -> pd.DataFrame:
         rows: See `experiments.baselines`.
     """
     training = [_training(row) for row in rows.to_dict("records")]
-    return as_text(rows, _SHOWN, LABELS).assign(training=training, library=list(rows["library"]))
+    return named(rows, _SHOWN).assign(training=training, library=list(rows["library"]))
 
 
 def _training(row: Mapping[Any, Any]) -> str:

@@ -7,22 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.evaluation import PRINTED, as_text
+from ikpaper.evaluation import PRINTED
 from ikpaper.format import significant
-from ikpaper.report.plots.style import LABELS
+from ikpaper.report.tables.base import BRIEF, named
 
 __all__ = ["FIELD", "handwritten", "rail", "rail_flow"]
 
 #: Kernel by which invertible networks are usually compared; see `metrics.KERNELS`.
 FIELD = "multi-bandwidth"
 
-_RAIL = ("sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s")
-
 
 def handwritten(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Rows of a sampler above the published ones; see `evaluation.benchmark`."""
     rows = pd.concat([own, published], ignore_index=True)
-    return as_text(rows, [*PRINTED, "profile"], LABELS)
+    return named(rows, [*PRINTED, "profile"])
 
 
 def rail(rows: pd.DataFrame) -> pd.DataFrame:
@@ -32,8 +30,8 @@ def rail(rows: pd.DataFrame) -> pd.DataFrame:
         rows: `evaluation.Scores.summary` by `sampler` and `kernel`, which is `paper` or `FIELD`.
     """
     ours, field = (rows[rows["kernel"] == kernel] for kernel in ("paper", FIELD))
-    cells = as_text(ours, [*_RAIL, "profile"], LABELS)
-    cells.insert(3, f"MMD², {FIELD}", as_text(field)["MMD² to exact"])
+    cells = named(ours, [*BRIEF, "profile"])
+    cells.insert(3, f"MMD², {FIELD}", named(field, PRINTED)["MMD² to exact"])
     return cells
 
 

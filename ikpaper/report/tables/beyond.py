@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Mapping
 
 import pandas as pd
 
 from ikpaper.evaluation import as_text
-from ikpaper.format import significant
+from ikpaper.format import extent, joined, percent, significant
 from ikpaper.models import CATALOGUE
 from ikpaper.projection import TOLERANCE
-from ikpaper.report.plots.style import LABELS
-from ikpaper.report.tables.base import NAME, NETWORKS, formatted, label, rounded, whole
+from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, label, named
 
 __all__ = [
     "FLOWS",
@@ -23,7 +23,6 @@ __all__ = [
     "flow_steps_numbers",
     "likelihood",
     "likelihood_numbers",
-    "percent",
     "projection",
     "samplers",
     "tails",
@@ -35,28 +34,8 @@ FLOWS = ("flow", "flow-fast")
 #: Steps onto the target of those rows that have them.
 _STEPS = 3
 
-_SHOWN = (
-    "sampler",
-    "targets",
-    "MMD² to exact",
-    "rejected",
-    "C2ST",
-    "E‖f(θ) − y‖²",
-    "samples/s",
-    "parameters",
-    "training [min]",
-    "profile",
-)
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share as `12.3 %`."""
-    return f"{100 * share:.{digits}f} %"
-
-
-def _ends(texts: Iterable[str]) -> str:
-    """The ends of a range, or the one value that both are."""
-    return " to ".join(dict.fromkeys(texts))
+#: The INN by the paper's losses, and by maximum likelihood, of the same size and smaller.
+_LIKELIHOOD = ("inn", "inn-ml", "inn-ml-small")
 
 
 def _refined(name: str, steps: int) -> str:
@@ -80,7 +59,8 @@ def samplers(random: pd.DataFrame, dof: int) -> pd.DataFrame:
         random: The published benchmark at random targets; see `evaluation.results`.
         dof: Which of its arms.
     """
-    return as_text(_shown(random[random["dof"] == dof]), _SHOWN, LABELS)
+    columns = [*BRIEF, "parameters", "training [min]", "profile"]
+    return named(_shown(random[random["dof"] == dof]), columns)
 
 
 def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
@@ -117,20 +97,17 @@ def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd
         ("flow", f"training [min], {profile}", minutes, "at most", 2, "{:.1f}"),
         ("flow", closer, share, "at most", 1, "{:.2f}"),
     ]
-    cells = []
-    for name, score, by_arm, side, bound, form in rows:
-        values = by_arm[arms]
-        met = values <= bound if side == "at most" else values >= bound
-        cells.append(
-            {
-                "sampler": label(name),
-                "score": score,
-                "aim": f"{side} {form.format(bound)}",
-                **{f"{dof} DoF": form.format(value) for dof, value in values.items()},
-                "met on": f"{int(met.sum())} of {len(arms)} arms",
-            }
-        )
-    return pd.DataFrame(cells)
+    meets = {"at most": operator.le, "at least": operator.ge}
+    return pd.DataFrame(
+        {
+            "sampler": label(name),
+            "score": score,
+            "aim": f"{side} {form.format(bound)}",
+            **{f"{dof} DoF": form.format(by_arm[dof]) for dof in arms},
+            "met on": f"{int(meets[side](by_arm[arms], bound).sum())} of {len(arms)} arms",
+        }
+        for name, score, by_arm, side, bound, form in rows
+    )
 
 
 def tails(measured: pd.DataFrame) -> pd.DataFrame:
@@ -139,26 +116,22 @@ def tails(measured: pd.DataFrame) -> pd.DataFrame:
     Args:
         measured: The published benchmark at all targets.
     """
+    place = ["dof", "sampler", "refine"]
+    slides = measured.loc[measured["at"] == "slides", [*place, "mmd2", "e_resim"]]
     # Too few targets have no worst percent.
     rows = _shown(measured[measured["at"] == "random"]).dropna(subset="mmd2_worst1")
-    slides = measured[measured["at"] == "slides"]
-    place = ["dof", "sampler", "refine"]
-    rows = rows.merge(
-        slides[[*place, "mmd2", "e_resim"]], on=place, how="left", suffixes=("", "_slides")
-    )
-    two = rounded(2)
     return formatted(
-        rows,
+        rows.merge(slides, on=place, how="left", suffixes=("", "_slides")),
         {
             "DoF": "dof",
             "sampler": ("sampler", "refine", _refined),
-            "MMD², mean": ("mmd2", two),
-            "worst 1 %": ("mmd2_worst1", two),
-            "slides' target": ("mmd2_slides", two),
-            "E‖f(θ) − y‖², mean": ("e_resim", two),
-            "worst 1 % ": ("e_resim_worst1", two),
-            "worst target": ("e_resim_worst", two),
-            "slides' target ": ("e_resim_slides", two),
+            "MMD², mean": ("mmd2", 2),
+            "worst 1 %": ("mmd2_worst1", 2),
+            "slides' target": ("mmd2_slides", 2),
+            "E‖f(θ) − y‖², mean": ("e_resim", 2),
+            "worst 1 % ": ("e_resim_worst1", 2),
+            "worst target": ("e_resim_worst", 2),
+            "slides' target ": ("e_resim_slides", 2),
             "profile": "profile",
         },
     )
@@ -168,22 +141,17 @@ def projection(random: pd.DataFrame) -> pd.DataFrame:
     """Samples of networks before and after steps onto the target; `random` as in `samplers`."""
     before, after = (random[random["refine"] == steps] for steps in (0, _STEPS))
     pairs = before.merge(after, on=["dof", "sampler"], suffixes=("", "_after"))
-    two = rounded(2)
     return formatted(
         pairs.assign(drawn=pairs["targets"] * pairs["samples"]),
         {
             "DoF": "dof",
-            "sampler": NAME,
-            "E‖f(θ) − y‖² before": ("e_resim", two),
-            "after": ("e_resim_after", two),
-            "not converged": (
-                "missed_after",
-                "drawn",
-                lambda missed, drawn: f"{missed:,} of {drawn:,}",
-            ),
-            "converged ones": ("e_resim_on_target_after", two),
-            "MMD² before": ("mmd2", two),
-            "after ": ("mmd2_after", two),
+            "sampler": ("sampler", label),
+            "E‖f(θ) − y‖² before": ("e_resim", 2),
+            "after": ("e_resim_after", 2),
+            "not converged": ("missed_after", "drawn", "{:,} of {:,}"),
+            "converged ones": ("e_resim_on_target_after", 2),
+            "MMD² before": ("mmd2", 2),
+            "after ": ("mmd2_after", 2),
             "rejected before": ("rejected", percent),
             "after  ": ("rejected_after", percent),
             "profile": "profile",
@@ -193,22 +161,20 @@ def projection(random: pd.DataFrame) -> pd.DataFrame:
 
 def likelihood(random: pd.DataFrame) -> pd.DataFrame:
     """The INN by the paper's losses and by maximum likelihood; `random` as in `samplers`."""
-    names = ("inn", "inn-ml", "inn-ml-small")
-    rows = random[(random["refine"] == 0) & random["sampler"].isin(names)]
+    rows = random[(random["refine"] == 0) & random["sampler"].isin(_LIKELIHOOD)]
     columns = ["DoF", "sampler", "parameters", "training [min]", "MMD² to exact", "rejected"]
-    return as_text(rows, [*columns, "E‖f(θ) − y‖²", "worst target", "profile"], LABELS)
+    return named(rows, [*columns, "E‖f(θ) − y‖²", "worst target", "profile"])
 
 
 def likelihood_numbers(random: pd.DataFrame) -> dict[str, str]:
     """How many times the INN's errors are those after a training by likelihood, by key."""
-    inn, large, small = (_of(random, name) for name in ("inn", "inn-ml", "inn-ml-small"))
-    numbers = {"ml_dof": " and ".join(map(str, large.index))}
+    inn, large, small = (_of(random, name) for name in _LIKELIHOOD)
+    numbers = {"ml_dof": joined(large.index)}
     for of, column in (("mmd", "mmd2"), ("resim", "e_resim")):
         for size, other in (("large", large), ("small", small)):
             times = (inn[column] / other[column]).dropna()
-            key = f"ml_{size}_{of}"
-            numbers[key] = _ends(significant(value, 2) for value in (times.min(), times.max()))
-            numbers[f"{key}_better"] = f"{int((times > 1).sum())} of {len(times)}"
+            numbers[f"ml_{size}_{of}"] = extent(times)
+            numbers[f"ml_{size}_{of}_better"] = f"{int((times > 1).sum())} of {len(times)}"
     return numbers
 
 
@@ -219,8 +185,8 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
     the GAN is best and worst.
     """
     numbers = {
-        "targets": whole(random["targets"].max()),
-        "samples": whole(random["samples"].max()),
+        "targets": f"{random['targets'].max():,}",
+        "samples": f"{random['samples'].max():,}",
         "c2st_targets": str(random["c2st_targets"].max()),
         "c2st_else": str(random["c2st_targets"].min()),
         "tolerance": f"{TOLERANCE:g}",
@@ -232,13 +198,12 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         numbers[f"gan_{which}_share"] = significant(gan[dof] / prior[dof], 2)
     for (name, refine), rows in random.groupby(["sampler", "refine"]):
         of = f"{name}_refined" if refine else str(name)
-        ends = rows[["rejected", "c2st"]].agg(["min", "max"])
         numbers[f"mmd_{of}"] = significant(rows["mmd2"].mean(), 2)
         numbers[f"resim_{of}"] = significant(rows["e_resim"].mean(), 2)
-        numbers[f"c2st_{of}"] = _ends(f"{value:.3f}" for value in ends["c2st"])
-        numbers[f"rejected_{of}"] = _ends(f"{100 * value:.1f}" for value in ends["rejected"]) + " %"
+        numbers[f"c2st_{of}"] = extent(rows["c2st"], "{:.3f}")
+        numbers[f"rejected_{of}"] = extent(100 * rows["rejected"], "{:.1f}") + " %"
         if name in CATALOGUE:
-            numbers[f"parameters_{of}"] = whole(rows["parameters"].mean())
+            numbers[f"parameters_{of}"] = f"{rows['parameters'].mean():,.0f}"
     return numbers
 
 
@@ -249,14 +214,11 @@ def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
         rows: `evaluation.Scores.summary` by `steps` of the integration and `refine`.
     """
     columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "samples/s", "profile"]
-    steps = pd.DataFrame(
-        {
-            "midpoint steps": rows["steps"],
-            "evaluations": 2 * rows["steps"],
-            "steps onto the target": rows["refine"],
-        }
-    )
-    return pd.concat([steps, as_text(rows, columns)], axis=1)
+    cells = as_text(rows, columns)
+    cells.insert(0, "midpoint steps", list(rows["steps"]))
+    cells.insert(1, "evaluations", list(2 * rows["steps"]))
+    cells.insert(2, "steps onto the target", list(rows["refine"]))
+    return cells
 
 
 def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:

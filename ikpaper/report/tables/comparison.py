@@ -12,20 +12,17 @@ import pandas as pd
 import torch
 
 from ikpaper import paper
-from ikpaper.format import over_runs, significant
+from ikpaper.format import joined, over_runs, significant, with_interval
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.base import (
-    NAME,
     NETWORKS,
     by_sampler,
     formatted,
     interval,
-    joined,
     label,
     reported,
-    rounded,
-    whole,
+    sides,
 )
 
 __all__ = [
@@ -49,25 +46,22 @@ _UNDECIDED = "undecided"
 
 def notice(profile: Profile, records: Records) -> str:
     """How the networks were trained, and what that makes of their scores."""
-    kinds = {name: model_type(name) for name in NETWORKS}
-    scale = f"{profile.training_samples:,} training samples, " + " and ".join(
-        f"{kind.epochs_for(profile)}{' epochs' * (name == 'cvae')} for the {kind.label}"
-        for name, kind in kinds.items()
+    cvae, inn = (model_type(name).epochs_for(profile) for name in NETWORKS)
+    scale = (
+        f"{profile.training_samples:,} training samples, {cvae} epochs for the cVAE and {inn} for "
+        "the INN"
     )
     if profile.name != PUBLISHED:
         full = get_profile(PUBLISHED)
         return (
             f"The networks were trained on less than in the paper: {scale}, where the paper has "
-            f"{full.training_samples:,} and {kinds['inn'].epochs_for(full)}. Their scores show "
-            "how data, models, ground truth and measures fit together. They are no verdict on "
+            f"{full.training_samples:,} and {model_type('inn').epochs_for(full)}. Their scores "
+            "show how data, models, ground truth and measures fit together. They are no verdict on "
             "the paper's networks."
         )
     counts = {dof: len(models["inn"]["divergences"]) for dof, models in records.items()}
-    repeats = ", ".join(
-        f"{'once' if count == 1 else f'{count} times'} for {dof} DoF"
-        for dof, count in counts.items()
-        if count
-    )
+    times = {dof: "once" if count == 1 else f"{count} times" for dof, count in counts.items()}
+    repeats = ", ".join(f"{times[dof]} for {dof} DoF" for dof, count in counts.items() if count)
     return (
         f"The networks are the paper's, trained by its protocol: {scale}. The INN's training "
         "differs from the authors' in three choices: a warm-up of the learning rate, products in "
@@ -85,19 +79,17 @@ def reported_and_ours(scores: pd.DataFrame, singles: pd.DataFrame) -> pd.DataFra
     """
     plotted, files = reported("report_figure"), reported("authors_results")
     printed = reported("slides", "report")
-    means = by_sampler(scores)
-    at_target = singles.set_index(["dof", "sampler"])
+    means, at_target = by_sampler(scores), singles.set_index(["dof", "sampler"])
     rows = []
     for quantity, measured, factor, header in (
         ("e_posterior", "e_posterior", 1.0, "e_posterior"),
         ("e_resim_halved", "e_resim_test", 0.5, "e_resim, halved"),
     ):
-        *columns, text = interval(measured)
         for (dof, name), row in _networks(means).iterrows():
-            targets, samples = (row[f"{measured}_{of}"] for of in ("targets", "samples"))
-            theirs = (values[quantity, dof, name] for values in (plotted, files))
-            cells = (*map("{:g}".format, theirs), text(*factor * row[columns]))
-            rows.append((header, dof, label(name), *cells, f"N = {targets:.0f}, M = {samples:.0f}"))
+            theirs = (f"{values[quantity, dof, name]:g}" for values in (plotted, files))
+            ours = (factor * row[f"{measured}{end}"] for end in ("", "_low", "_high"))
+            size = f"N = {row[f'{measured}_targets']:.0f}, M = {row[f'{measured}_samples']:.0f}"
+            rows.append((header, dof, label(name), *theirs, with_interval(*ours), size))
     for quantity, header in (
         ("e_posterior", "e_posterior, one target"),
         ("hull_perimeter", "hull perimeter, one target"),
@@ -122,12 +114,12 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
         rows,
         {
             "DoF": "dof",
-            "sampler": NAME,
+            "sampler": ("sampler", label),
             "MMD² to exact, unbiased": interval("mmd2"),
             "share of the prior's": interval("mmd2_ratio"),
-            "e_posterior": ("e_posterior", rounded()),
-            "E‖f(θ) − y‖²": ("e_resim_best", rounded()),
-            "C2ST": ("c2st", rounded(2)),
+            "e_posterior": ("e_posterior", 3),
+            "E‖f(θ) − y‖²": ("e_resim_best", 3),
+            "C2ST": ("c2st", 2),
             "profile": "profile",
         },
     )
@@ -136,10 +128,8 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
 def _better(means: pd.DataFrame, quantity: str) -> pd.Series:
     """The network whose interval lies below the other's, if one does, by DoF."""
     cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
-    below = [
-        one[f"{quantity}_high"] < other[f"{quantity}_low"]
-        for one, other in ((cvae, inn), (inn, cvae))
-    ]
+    low, high = f"{quantity}_low", f"{quantity}_high"
+    below = [cvae[high] < inn[low], inn[high] < cvae[low]]
     return pd.Series(np.select(below, [label(name) for name in NETWORKS], _UNDECIDED), cvae.index)
 
 
@@ -215,11 +205,10 @@ def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
     sentences = []
     for quantity, name in (("mmd2", "MMD² to exact"), ("e_resim_test", "re-simulation error")):
         spread = cvae[cvae["quantity"] == quantity].groupby("dof")["value"].agg(["min", "max"])
-        value = inn.loc[spread.index, quantity]
-        above, below = int((value > spread["max"]).sum()), int((value < spread["min"]).sum())
+        arms = sides(inn.loc[spread.index, quantity], spread).value_counts()
         sentences.append(
-            f"the INN's {name} is above all of them on {above} arms, below all of them on {below} "
-            f"and among them on {len(value) - above - below}"
+            f"the INN's {name} is above all of them on {arms['above']} arms, below all of them on "
+            f"{arms['below']} and among them on {arms['among']}"
         )
     return "; ".join(sentences)
 
@@ -229,14 +218,14 @@ def profiles() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "profile": profile.name,
-            "data set": whole(profile.samples),
+            "data set": f"{profile.samples:,}",
             "epochs cVAE": model_type("cvae").epochs_for(profile),
             "epochs INN": model_type("inn").epochs_for(profile),
             "batch": profile.batch,
-            "targets N": whole(profile.targets),
+            "targets N": f"{profile.targets:,}",
             "samples M": profile.posterior_samples,
             "targets, exact": profile.exact_targets,
-            "samples, exact": whole(profile.exact_samples),
+            "samples, exact": f"{profile.exact_samples:,}",
         }
         for profile in PROFILES.values()
     )
@@ -247,16 +236,16 @@ def training_times(records: Records) -> pd.DataFrame:
     rows = []
     for dof, models in records.items():
         for name, record in models.items():
-            seen = record["training"]["samples"] * record["training"]["epochs"]
             machine = record.get("environment") or record["provenance"]
+            epochs, seconds = record["training"]["epochs"], record["seconds"]
             rows.append(
                 {
                     "model": label(name),
                     "DoF": dof,
-                    "parameters": whole(record["num_parameters"]),
-                    "epochs": record["training"]["epochs"],
-                    "samples a second": whole(seen / record["seconds"]),
-                    "training time [h]": significant(record["seconds"] / 3600, 2),
+                    "parameters": f"{record['num_parameters']:,}",
+                    "epochs": epochs,
+                    "samples a second": f"{record['training']['samples'] * epochs / seconds:,.0f}",
+                    "training time [h]": significant(seconds / 3600, 2),
                     "threads": machine["cpu_threads"],
                     "epochs repeated after divergence": len(record["divergences"]),
                 }

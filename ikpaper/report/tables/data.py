@@ -11,7 +11,7 @@ from torch import Generator
 from ikpaper import metrics, paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import Dataset
-from ikpaper.report.tables.base import rounded, whole
+from ikpaper.format import significant
 from ikpaper.samplers import ExactPosterior
 
 __all__ = ["arms", "exact_sampler"]
@@ -56,11 +56,11 @@ def exact_sampler(
             {
                 "DoF": dof,
                 "TCP": f"({tcp[0]:.2f}, {tcp[1]:.2f})",
-                "proposals": whole(drawn.proposals),
-                "effective sample size": whole(drawn.ess),
+                "proposals": f"{drawn.proposals:,.0f}",
+                "effective sample size": f"{drawn.ess:,.0f}",
                 "distinct samples": metrics.distinct_solutions(drawn.theta, 1e-9),
-                "largest residual": rounded(2)(float(residual.norm(dim=1).max())),
-                "MMD² of two draws": rounded(2)(float(distance)),
+                "largest residual": significant(float(residual.norm(dim=1).max()), 2),
+                "MMD² of two draws": significant(float(distance), 2),
             }
         )
     return pd.DataFrame(rows)

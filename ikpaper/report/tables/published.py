@@ -10,18 +10,9 @@ from ikpaper import paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PLOTTED_SIGMA
-from ikpaper.format import significant
+from ikpaper.format import extent, percent, significant
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import (
-    NAME,
-    NETWORKS,
-    by_sampler,
-    extent,
-    formatted,
-    label,
-    reported,
-    rounded,
-)
+from ikpaper.report.tables.base import NETWORKS, by_sampler, formatted, label, reported
 
 __all__ = [
     "floor",
@@ -39,8 +30,8 @@ __all__ = [
 _TIE = 1.05
 
 
-def _values(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Posterior mismatches of both networks by DoF (rows) and source; columns are the networks."""
+def _values(scores: pd.DataFrame) -> pd.DataFrame:
+    """Posterior mismatches, those of both networks in a cell, by DoF (rows) and source."""
     ours = by_sampler(scores)
     values = {
         "plotted": reported("report_figure")["e_posterior"],
@@ -49,12 +40,13 @@ def _values(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "narrow": ours["e_posterior"],
         "exact": ours["mmd2"],
     }
-    return {source: found.unstack().loc[:, list(NETWORKS)] for source, found in values.items()}
+    networks = {source: found.unstack()[list(NETWORKS)] for source, found in values.items()}
+    return pd.DataFrame({source: both.apply(tuple, axis=1) for source, both in networks.items()})
 
 
-def _winner(cvae: float, inn: float) -> str:
+def _winner(values: tuple[float, float]) -> str:
     """Which network has the smaller value, or `tie`."""
-    low, high = sorted((cvae, inn))
+    (low, high), (cvae, inn) = sorted(values), values
     return "tie" if high < _TIE * low else label("cvae" if cvae < inn else "inn")
 
 
@@ -66,11 +58,9 @@ def winners(scores: pd.DataFrame, sigma: float) -> pd.DataFrame:
         sigma: Prior of the data, in radians.
     """
 
-    def cell(cvae: float, inn: float) -> str:
-        low, high = sorted((cvae, inn))
-        return f"{_winner(cvae, inn)} ({significant(low)}, {significant(high)})"
+    def cell(values: tuple[float, float]) -> str:
+        return f"{_winner(values)} ({', '.join(map(significant, sorted(values)))})"
 
-    values = _values(scores)
     headers = {
         "plotted": f"plotted, {PLOTTED_SIGMA:g} rad",
         "files": f"result files, {sigma:g} rad",
@@ -78,10 +68,8 @@ def winners(scores: pd.DataFrame, sigma: float) -> pd.DataFrame:
         "narrow": f"ours, {sigma:g} rad",
         "exact": "ours, exact",
     }
-    table = {"DoF": values["exact"].index}
-    for source, header in headers.items():
-        table[header] = [cell(*pair) for pair in values[source].itertuples(index=False)]
-    return pd.DataFrame(table)
+    table = _values(scores).map(cell, na_action="ignore").rename(columns=headers)
+    return table.rename_axis("DoF").reset_index()
 
 
 def wins(scores: pd.DataFrame) -> dict[str, str]:
@@ -91,11 +79,10 @@ def wins(scores: pd.DataFrame) -> dict[str, str]:
         scores: As in `winners`.
     """
     numbers = {}
-    for source, values in _values(scores).items():
-        found = [_winner(*pair) for pair in values.itertuples(index=False)]
+    for source, cells in _values(scores).map(_winner, na_action="ignore").items():
+        found = list(cells.dropna())
         won, ties = found.count(label("inn")), found.count("tie")
-        tied = f" (tied on {ties})" if ties else ""
-        numbers[f"inn_{source}"] = f"{won} of {len(found)}{tied}"
+        numbers[f"inn_{source}"] = f"{won} of {len(found)}" + f" (tied on {ties})" * bool(ties)
     return numbers
 
 
@@ -139,7 +126,7 @@ def near_the_edge(edge: pd.DataFrame, singles: pd.DataFrame, profile: Profile) -
     exact = singles.set_index(["dof", "sampler"]).loc[(6, "exact"), "e_posterior"]
     return {
         "edge_shares": " / ".join(f"{100 * share:.0f}" for share in shares),
-        "edge_nearest": f"{100 * nearest['gap']:.1f} %",
+        "edge_nearest": percent(nearest["gap"]),
         "edge_bias": significant(nearest["mmd2"], 2),
         "edge_printed": " and ".join(f"{value:g}" for value in sorted(printed)),
         "edge_exact": significant(exact, 2),
@@ -166,13 +153,10 @@ def floor(scores: pd.DataFrame) -> pd.DataFrame:
         _above_exact(scores).reset_index(),
         {
             "DoF": "dof",
-            "rejection sampling": ("rejection", rounded()),
-            "exact posterior": ("exact", rounded()),
-            **{f"{label(name)}, result files": (name, rounded()) for name in NETWORKS},
-            **{
-                f"{label(name)}, above exact": (f"{name}_left", "{:.4f}".format)
-                for name in NETWORKS
-            },
+            "rejection sampling": ("rejection", 3),
+            "exact posterior": ("exact", 3),
+            **{f"{label(name)}, result files": (name, 3) for name in NETWORKS},
+            **{f"{label(name)}, above exact": (f"{name}_left", "{:.4f}") for name in NETWORKS},
         },
     )
 
@@ -180,8 +164,7 @@ def floor(scores: pd.DataFrame) -> pd.DataFrame:
 def left(scores: pd.DataFrame) -> dict[str, str]:
     """What the authors' values say about a network, over the arms: `left_cvae`, `left_inn`."""
     table = _above_exact(scores)
-    ranges = {name: table[f"{name}_left"] for name in NETWORKS}
-    return {f"left_{name}": f"{v.min():.4f} to {v.max():.4f}" for name, v in ranges.items()}
+    return {f"left_{name}": extent(table[f"{name}_left"], "{:.4f}") for name in NETWORKS}
 
 
 def hulls(singles: pd.DataFrame) -> pd.DataFrame:
@@ -222,10 +205,10 @@ def halved(scores: pd.DataFrame) -> pd.DataFrame:
         rows.assign(half=0.5 * rows["formula"]),
         {
             "DoF": "dof",
-            "model": NAME,
-            "result files": ("files", "{:g}".format),
-            "ours, formula": ("formula", rounded()),
-            "ours, halved": ("half", rounded()),
+            "model": ("sampler", label),
+            "result files": ("files", "{:g}"),
+            "ours, formula": ("formula", 3),
+            "ours, halved": ("half", 3),
         },
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ikpaper.format import significant
-from ikpaper.report.tables.base import formatted, rounded, whole
-from ikpaper.report.tables.beyond import percent
+from ikpaper.format import percent, significant
+from ikpaper.report.tables.base import formatted
 
 __all__ = ["longer_arms", "numbers"]
 
@@ -21,16 +20,16 @@ def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
         rows,
         {
             "DoF": "dof",
-            "parameters": ("parameters", whole),
+            "parameters": ("parameters", "{:,.0f}"),
             "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
             "targets": "targets",
-            "MMD² to exact": ("mmd2", rounded(2)),
+            "MMD² to exact": ("mmd2", 2),
             "of the prior's": ("mmd2", "mmd2_prior", lambda own, prior: percent(own / prior, 2)),
             "rejected": ("rejected", percent),
-            "C2ST": ("c2st", "{:.3f}".format),
-            "E‖f(θ) − y‖²": ("e_resim", rounded(2)),
-            "samples/s": ("samples_per_second", whole),
-            "exact sampler's samples/s": ("exact_samples_per_second", whole),
+            "C2ST": ("c2st", "{:.3f}"),
+            "E‖f(θ) − y‖²": ("e_resim", 2),
+            "samples/s": ("samples_per_second", "{:,.0f}"),
+            "exact sampler's samples/s": ("exact_samples_per_second", "{:,.0f}"),
             "profile": "profile",
         },
     )
@@ -46,8 +45,8 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "scaling_profile": str(rows["profile"].iloc[0]),
         "targets": str(rows["targets"].max()),
         "overtakes": str(faster.min()) if len(faster) else "no number of",
-        "fastest": whole(rows["training_seconds"].min()),
-        "slowest": whole(rows["training_seconds"].max()),
+        "fastest": f"{rows['training_seconds'].min():,.0f}",
+        "slowest": f"{rows['training_seconds'].max():,.0f}",
         **{f"share_{k}": f"{100 * r['mmd2'] / r['mmd2_prior']:.2g} %" for k, r in ends.items()},
         **{f"rejected_{k}": percent(r["rejected"], 0) for k, r in ends.items()},
     }

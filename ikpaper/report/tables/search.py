@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ikpaper.paper import Ranges
-from ikpaper.report.tables.base import formatted, rounded, whole
+from ikpaper.report.tables.base import formatted
 
 __all__ = [
     "PARAMETERS",
@@ -46,9 +46,9 @@ def best_trials(trials: pd.DataFrame, ranges: Ranges, count: int = 5) -> pd.Data
         trials.dropna(subset="objective").nsmallest(count, "objective"),
         {
             "trial": "trial",
-            **{PARAMETERS[name]: (name, rounded()) for name in ranges},
-            "objective": ("objective", rounded()),
-            "seconds": ("seconds", whole),
+            **{PARAMETERS[name]: (name, 3) for name in ranges},
+            "objective": ("objective", 3),
+            "seconds": ("seconds", "{:,.0f}"),
             "profile": "profile",
         },
     )

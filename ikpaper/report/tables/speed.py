@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ikpaper.format import significant
-from ikpaper.report.tables.base import formatted, label, rounded, whole
+from ikpaper.report.tables.base import formatted, label
 
 __all__ = ["breakdown", "numbers", "others", "throughput"]
 
@@ -26,10 +26,10 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
     rows = []
     for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
         cells = {"model": label(str(model)), "DoF": dof, "batch": size}
-        cells["plain [samples/s]"] = whole(part["plain"].iloc[0])
+        cells["plain [samples/s]"] = f"{part['plain'].iloc[0]:,.0f}"
         for row in part.to_dict("records"):
-            precision = row["what"].split(", ")[1]
-            cells[f"{precision} [samples/s]"] = whole(row["ours"])
+            precision = _precision(row["what"])
+            cells[f"{precision} [samples/s]"] = f"{row['ours']:,.0f}"
             cells[f"ratio, {precision}"] = significant(row["ratio"], 2)
         rows.append(cells)
     return pd.DataFrame(rows)
@@ -40,13 +40,13 @@ def others(bench: pd.DataFrame) -> pd.DataFrame:
     return formatted(
         bench[~bench["what"].str.startswith(("training, ", "sampling, "))],
         {
-            "what": ("what", "unit", "{} [{}]".format),
+            "what": ("what", "unit", "{} [{}]"),
             "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
             "DoF": "dof",
             "size": "size",
-            "ours": ("ours", rounded()),
-            "plain": ("plain", rounded()),
-            "ratio": ("ratio", rounded(2)),
+            "ours": ("ours", 3),
+            "plain": ("plain", 3),
+            "ratio": ("ratio", 2),
         },
     )
 
@@ -67,9 +67,9 @@ def breakdown(steps: pd.DataFrame) -> pd.DataFrame:
             "model": ("model", label),
             "DoF": "dof",
             "precision": ("what", _precision),
-            "step [ms]": ("step_ms", rounded()),
-            "GFLOP/s": ("gflops", whole),
-            "large product [GFLOP/s]": ("peak_gflops", whole),
+            "step [ms]": ("step_ms", 3),
+            "GFLOP/s": ("gflops", "{:,.0f}"),
+            "large product [GFLOP/s]": ("peak_gflops", "{:,.0f}"),
             **{f"{kind} [%]": (kind, lambda share: f"{100 * share:.0f}") for kind in _KINDS},
         },
     )
@@ -89,6 +89,6 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
         "threads": str(bench["threads"].iloc[0]),
         "device": "CPU" if bench["device"].iloc[0] == "cpu" else "GPU",
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
-        "plain_peak": whole(steps["plain_peak_gflops"].median()),
+        "plain_peak": f"{steps['plain_peak_gflops'].median():,.0f}",
         **{f"bound_{precision}": significant(value, 2) for precision, value in bounds.items()},
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,16 +16,13 @@ from ikpaper.arm import PlanarArm
 from ikpaper.format import significant, with_interval
 from ikpaper.models import count_parameters, model_type
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import label, whole
+from ikpaper.report.tables.base import ERRORS, Column, formatted, label, sides
 from ikpaper.report.tables.search import PARAMETERS, as_good_at_random, core_hours, position
 from ikpaper.search import INITIAL_POINTS, PRINTED, Study, StudyRecord, load_studies
 from ikpaper.statistics import rank_correlation
 
 __all__ = [
-    "ENOUGH",
     "NEAR",
-    "SCORES",
-    "Pairs",
     "Place",
     "Studies",
     "as_trials",
@@ -51,7 +49,7 @@ __all__ = [
 Place = tuple[str, int]
 
 #: Scores that the search is held against, and how tables call them.
-SCORES: Mapping[str, str] = {
+_SCORES: Mapping[str, str] = {
     "e_posterior": "e_posterior",
     "mmd2": "MMD² to exact, unbiased",
     "e_resim_test": "E‖f(θ) − y‖²",
@@ -65,7 +63,7 @@ _PRINTED: Mapping[str, paper.Table] = {"cvae": paper.CVAE_TABLE, "inn": paper.IN
 NEAR = 0.02
 
 #: Trials trained anew that it takes for a rank correlation.
-ENOUGH = 8
+_ENOUGH = 8
 
 #: Objectives that differ by less than this share are those of the same collapsed posterior.
 _SAME = 0.01
@@ -90,14 +88,8 @@ class Studies:
         Raises:
             FileNotFoundError: If no Bayesian study is among them.
         """
-        studies = cls(
-            tuple(
-                record
-                for record in load_studies(root)
-                if _is_the_papers(record, trial) and record.trials["objective"].notna().any()
-            ),
-            trial,
-        )
+        found = [record for record in load_studies(root) if _is_the_papers(record, trial)]
+        studies = cls(tuple(found), trial)
         if not studies.first:
             raise FileNotFoundError(
                 "no Bayesian study of a paper's arm; make one with: ikpaper search"
@@ -109,13 +101,11 @@ class Studies:
         places: dict[Place, list[StudyRecord]] = {}
         for record in sorted(self.records, key=lambda record: -len(record.trials)):
             if record.study.method == method:
-                place = (record.study.model, record.study.arm.dof)
-                places.setdefault(place, []).append(record)
-        # Trials that may be stopped early and others do not share a panel.
-        return {
-            place: [r for r in some if r.study.early_stopping == some[0].study.early_stopping]
-            for place, some in sorted(places.items())
-        }
+                some = places.setdefault((record.study.model, record.study.arm.dof), [])
+                # Trials that may be stopped early and others do not share a panel.
+                if not some or some[0].study.early_stopping == record.study.early_stopping:
+                    some.append(record)
+        return dict(sorted(places.items()))
 
     @cached_property
     def first(self) -> dict[Place, StudyRecord]:
@@ -138,6 +128,7 @@ def _is_the_papers(record: StudyRecord, trial: Profile) -> bool:
         and study.profile == trial
         and study.epochs == kind.epochs_for(trial)
         and dict(study.bounds) == dict(kind.search_ranges)
+        and record.trials["objective"].notna().any()
     )
 
 
@@ -154,21 +145,38 @@ def _listed(places: Iterable[Place]) -> str:
     return " and ".join(f"{label(model)} ({', '.join(dofs)} DoF)" for model, dofs in arms.items())
 
 
+def _told(before: str, items: Iterable[str], after: str = ".", *, between: str = "; ") -> str:
+    """A sentence around what it lists; none if that is nothing."""
+    listed = between.join(items)
+    return f"{before} {listed}{after}" if listed else ""
+
+
 def _again(record: StudyRecord, number: int, profile: Profile) -> pd.DataFrame:
-    """Scores of a trial, or of the printed setting, that was trained anew, by quantity."""
+    """Scores of a trial, or of the printed setting, that was trained anew, by quantity.
+
+    Returns:
+        Columns `value`, `low` and `high`, missing if the run diverged; no row without a run.
+    """
     rows = record.confirmed
     rows = rows[(rows["trial"] == number) & (rows["profile"] == profile.name)]
-    return rows.set_index("quantity")[["value", "low", "high"]]
+    scores = rows.set_index("quantity")[["value", "low", "high"]]
+    return scores.reindex(list(_SCORES)) if "diverged" in scores.index else scores
+
+
+def _found(studies: Studies, profile: Profile) -> dict[Place, pd.DataFrame]:
+    """Scores of the best trial of each study, trained anew; see `_again`."""
+    return {
+        place: _again(record, int(record.best["trial"]), profile)
+        for place, record in studies.first.items()
+    }
 
 
 def protocol(studies: Studies) -> str:
     """Where studies differ from the paper's protocol, in words."""
     first = studies.first
-    sentences = []
-    short = {place: r for place, r in first.items() if len(r.trials) < paper.SEARCH_TRIALS}
-    if short:
-        counts = "; ".join(f"{title(place)} ({len(r.trials)})" for place, r in short.items())
-        sentences.append(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}: {counts}.")
+    counts = {title(place): len(record.trials) for place, record in first.items()}
+    short = [f"{name} ({count})" for name, count in counts.items() if count < paper.SEARCH_TRIALS]
+    sentences = [_told(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}:", short)]
     halved = {place: r for place, r in first.items() if r.study.early_stopping}
     if halved:
         full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved.values()])
@@ -181,11 +189,10 @@ def protocol(studies: Studies) -> str:
             "(a rule that was found in the course of these studies: their first trials were "
             "proposed by cruder ones). A study that was interrupted begins its halving anew."
         )
-    reduced = {place: r for place, r in first.items() if r.study.precision != "float32"}
-    for precision in sorted({r.study.precision for r in reduced.values()}):
-        places = [place for place, r in reduced.items() if r.study.precision == precision]
+    for precision in sorted({record.study.precision for record in first.values()} - {"float32"}):
+        places = [place for place, record in first.items() if record.study.precision == precision]
         sentences.append(f"Products of the subnets are in {precision}: {_listed(places)}.")
-    return " ".join(sentences)
+    return " ".join(filter(None, sentences))
 
 
 def overview(studies: Studies) -> pd.DataFrame:
@@ -206,7 +213,7 @@ def overview(studies: Studies) -> pd.DataFrame:
                 "best": significant(record.best["objective"]),
                 "in trial": int(record.best["trial"]),
                 "core hours": significant(core_hours(trials), 2),
-                "median [s]": whole(trials["seconds"].median()),
+                "median [s]": f"{trials['seconds'].median():,.0f}",
                 "profile": study.profile.name,
             }
         )
@@ -247,11 +254,9 @@ def early(studies: Studies) -> str:
         for place, record in studies.first.items()
         if record.best["trial"] <= INITIAL_POINTS < len(record.trials)
     ]
-    if not places:
-        return ""
-    return (
-        "No proposal of the surrogate was better than the random trials that open the study of "
-        f"{'; '.join(places)}."
+    return _told(
+        "No proposal of the surrogate was better than the random trials that open the study of",
+        places,
     )
 
 
@@ -280,33 +285,31 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     """Ranges, and printed and found hyperparameters of a network for each arm."""
     ranges = model_type(model).search_ranges
     names = [name for name in PARAMETERS if name in ranges]
-    spans = {PARAMETERS[name]: "{:g} to {:g}".format(*ranges[name]) for name in names}
-    rows = [{"DoF": "all", "setting": "range", "objective": "–", "parameters": "–", **spans}]
+    rows = [("all", "range", "–", "–", *("{:g} to {:g}".format(*ranges[name]) for name in names))]
     for (network, dof), record in studies.first.items():
         if network != model:
             continue
-        printed = {name: _PRINTED[model][dof][name] for name in ranges}
         loss = _again(record, PRINTED, studies.trial).loc["loss", "value"]
-        for setting, values, objective in (
-            ("printed", printed, loss),
-            ("found", record.configuration(record.best), record.best["objective"]),
+        for setting, trial, objective in (
+            ("printed", _PRINTED[model][dof], loss),
+            ("found", record.best, record.best["objective"]),
         ):
-            row = {"DoF": str(dof), "setting": setting, "objective": significant(objective)}
-            row["parameters"] = whole(count_parameters(model, PlanarArm.paper(dof), **values))
-            cells = {PARAMETERS[name]: _setting(values[name]) for name in names}
-            rows.append({**row, **cells})
-    return pd.DataFrame(rows)
+            values = record.configuration(trial)
+            parameters = f"{count_parameters(model, PlanarArm.paper(dof), **values):,}"
+            cells = (
+                str(value) if isinstance(value, int) else f"{value:.3g}"
+                for value in map(values.get, names)
+            )
+            rows.append((str(dof), setting, significant(objective), parameters, *cells))
+    headers = ["DoF", "setting", "objective", "parameters", *(PARAMETERS[name] for name in names)]
+    return pd.DataFrame(rows, columns=headers)
 
 
-def _setting(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.3g}"
-
-
-def _near_bounds(ranges: paper.Ranges, values: Mapping[str, float]) -> list[str]:
+def _near_bounds(record: StudyRecord, trial: Mapping[str, Any] | pd.Series) -> list[str]:
     """Which hyperparameters are at a bound of their range, and which bound."""
     near = []
-    for name, ends in ranges.items():
-        at = float(position(values[name], ends))
+    for name, ends in record.study.bounds.items():
+        at = float(position(trial[name], ends))
         if not NEAR < at < 1 - NEAR:
             near.append(f"{PARAMETERS[name]} ({'lower' if at <= NEAR else 'upper'})")
     return near
@@ -325,11 +328,10 @@ def bounds(studies: Studies) -> pd.DataFrame:
     """Which hyperparameters of winners, and of what is printed, are at a bound."""
     rows = []
     for (model, dof), record in studies.first.items():
-        settings = record.configuration(record.best), _PRINTED[model][dof]
-        found, printed = (", ".join(_near_bounds(record.study.bounds, each)) for each in settings)
-        row = {"network": label(model), "DoF": dof, "trials": len(record.trials)}
-        rows.append({**row, "found": found or "–", "printed": printed or "–"})
-    return pd.DataFrame(rows)
+        settings = record.best, _PRINTED[model][dof]
+        near = (", ".join(_near_bounds(record, each)) or "–" for each in settings)
+        rows.append((label(model), dof, len(record.trials), *near))
+    return pd.DataFrame(rows, columns=["network", "DoF", "trials", "found", "printed"])
 
 
 def at_bounds(studies: Studies) -> dict[str, str]:
@@ -339,21 +341,19 @@ def at_bounds(studies: Studies) -> dict[str, str]:
         By key: `bound_count`, `bound_expected`, `bound_shared`.
     """
     # Studies that open with the same random trials may share their best one.
-    winners: dict[tuple[str | float, ...], list[Place]] = {}
+    winners: dict[tuple[Any, ...], list[Place]] = {}
     for place, record in studies.first.items():
         values = record.configuration(record.best).values()
         winners.setdefault((place[0], *values), []).append(place)
-    count, expected = 0, 0.0
-    for places in winners.values():
-        record = studies.first[places[0]]
-        count += len(_near_bounds(record.study.bounds, record.configuration(record.best)))
-        expected += sum(map(_near_by_chance, record.study.bounds.values()))
+    records = [studies.first[places[0]] for places in winners.values()]
+    count = sum(len(_near_bounds(each, each.best)) for each in records)
+    chances = [_near_by_chance(ends) for each in records for ends in each.study.bounds.values()]
     shared = [_listed(places) for places in winners.values() if len(places) > 1]
-    sentence = f"The winners of {'; of '.join(shared)} are one random trial, which counts once."
+    after = " are one random trial, which counts once."
     return {
         "bound_count": str(count),
-        "bound_expected": significant(expected, 2),
-        "bound_shared": sentence if shared else "",
+        "bound_expected": significant(sum(chances), 2),
+        "bound_shared": _told("The winners of", shared, after, between="; of "),
     }
 
 
@@ -361,19 +361,17 @@ def _trained_anew(studies: Studies) -> list[tuple[Study, str, pd.DataFrame]]:
     """Studies and profiles with enough trials that were trained anew.
 
     Returns:
-        Study, name of the profile, and a row a trial, with `objective` and `SCORES` as columns;
+        Study, name of the profile, and a row a trial, with `objective` and `_SCORES` as columns;
         infinite for a run that diverged.
     """
     tables = []
     for record in studies.records:
         rows = record.confirmed[record.confirmed["trial"] != PRINTED]
         for profile, part in rows.groupby("profile"):
-            objective = part.groupby("trial")["objective"].first()
-            if len(objective) >= ENOUGH:
-                scores = part.pivot(index="trial", columns="quantity", values="value")
-                scores = scores.reindex(objective.index, columns=list(SCORES)).fillna(math.inf)
-                scores.insert(0, "objective", objective)
-                tables.append((record.study, str(profile), scores))
+            scores = part.pivot(index=["trial", "objective"], columns="quantity", values="value")
+            if len(scores) >= _ENOUGH:
+                scores = scores.reindex(columns=list(_SCORES)).fillna(math.inf)
+                tables.append((record.study, str(profile), scores.reset_index("objective")))
     return tables
 
 
@@ -399,7 +397,7 @@ def ranks(studies: Studies) -> pd.DataFrame:
                 "diverged": int((table["loss"] == math.inf).sum()),
                 **{
                     header: with_interval(*rank_correlation(table["objective"], table[quantity]))
-                    for quantity, header in SCORES.items()
+                    for quantity, header in _SCORES.items()
                 },
                 "profile": profile,
             }
@@ -415,44 +413,47 @@ def rank_counts(studies: Studies) -> dict[str, str]:
         interval leaves out 0), `ranks_open`.
     """
     tables = _trained_anew(studies)
-    correlations = [
-        rank_correlation(table["objective"], table[quantity])
-        for _, _, table in tables
-        for quantity in SCORES
-        if quantity != "loss"
-    ]
+    correlations = pd.DataFrame(
+        (
+            rank_correlation(table["objective"], table[quantity])
+            for _, _, table in tables
+            for quantity in _SCORES
+            if quantity != "loss"
+        ),
+        columns=["value", "low", "high"],
+    )
     known = {study.model for study, _, _ in tables}
     unknown = [label(model) for model in _PRINTED if model not in known]
-    sentence = (
-        f"For the {' and the '.join(unknown)} the question is open: no study has {ENOUGH} trials "
-        "that were trained anew."
-    )
+    after = f" the question is open: no study has {_ENOUGH} trials that were trained anew."
     return {
         "ranks_count": str(len(correlations)),
-        "ranks_positive": str(sum(value > 0 for value, _, _ in correlations)),
-        "ranks_clear": str(sum(low > 0 for _, low, _ in correlations)),
-        "ranks_against": str(sum(high < 0 for _, _, high in correlations)),
-        "ranks_open": sentence if unknown else "",
+        "ranks_positive": str((correlations["value"] > 0).sum()),
+        "ranks_clear": str((correlations["low"] > 0).sum()),
+        "ranks_against": str((correlations["high"] < 0).sum()),
+        "ranks_open": _told("For the", unknown, after, between=" and the "),
     }
 
 
-#: By network and arm, scores of printed and of found hyperparameters that were trained alike.
-Pairs = Mapping[Place, tuple[pd.DataFrame, pd.DataFrame]]
+def _pairs(
+    printed: Mapping[Place, pd.DataFrame], found: Mapping[Place, pd.DataFrame]
+) -> pd.DataFrame:
+    """Scores by `model`, `dof`, `setting` (printed or found) and `quantity`."""
+    parts = {}
+    for place in found:
+        parts[(*place, "printed")] = printed[place]
+        parts[(*place, "found")] = found[place]
+    return pd.concat(parts, names=["model", "dof", "setting", "quantity"])
 
 
-def as_trials(studies: Studies) -> Pairs:
-    """Printed and found hyperparameters, trained as a trial is."""
-    return {
-        place: (
-            _again(record, PRINTED, studies.trial),
-            _again(record, int(record.best["trial"]), studies.trial),
-        )
-        for place, record in studies.first.items()
-    }
+def as_trials(studies: Studies) -> pd.DataFrame:
+    """Printed and found hyperparameters, trained as a trial is; see `_pairs`."""
+    first, trial = studies.first, studies.trial
+    printed = {place: _again(record, PRINTED, trial) for place, record in first.items()}
+    return _pairs(printed, _found(studies, trial))
 
 
-def in_full(studies: Studies, scores: pd.DataFrame, profile: Profile) -> Pairs:
-    """Printed and found hyperparameters, trained in full.
+def in_full(studies: Studies, scores: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    """Printed and found hyperparameters, trained in full; see `_pairs`.
 
     Args:
         studies: The studies.
@@ -461,64 +462,50 @@ def in_full(studies: Studies, scores: pd.DataFrame, profile: Profile) -> Pairs:
     """
     published = scores.set_index(["sampler", "dof", "quantity"]).sort_index()
     published = published[["value", "low", "high"]]
-    return {
-        place: (
-            published.loc[place],
-            _again(record, int(record.best["trial"]), profile).drop(index="loss", errors="ignore"),
-        )
-        for place, record in studies.first.items()
-    }
+    found = _found(studies, profile)
+    pairs = _pairs({place: published.loc[place] for place in found}, found)
+    return pairs.drop(index="loss", level="quantity", errors="ignore")
 
 
-def winners(pairs: Pairs, profile: Profile) -> pd.DataFrame:
+def winners(pairs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """A row for each setting that was trained, with its scores."""
-    rows = []
-    for (model, dof), pair in pairs.items():
-        for setting, scores in zip(("printed", "found"), pair, strict=True):
-            if scores.empty:
-                continue
-            cells = dict.fromkeys(SCORES.values(), "diverged")
-            if "diverged" not in scores.index:
-                cells = {
-                    header: _score(*scores.loc[quantity])
-                    for quantity, header in SCORES.items()
-                    if quantity in scores.index
-                }
-            row = {"network": label(model), "DoF": dof, "setting": setting}
-            rows.append({**row, **cells, "profile": profile.name})
-    return pd.DataFrame(rows)
+    cells = [_score(*row) for row in pairs.itertuples(index=False)]
+    rows = pd.Series(cells, pairs.index, dtype=object).unstack("quantity", sort=False)
+    columns: dict[str, Column] = {"network": ("model", label), "DoF": "dof", "setting": "setting"}
+    columns |= {header: quantity for quantity, header in _SCORES.items() if quantity in rows}
+    return formatted(rows.reset_index(), columns).assign(profile=profile.name)
 
 
 def _score(value: float, low: float, high: float) -> str:
     """A score with its interval; the loss has none."""
+    if math.isnan(value):
+        return "diverged"
     return significant(value) if math.isnan(low) else with_interval(value, low, high)
 
 
-def lower(pairs: Pairs) -> str:
+def lower(pairs: pd.DataFrame) -> str:
     """In how many pairs what was found has the lower score, in words."""
-    less = []
-    for printed, found in pairs.values():
-        values = pd.DataFrame({"printed": printed["value"], "found": found["value"]})
-        values = values.reindex(list(SCORES)).dropna()
-        less += [values["found"] < values["printed"]] if len(values) else []
-    counts = pd.DataFrame(less).dropna(axis=1).sum()
-    scores = [f"{SCORES[quantity]} in {count}" for quantity, count in counts.items()]
+    values = pairs["value"].unstack("setting").reindex(columns=["printed", "found"]).dropna()
+    less = (values["found"] < values["printed"]).unstack("quantity")
+    scores = [
+        f"{name} in {sum(less[quantity])}"
+        for quantity, name in _SCORES.items()
+        if quantity in less and less[quantity].notna().all()
+    ]
     return f"of {len(less)} winners, what was found has the lower {', '.join(scores)}"
 
 
 def untrained(studies: Studies, profile: Profile) -> str:
     """Which winners were not trained in full, and what that would take, in words."""
     left = []
-    for place, record in studies.first.items():
-        best, kind = record.best, model_type(place[0])
-        if _again(record, int(best["trial"]), profile).empty:
-            passes = kind.epochs_for(profile) * profile.training_samples
+    for place, scores in _found(studies, profile).items():
+        if scores.empty:
+            record = studies.first[place]
+            passes = model_type(place[0]).epochs_for(profile) * profile.training_samples
             share = passes / (record.study.epochs * studies.trial.training_samples)
-            hours = share * core_hours(best.to_frame().T)
+            hours = share * core_hours(record.best.to_frame().T)
             left.append(f"{title(place)} ({significant(hours, 2)})")
-    if not left:
-        return ""
-    return f"Not trained in full, with the core hours that would take here: {'; '.join(left)}."
+    return _told("Not trained in full, with the core hours that would take here:", left)
 
 
 def beside_seeds(studies: Studies, runs: pd.DataFrame, profile: Profile) -> str:
@@ -529,22 +516,21 @@ def beside_seeds(studies: Studies, runs: pd.DataFrame, profile: Profile) -> str:
         runs: Tidy scores with a column `seed`; see `experiments.seeds`.
         profile: Profile of those runs that are meant.
     """
-    values = runs[runs["profile"] == profile.name].groupby(["sampler", "dof", "quantity"])["value"]
-    spread = values.agg(["min", "max", "size"])
+    place = ["sampler", "dof", "quantity"]
+    spread = runs[runs["profile"] == profile.name].groupby(place)["value"]
+    spread = spread.agg(["min", "max", "size"]).query("size > 1")
+    found = pd.concat(_found(studies, profile), names=place)["value"].dropna()
+    both = spread.join(found, how="inner").reset_index()
+    both["side"] = sides(both["value"], both)
     sentences = []
-    for quantity, name in (("mmd2", "MMD²"), ("e_resim_test", "re-simulation error")):
-        sides: dict[str, list[Place]] = {"below": [], "among": [], "above": []}
-        for place, record in studies.first.items():
-            value = _again(record, int(record.best["trial"]), profile)["value"].get(quantity)
-            low, high, count = spread["min"], spread["max"], spread["size"]
-            key = (*place, quantity)
-            if value is not None and count.get(key, 0) > 1:
-                side = "below" if value < low[key] else "above" if value > high[key] else "among"
-                sides[side].append(place)
+    for quantity, name in ERRORS.items():
+        beside = both[both["quantity"] == quantity].groupby("side", observed=True)
+        places = {
+            side: _listed(zip(part["sampler"], part["dof"], strict=True)) for side, part in beside
+        }
         parts = [
-            f"{side} {'them' if side == 'among' else 'all of them'} for the {_listed(places)}"
-            for side, places in sides.items()
-            if places
+            f"{side} {'them' if side == 'among' else 'all of them'} for the {listed}"
+            for side, listed in places.items()
         ]
         sentences.append(f"the {name} of what was found is {', '.join(parts)}")
     return (

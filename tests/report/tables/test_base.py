@@ -1,16 +1,12 @@
 import pandas as pd
-import pytest
 
 from ikpaper.report.tables.base import (
-    NAME,
     by_sampler,
-    extent,
     formatted,
     interval,
-    joined,
     label,
     reported,
-    rounded,
+    sides,
 )
 
 
@@ -19,25 +15,32 @@ def test_cells_are_made_of_one_column_or_of_several():
         {"sampler": "cvae", "dof": 4, "m": 0.01234, "m_low": 0.011, "m_high": 0.0136},
         {"sampler": "of my own", "dof": 6, "m": float("nan"), "m_low": 0.0, "m_high": 0.0},
     ]
-    columns = {"sampler": NAME, "DoF": "dof", "MMD²": interval("m"), "short": ("m", rounded(1))}
+    columns = {
+        "sampler": ("sampler", label),
+        "DoF": "dof",
+        "MMD²": interval("m"),
+        "short": ("m", 1),
+        "both": ("dof", "m_low", "{} above {:.2f}"),
+    }
     assert formatted(rows, columns).to_dict("list") == {
         "sampler": ["cVAE", "of my own"],
         "DoF": [4, 6],
         "MMD²": ["0.0123 (0.011 to 0.014)", "–"],
         "short": ["0.01", "–"],
+        "both": ["4 above 0.01", "6 above 0.00"],
     }
 
 
-@pytest.mark.parametrize(
-    ("words", "text"), [([], ""), ([4], "4"), ([4, 6], "4 and 6"), ((4, 6, 8), "4, 6 and 8")]
-)
-def test_words_are_listed(words, text):
-    assert joined(words) == text
-
-
-def test_extent_and_labels():
-    assert extent([0.5, 0.0123, 3]) == "0.012 to 3.0"
+def test_labels():
     assert (label("inn"), label("of my own")) == ("INN", "of my own")
+
+
+def test_values_lie_below_among_or_above_a_spread():
+    spread = pd.DataFrame({"min": [1.0] * 4, "max": [2.0] * 4})
+    found = sides(pd.Series([0.5, 1.0, 2.0, 2.5]), spread)
+    assert list(found) == ["below", "among", "among", "above"]
+    # In this order also where a side has none.
+    assert list(sides(pd.Series([3.0]), spread[:1]).cat.categories) == ["below", "among", "above"]
 
 
 def test_a_row_a_sampler_in_the_order_of_the_scores():
