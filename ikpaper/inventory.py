@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ikpaper import training
 from ikpaper.arm import RailArm
@@ -11,7 +11,7 @@ from ikpaper.files import project_root
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.training import TrainingRun
-from ikpaper.weights import load_record
+from ikpaper.weights import DamagedWeights
 
 if TYPE_CHECKING:
     from ikpaper.experiments.runner import Job, ResultTable
@@ -121,19 +121,15 @@ def _items(kind: str) -> Iterator[Item]:
 
 
 def _weights() -> Iterator[Item]:
-    for standing in training.status(published_runs()):
-        run, state = standing.run, standing.state
-        record = None if state in ("missing", "damaged") else load_record(run.path())
-        current = state == "current"
-        yield Item(
-            "weights", run.path().stem, current, standing.reason, _made(record), standing.cost
-        )
-
-
-def _made(record: dict[str, Any] | None) -> str:
     from ikpaper.experiments.runner import made
 
-    return made(record or {})
+    for run in published_runs():
+        try:
+            record, differences = run.compare()
+        except DamagedWeights as error:
+            record, differences = None, [str(error)]
+        cost, reason = run.cost() if differences else 0.0, "; ".join(differences)
+        yield Item("weights", run.path().stem, not reason, reason, made(record or {}), cost)
 
 
 def _benchmark() -> _Tables:
