@@ -14,7 +14,7 @@ from ikpaper.training import TrainingRun
 from ikpaper.weights import DamagedWeights
 
 if TYPE_CHECKING:
-    from ikpaper.experiments.runner import Job, ResultTable
+    from ikpaper.experiments import Job, ResultTable
 
     _Tables = Iterable[tuple[Iterable[Job], ResultTable]]
 
@@ -105,7 +105,7 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
 
         pages.accept(chosen, reason=reason)
     else:
-        from ikpaper.experiments.runner import accept_rows
+        from ikpaper.experiments import accept_rows
 
         return [
             name
@@ -121,7 +121,7 @@ def _items(kind: str) -> Iterator[Item]:
 
 
 def _weights() -> Iterator[Item]:
-    from ikpaper.experiments.runner import made
+    from ikpaper.experiments import made
 
     for run in published_runs():
         try:
@@ -176,7 +176,7 @@ KINDS = ("weights", *_TABLES, "pages")
 
 
 def _rows(kind: str) -> Iterator[Item]:
-    from ikpaper.experiments.runner import states
+    from ikpaper.experiments import states
 
     for jobs, table in _TABLES[kind]():
         for state in states(jobs, table):

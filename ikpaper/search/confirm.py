@@ -12,7 +12,7 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_count
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments.runner import Job, ResultTable, run_jobs
+from ikpaper.experiments import Job, ResultTable, run_jobs
 from ikpaper.files import locked, project_root
 from ikpaper.identity import Identity
 from ikpaper.models import NetworkSampler
