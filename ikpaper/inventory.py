@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ikpaper import training
 from ikpaper.arm import RailArm
@@ -11,10 +11,10 @@ from ikpaper.files import project_root
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.training import TrainingRun
-from ikpaper.weights import load_record
+from ikpaper.weights import DamagedWeights
 
 if TYPE_CHECKING:
-    from ikpaper.experiments.runner import Job, ResultTable
+    from ikpaper.experiments import Job, ResultTable
 
     _Tables = Iterable[tuple[Iterable[Job], ResultTable]]
 
@@ -105,7 +105,7 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
 
         pages.accept(chosen, reason=reason)
     else:
-        from ikpaper.experiments.runner import accept_rows
+        from ikpaper.experiments import accept_rows
 
         return [
             name
@@ -121,19 +121,15 @@ def _items(kind: str) -> Iterator[Item]:
 
 
 def _weights() -> Iterator[Item]:
-    for standing in training.status(published_runs()):
-        run, state = standing.run, standing.state
-        record = None if state in ("missing", "damaged") else load_record(run.path())
-        current = state == "current"
-        yield Item(
-            "weights", run.path().stem, current, standing.reason, _made(record), standing.cost
-        )
+    from ikpaper.experiments import made
 
-
-def _made(record: dict[str, Any] | None) -> str:
-    from ikpaper.experiments.runner import made
-
-    return made(record or {})
+    for run in published_runs():
+        try:
+            record, differences = run.compare()
+        except DamagedWeights as error:
+            record, differences = None, [str(error)]
+        cost, reason = run.cost() if differences else 0.0, "; ".join(differences)
+        yield Item("weights", run.path().stem, not reason, reason, made(record or {}), cost)
 
 
 def _benchmark() -> _Tables:
@@ -180,7 +176,7 @@ KINDS = ("weights", *_TABLES, "pages")
 
 
 def _rows(kind: str) -> Iterator[Item]:
-    from ikpaper.experiments.runner import states
+    from ikpaper.experiments import states
 
     for jobs, table in _TABLES[kind]():
         for state in states(jobs, table):

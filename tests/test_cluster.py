@@ -150,7 +150,7 @@ def test_all_models_train_on_the_cluster(cluster, tmp_path):
     assert f"{len(runs) - len(pupils)} runs, 2 at a time" in log
     assert f"{len(pupils)} runs, 2 at a time" in log
     for run in runs:
-        assert run.current(weights) is not None
+        assert run.compare(weights)[1] == []
         model = load(run.name, run.arm.dof, profile="smoke", directory=weights)
         assert model.num_parameters > 0
     process = cluster.ikpaper(
@@ -170,7 +170,7 @@ runs = [TrainingRun.of("cvae", 4, profile="smoke", seed=i, learning_rate=r)
 try:
     train_on_cluster(runs, address=sys.argv[1], directory=sys.argv[2])
 except Diverged as error:
-    print(error, error.epoch)
+    print(error)
 """
 
 
@@ -178,8 +178,7 @@ except Diverged as error:
 def test_divergence_is_told_after_the_others_are_done(cluster, tmp_path):
     done = cluster.run(sys.executable, "-c", DIVERGING, cluster.address, str(tmp_path))
     assert done.stdout.startswith("cvae 4 DoF, smoke, seed 0: ")
-    assert done.stdout.endswith(" 1\n")
-    assert "in epoch 1" in done.stdout
+    assert " in epoch 1" in done.stdout
     assert done.stdout.count("\n") == 1
     assert "cvae 4 DoF, smoke, seed 1: training took" in done.stderr
     assert [path.stem for path in tmp_path.rglob("*.safetensors")] == ["cvae-04dof-seed1"]

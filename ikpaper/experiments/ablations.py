@@ -32,18 +32,8 @@ PROFILE = "ablation"
 
 #: Columns of the table of results.
 COLUMNS = (
-    "study",
-    "variant",
-    "model",
-    "dof",
-    "profile",
-    "seed",
-    "precision",
-    "outcome",
-    "loss",
-    "mmd2",
-    "e_resim_test",
-    "key",
+    *("study", "variant", "model", "dof", "profile", "seed", "precision"),
+    *("outcome", "where", "loss", "mmd2", "e_resim_test", "key"),
 )
 
 _NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
@@ -114,7 +104,7 @@ def run_ablations(
 ) -> pd.DataFrame:
     """Train and score every variant that the table lacks; the table is written after each.
 
-    A run that diverges is a result too: its `outcome` says where, its scores are missing.
+    A run that diverges is a result too: `where` says what diverged, its scores are missing.
 
     Args:
         variants: What to train.
@@ -161,18 +151,14 @@ def _job(
     training = run.identity()
 
     def measure(progress: Progress) -> dict[str, Any]:
-        row = {
-            "model": run.name,
-            "dof": run.arm.dof,
-            "profile": run.profile.name,
-            "precision": run.precision,
-        }
+        row = {"model": run.name, "dof": run.arm.dof}
+        row |= {"profile": run.profile.name, "precision": run.precision}
         directory = root or project_root() / ".cache" / "ablations"
         directory /= digest(variant.study, variant.label)[:12]
         try:
             model, record = train(run, directory=directory, progress=progress, fresh=fresh)
         except Diverged as error:
-            return {**row, "outcome": f"diverged: {error.where}"}
+            return {**row, "outcome": "diverged", "where": error.where}
         scores = protocol.score({run.name: model}).set_index("quantity")["value"]
         return {
             **row,
@@ -193,5 +179,5 @@ def _job(
         f"{variant.study}: {variant.label}, seed {run.seed}",
         run.cost(),
         measure,
-        lambda row: str(row["outcome"]),
+        lambda row: str(row["where"] or row["outcome"]),
     )

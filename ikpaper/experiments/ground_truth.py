@@ -11,10 +11,7 @@ from torch import Generator
 
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import Task
-from ikpaper.metrics import (
-    mmd2,
-    mmd2_floor,
-)
+from ikpaper.metrics import mmd2, mmd2_floor
 from ikpaper.profiles import Profile
 from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.statistics import bootstrap_interval
@@ -58,31 +55,14 @@ def rejection_bias(
     for label, tcp in targets.items():
         for eps in tolerances:
             rejection = RejectionPosterior(arm, sigma, eps)
-            values = np.array(
-                [
-                    float(
-                        mmd2(
-                            rejection.sample(tcp, n, generator=generator),
-                            exact.sample(tcp, n, generator=generator),
-                            unbiased=True,
-                        )
-                    )
-                    for _ in range(repeats)
-                ]
+            pairs = (
+                [each.sample(tcp, n, generator=generator) for each in (rejection, exact)]
+                for _ in range(repeats)
             )
-            low, high = bootstrap_interval(values)
+            values = np.array([float(mmd2(a, b, unbiased=True)) for a, b in pairs])
             rate = acceptance_rate(arm, tcp, eps, sigma=sigma, generator=generator)
-            rows.append(
-                {
-                    "target": label,
-                    "eps": eps,
-                    "mmd2": values.mean(),
-                    "low": low,
-                    "high": high,
-                    "acceptance": rate,
-                }
-            )
-    return pd.DataFrame(rows)
+            rows.append((label, eps, values.mean(), *bootstrap_interval(values), rate))
+    return pd.DataFrame(rows, columns=["target", "eps", "mmd2", "low", "high", "acceptance"])
 
 
 def mismatch_by_prior(
@@ -118,18 +98,8 @@ def mismatch_by_prior(
         for sigma in widths:
             theta = ExactPosterior(arm, sigma).sample(task.tcp, n, generator=generator)
             scores = task.score_samples(theta)
-            low, high = scores.interval("mmd2")
-            value = scores.mean("mmd2")
-            rows.append(
-                {
-                    "sigma": sigma,
-                    "reference_sigma": reference,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                }
-            )
-    return pd.DataFrame(rows)
+            rows.append((sigma, reference, scores.mean("mmd2"), *scores.interval("mmd2")))
+    return pd.DataFrame(rows, columns=["sigma", "reference_sigma", "value", "low", "high"])
 
 
 def statistic_floor(

@@ -87,11 +87,9 @@ class ResultTable:
             name: {value: rank for rank, value in enumerate(dict.fromkeys(values))}
             for name, values in order.items()
         }
-        known = pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
         self._groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-        for row in known:
-            plain = {str(name): value for name, value in row.items()}
-            self._groups.setdefault(self._name(plain), []).append(plain)
+        for row in pd.read_csv(self.path).to_dict("records") if self.path.exists() else ():
+            self._groups.setdefault(self._name(row), []).append(row)
         records = self.path.with_suffix(".json")
         self.records: dict[str, Any] = (
             json.loads(records.read_text(encoding="utf-8")) if records.exists() else {}

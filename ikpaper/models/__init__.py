@@ -6,20 +6,20 @@ by that, and `build`, training and weights find it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from ikpaper.arm import PlanarArm, resolve_arm
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe
+from ikpaper.models.base import NETWORKS, ModelConfig, NetworkSampler, Recipe
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
 from ikpaper.models.flow import Flow, FlowConfig, PlainFlow
 from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
 from ikpaper.models.inn_ml import INNML, INNMLConfig, INNMLSmall
-from ikpaper.sampler import SAMPLERS
 
 __all__ = [
     "CATALOGUE",
@@ -45,31 +45,12 @@ __all__ = [
     "model_type",
 ]
 
-#: The order of the library's own in tables.
-_OWN = [kind.name for kind in (CVAE, INN, INNML, INNMLSmall, CGAN, PlainFlow, Flow, FlowFast)]
-
-
-class _Catalogue(Mapping[str, type[NetworkSampler]]):
-    """Those registered samplers that are networks, the library's own first."""
-
-    def __getitem__(self, name: str) -> type[NetworkSampler]:
-        kind = SAMPLERS[name]
-        if not issubclass(kind, NetworkSampler):
-            raise KeyError(name)
-        return kind
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in dict.fromkeys([*_OWN, *SAMPLERS]) if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        return f"CATALOGUE({', '.join(self)})"
-
+# The order of the library's own in tables; those that are defined outside come after them.
+for _kind in (CVAE, INN, INNML, INNMLSmall, CGAN, PlainFlow, Flow, FlowFast):
+    NETWORKS[_kind.name] = NETWORKS.pop(_kind.name)
 
 #: Models by name; also those that are defined outside of this package.
-CATALOGUE: Mapping[str, type[NetworkSampler]] = _Catalogue()
+CATALOGUE: Mapping[str, type[NetworkSampler]] = MappingProxyType(NETWORKS)
 
 
 def model_type(name: str) -> type[NetworkSampler]:

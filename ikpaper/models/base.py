@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -19,14 +19,18 @@ from ikpaper.profiles import Profile
 from ikpaper.sampler import PosteriorSampler, noise, normal
 
 __all__ = [
+    "NETWORKS",
     "ModelConfig",
     "NetworkSampler",
     "Recipe",
+    "count",
     "hidden_layers",
-    "rand",
-    "randn",
-    "table_row",
+    "noise_like",
+    "positive",
 ]
+
+#: The classes of models by name.
+NETWORKS: dict[str, type[NetworkSampler]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,16 @@ class Recipe:
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+def count(least: int = 1, **options: Any) -> Any:
+    """A field of a config that is a whole number of at least `least`; options as of `field`."""
+    return field(metadata={"check": partial(check_count, least=least)}, **options)
+
+
+def positive(**options: Any) -> Any:
+    """A field of a config that is a finite number above 0; options as of `field`."""
+    return field(metadata={"check": check_positive}, **options)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Hyperparameters that every model has; each model's own config adds to them.
@@ -66,12 +80,12 @@ class ModelConfig:
     """
 
     lengths: tuple[float, ...]
-    neurons: int
-    learning_rate: float
+    neurons: int = count()
+    learning_rate: float = positive()
     weight_decay: float
     adam_eps: float = 1e-8
     grad_clamp: float | None = None
-    warmup: int = 0
+    warmup: int = count(0, default=0)
 
     def __post_init__(self) -> None:
         self._set("lengths", tuple(map(float, self.lengths)))
@@ -79,13 +93,9 @@ class ModelConfig:
             raise ValueError(
                 f"dof: expected at least 3 (or nothing is left to choose), got {self.dof}"
             )
-        self._check(check_count, "neurons")
-        self._check(check_positive, "learning_rate")
-        self._check(check_count, "warmup", 0)
-
-    def _check(self, check: Callable[..., Any], name: str, *bounds: int) -> None:
-        """Replace a field by what its check returns."""
-        self._set(name, check(name, getattr(self, name), *bounds))
+        for each in fields(self):
+            if check := each.metadata.get("check"):
+                self._set(each.name, check(each.name, getattr(self, each.name)))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # The class is frozen.
@@ -108,6 +118,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         epochs: Passes over the training samples, by name of the profile.
         published_arms: Which of the paper's arms, by DoF, `ikpaper train --all` trains it for.
         config_type: The model's config dataclass.
+        table: The paper's hyperparameters, by DoF, if it has any for the model.
         precisions: What the products between hidden layers can be computed in.
         search_ranges: Ranges of the hyperparameters that a search varies; integers in both
             bounds make it one of integers, others are searched on a logarithmic scale. Empty for
@@ -122,11 +133,18 @@ class NetworkSampler(nn.Module, PosteriorSampler):
     epochs: ClassVar[Mapping[str, int]] = MappingProxyType({})
     published_arms: ClassVar[tuple[int, ...]] = PlanarArm.PAPER_DOF
     config_type: ClassVar[type[ModelConfig]]
+    table: ClassVar[Table] = MappingProxyType({})
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     search_ranges: ClassVar[Ranges] = MappingProxyType({})
     recipe: ClassVar[Recipe] = Recipe()
     teacher: ClassVar[str | None] = None
     training_only: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Register a class that has a name of its own."""
+        super().__init_subclass__(**kwargs)
+        if cls.__dict__.get("name"):
+            NETWORKS[cls.name] = cls
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -135,9 +153,15 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         self.precision: torch.dtype | None = None
 
     @classmethod
-    @abstractmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> ModelConfig:
-        """Default hyperparameters for an arm, with `changes` applied."""
+    def default_config(cls, arm: PlanarArm, **changes: Any) -> Any:
+        """Default hyperparameters for an arm, with `changes` applied.
+
+        Those of the paper's table for the nearest DoF, the larger of two, or else the config's.
+        """
+        nearest = min(cls.table, key=lambda dof: (abs(dof - arm.dof), -dof), default=None)
+        row = {} if nearest is None else dict(cls.table[nearest])
+        row.pop("trainable_parameters", None)
+        return cls.config_type(**{"lengths": arm.lengths, **row, **changes})
 
     def training_inputs(
         self,
@@ -246,24 +270,9 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         return torch.cat(parts).reshape(len(tcp), n, self.arm.dof)
 
 
-def randn(
-    shape: tuple[int, ...],
-    generator: Generator | None,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Normal noise on `device`, drawn where the generator lives."""
-    return noise(torch.randn, shape, generator, device, dtype)
-
-
-def rand(
-    shape: tuple[int, ...],
-    generator: Generator | None,
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Uniform noise in [0, 1) on `device`, drawn where the generator lives."""
-    return noise(torch.rand, shape, generator, device, dtype)
+def noise_like(values: Tensor, generator: Generator | None) -> Tensor:
+    """Normal noise of the shape, dtype and device of `values`, drawn where the generator lives."""
+    return noise(torch.randn, values.shape, generator, values.device, values.dtype)
 
 
 def hidden_layers(inputs: int, neurons: int, count: int, slope: float = 0.0) -> nn.Sequential:
@@ -272,10 +281,3 @@ def hidden_layers(inputs: int, neurons: int, count: int, slope: float = 0.0) -> 
     for size in [inputs] + [neurons] * (count - 1):
         layers += [nn.Linear(size, neurons), nn.LeakyReLU(slope) if slope else nn.ReLU()]
     return nn.Sequential(*layers)
-
-
-def table_row(table: Table, arm: PlanarArm) -> dict[str, Any]:
-    """Hyperparameters of a table for an arm: those of the nearest DoF, the larger of two."""
-    row = table[min(table, key=lambda dof: (abs(dof - arm.dof), -dof))]
-    settings = {name: value for name, value in row.items() if name != "trainable_parameters"}
-    return {"lengths": arm.lengths, **settings}

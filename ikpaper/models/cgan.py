@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
-from ikpaper.models.base import Recipe, hidden_layers, randn
+from ikpaper.models.base import Recipe, count, hidden_layers, positive
 from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures
+from ikpaper.sampler import noise
 
 __all__ = ["CGAN", "CGANConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CGANConfig(ScaledConfig):
-    """Hyperparameters of the conditional GAN.
+    """Hyperparameters of the conditional GAN: Table III's sizes for 6 DoF; the rest is ours.
 
     Attributes:
         hidden_layers: Hidden layers of the generator, and as many of the discriminator.
         negative_slope: Slope of the LeakyReLUs.
     """
 
-    hidden_layers: int
+    hidden_layers: int = count(default=3)
+    neurons: int = count(default=200)
+    learning_rate: float = positive(default=1e-3)
+    weight_decay: float = 0.0
     negative_slope: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "hidden_layers")
 
 
 class CGAN(ScaledNetwork):
@@ -66,12 +63,6 @@ class CGAN(ScaledNetwork):
         hidden = hidden_layers(inputs, config.neurons, config.hidden_layers, config.negative_slope)
         return nn.Sequential(*hidden, nn.Linear(config.neurons, outputs))
 
-    @classmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> CGANConfig:
-        """Three hidden layers of 200 neurons, Table III's row for 6 DoF; the rest is ours."""
-        size = {"hidden_layers": 3, "neurons": 200, "learning_rate": 1e-3, "weight_decay": 0.0}
-        return CGANConfig(**{"lengths": arm.lengths, **size, **changes})
-
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for latents and targets."""
         return self.unit(z) * self.generator(torch.cat([z, self.features(tcp)], dim=1))
@@ -85,7 +76,7 @@ class CGAN(ScaledNetwork):
         being told (the form that does not saturate).
         """
         shape = (len(theta), self.config.latent)
-        z = randn(shape, generator, theta.device, theta.dtype)
+        z = noise(torch.randn, shape, generator, theta.device, theta.dtype)
         made = self.decode(z, tcp)
 
         features = self.features(tcp)

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
-from ikpaper.models.base import (
-    ModelConfig,
-    NetworkSampler,
-    hidden_layers,
-    randn,
-    table_row,
-)
+from ikpaper.models.base import ModelConfig, NetworkSampler, count, hidden_layers, noise_like
 from ikpaper.models.fast.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
 
@@ -33,12 +24,8 @@ class CVAEConfig(ModelConfig):
         kl_weight: Weight of the KL term against the squared reconstruction error.
     """
 
-    hidden_layers: int
+    hidden_layers: int = count()
     kl_weight: float = 0.0067
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "hidden_layers")
 
 
 class CVAE(NetworkSampler):
@@ -55,6 +42,7 @@ class CVAE(NetworkSampler):
     version = 1  # Raise when numbers change.
     epochs = MappingProxyType({"smoke": 2, "quick": 24, "ablation": 40, "search": 60, "paper": 60})
     config_type = CVAEConfig
+    table = CVAE_TABLE
     search_ranges = CVAE_RANGES
     precisions = ("float32", "bfloat16")
     config: CVAEConfig
@@ -70,11 +58,6 @@ class CVAE(NetworkSampler):
 
     def _hidden(self, inputs: int) -> nn.Sequential:
         return hidden_layers(inputs, self.config.neurons, self.config.hidden_layers)
-
-    @classmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> CVAEConfig:
-        """Table III's row for the arm; for other DoF the row of the nearest DoF, larger first."""
-        return CVAEConfig(**{**table_row(CVAE_TABLE, arm), **changes})
 
     def encode(self, theta: Tensor, tcp: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z | theta, tcp), each of shape (batch, dof - 2)."""
@@ -100,7 +83,7 @@ class CVAE(NetworkSampler):
         KL(q(z | theta, tcp) || N(0, 1)) times its weight.
         """
         mean, log_variance = self.encode(theta, tcp)
-        noise = randn(tuple(mean.shape), generator, theta.device, mean.dtype)
+        noise = noise_like(mean, generator)
         decoded = self.decode(mean + noise * torch.exp(0.5 * log_variance), tcp)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
         return {

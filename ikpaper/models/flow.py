@@ -6,16 +6,14 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
-from ikpaper.models.base import Recipe, rand, randn
+from ikpaper.models.base import Recipe, count, noise_like, positive
 from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures, tcp_steps
 from ikpaper.projection import damped_step
+from ikpaper.sampler import noise
 
 __all__ = [
     "BOUND",
@@ -37,17 +35,16 @@ _FREQUENCIES = (1, 2)
 
 @dataclass(frozen=True, kw_only=True)
 class TransportConfig(ScaledConfig):
-    """Hyperparameters of a model that moves prior samples to the posterior.
+    """Hyperparameters of a model that moves prior samples to the posterior, for every arm alike.
 
     Attributes:
         blocks: Residual blocks of the network, two linear layers each.
     """
 
-    blocks: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "blocks")
+    blocks: int = count(default=3)
+    learning_rate: float = positive(default=2e-3)
+    weight_decay: float = 0.0
+    warmup: int = count(0, default=200)
 
     @property
     def latent(self) -> int:
@@ -63,11 +60,8 @@ class FlowConfig(TransportConfig):
         steps: Midpoint steps of sampling, two network evaluations each.
     """
 
-    steps: int = 16
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "steps")
+    neurons: int = count(default=128)
+    steps: int = count(default=16)
 
 
 class Transport(ScaledNetwork):
@@ -120,18 +114,6 @@ class FlowMatching(Transport):
         inputs = self.inputs(config.dof) + TargetFeatures.COUNT + 1 + 2 * len(_FREQUENCIES)
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
 
-    @classmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowConfig:
-        """The same for every arm."""
-        defaults: dict[str, Any] = {
-            "neurons": 128,
-            "blocks": 3,
-            "learning_rate": 2e-3,
-            "weight_decay": 0.0,
-            "warmup": 200,
-        }
-        return FlowConfig(lengths=arm.lengths, **{**defaults, **changes})
-
     @staticmethod
     @abstractmethod
     def inputs(dof: int) -> int:
@@ -168,9 +150,10 @@ class FlowMatching(Transport):
         """
         tcp, sign = self.mirrored(tcp)
         end = sign * theta / self.unit(theta)
-        start = randn(tuple(end.shape), generator, end.device, end.dtype)
+        start = noise_like(end, generator)
         even = torch.arange(len(end), device=end.device, dtype=end.dtype)[:, None]
-        t = _LAST * (even + rand((len(end), 1), generator, end.device, end.dtype)) / len(end)
+        shift = noise(torch.rand, (len(end), 1), generator, end.device, end.dtype)
+        t = _LAST * (even + shift) / len(end)
         v = self.velocity((1 - t) * start + t * end, t, tcp, self.features(tcp))
         return {"velocity": (v - (end - start)).square().sum(dim=1).mean()}
 

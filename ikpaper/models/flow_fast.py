@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
-from ikpaper.models.base import NetworkSampler, Recipe, randn
-from ikpaper.models.flow import (
-    BOUND,
-    ResidualNetwork,
-    Transport,
-    TransportConfig,
-)
+from ikpaper.models.base import NetworkSampler, Recipe, count, noise_like
+from ikpaper.models.flow import BOUND, ResidualNetwork, Transport, TransportConfig
 from ikpaper.models.scaled import TargetFeatures
 from ikpaper.projection import damped_step
 
@@ -35,11 +27,8 @@ class FlowFastConfig(TransportConfig):
         projections: Gauss-Newton steps onto the target after the network.
     """
 
-    projections: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "projections", 0)
+    neurons: int = count(default=192)
+    projections: int = count(0, default=2)
 
 
 class FlowFast(Transport):
@@ -66,18 +55,6 @@ class FlowFast(Transport):
         super().__init__(config)
         inputs = 2 * config.dof + 2 + TargetFeatures.COUNT
         self.network = ResidualNetwork(inputs, config.neurons, config.blocks, config.dof)
-
-    @classmethod
-    def default_config(cls, arm: PlanarArm, **changes: Any) -> FlowFastConfig:
-        """The same for every arm."""
-        defaults: dict[str, Any] = {
-            "neurons": 192,
-            "blocks": 3,
-            "learning_rate": 2e-3,
-            "weight_decay": 0.0,
-            "warmup": 200,
-        }
-        return FlowFastConfig(lengths=arm.lengths, **{**defaults, **changes})
 
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:
         """Joint angles for prior samples `z` (batch, dof) in units of its standard deviation."""
@@ -118,7 +95,7 @@ class FlowFast(Transport):
         """
         if teacher is None:
             raise ValueError(f"{self.name!r} learns from a trained {self.teacher!r}; got none")
-        z = randn(tuple(theta.shape), generator, theta.device, theta.dtype)
+        z = noise_like(theta, generator)
         drawn = [
             teacher.decode(*part) for part in zip(z.split(_ROWS), tcp.split(_ROWS), strict=True)
         ]

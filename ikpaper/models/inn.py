@@ -12,8 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, randn, table_row
+from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, count, noise_like
 from ikpaper.models.fast.coupling import CouplingChain
 from ikpaper.models.fast.mmd import mmd2_loss
 from ikpaper.paper import INN_RANGES, INN_TABLE
@@ -35,17 +34,12 @@ class CouplingConfig(ModelConfig):
         permutation_seed: Seed of the fixed permutations between blocks.
     """
 
-    subnet_layers: int
-    coupling_layers: int
+    subnet_layers: int = count(2)
+    coupling_layers: int = count()
     clamp: float = 5.0
     negative_slope: float = 0.01
     activate_last: bool = True
     permutation_seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_count, "subnet_layers", 2)
-        self._check(check_count, "coupling_layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +67,7 @@ class INNConfig(CouplingConfig):
     grad_clamp: float | None = 15.0
     # Not in the slides: at full rate, the first steps throw the log scales of every block in one
     # direction. What is known of its benefit: `notebooks/published.py`.
-    warmup: int = 100
+    warmup: int = count(0, default=100)
 
 
 class InvertibleNetwork(NetworkSampler):
@@ -84,6 +78,7 @@ class InvertibleNetwork(NetworkSampler):
     give joint angles. There is no padding: z has dof - 2 entries.
     """
 
+    table = INN_TABLE
     config: CouplingConfig
 
     def __init__(self, config: CouplingConfig) -> None:
@@ -158,12 +153,9 @@ class INN(InvertibleNetwork):
 
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> INNConfig:
-        """Table IV's row for the arm; for other DoF the row of the nearest DoF, larger first.
-
-        From 10 DoF on the MMD terms weigh 100 instead of 1000, as the authors set it for 10.
-        """
+        """Table IV's row; from 10 DoF on the MMD terms weigh 100, as the authors set it for 10."""
         own = {"weight_z": 100.0, "weight_p": 100.0} if arm.dof >= 10 else {}
-        return INNConfig(**{**table_row(INN_TABLE, arm), **own, **changes})
+        return super().default_config(arm, **{**own, **changes})
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -176,18 +168,14 @@ class INN(InvertibleNetwork):
         z ~ N(0, 1) and theta, ramped up over the epochs.
         """
         config = self.config
-
-        def noise(like: Tensor, scale: float = 1.0) -> Tensor:
-            return scale * randn(tuple(like.shape), generator, like.device, like.dtype)
-
-        theta = theta + noise(theta, config.noise)
-        tcp = tcp + noise(tcp, config.noise)
+        theta = theta + config.noise * noise_like(theta, generator)
+        tcp = tcp + config.noise * noise_like(tcp, generator)
         chain = self._chain()
         z, predicted, _ = self._encode(chain, theta)
 
         # L_z shapes z alone: the TCP has its own supervised term.
         joint = torch.cat([z, predicted.detach()], dim=1)
-        wanted = torch.cat([noise(z), tcp], dim=1)
+        wanted = torch.cat([noise_like(z, generator), tcp], dim=1)
         terms = {
             "L_y": config.weight_y * (predicted - tcp).square().sum(),
             "L_z": config.weight_z * mmd2_loss(joint, wanted, config.kernel_width),
@@ -196,7 +184,8 @@ class INN(InvertibleNetwork):
             return terms
 
         # Both inverse passes as one batch.
-        latents = torch.cat([z + noise(z, config.noise), noise(z)])
+        near = z + config.noise * noise_like(z, generator)
+        latents = torch.cat([near, noise_like(z, generator)])
         inverted, _ = chain.inverse(torch.cat([latents, torch.cat([tcp, tcp])], dim=1))
         cycled, generated = inverted.chunk(2)
         ramped = self.ramp(progress) * config.weight_p

@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_positive
-from ikpaper.models.base import Recipe, randn, table_row
+from ikpaper.models.base import Recipe, noise_like, positive
 from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
-from ikpaper.paper import INN_TABLE
 
 __all__ = ["INNML", "INNMLConfig", "INNMLSmall"]
 
@@ -32,13 +30,8 @@ class INNMLConfig(CouplingConfig):
     clamp: float = 2.0
     activate_last: bool = False
     noise: float = 1e-3
-    width_start: float = 1.0
-    width_end: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check(check_positive, "width_start")
-        self._check(check_positive, "width_end")
+    width_start: float = positive(default=1.0)
+    width_end: float = positive(default=0.01)
 
 
 class INNML(InvertibleNetwork):
@@ -74,8 +67,7 @@ class INNML(InvertibleNetwork):
     @classmethod
     def default_config(cls, arm: PlanarArm, **changes: Any) -> INNMLConfig:
         """Table IV's row for the arm, without its weight decay, which shrinks the scales."""
-        row = {**table_row(INN_TABLE, arm), "weight_decay": 0.0, "warmup": 200}
-        return INNMLConfig(**{**row, **changes})
+        return super().default_config(arm, **{"weight_decay": 0.0, "warmup": 200, **changes})
 
     def loss(
         self, theta: Tensor, tcp: Tensor, progress: float, generator: Generator | None = None
@@ -86,8 +78,7 @@ class INNML(InvertibleNetwork):
         determinant of the map. Constants are left out.
         """
         config = self.config
-        noise = randn(tuple(theta.shape), generator, theta.device, theta.dtype)
-        z, predicted, log_det = self.encode(theta + config.noise * noise)
+        z, predicted, log_det = self.encode(theta + config.noise * noise_like(theta, generator))
         width = self.width(progress)
         miss = (predicted - tcp).square().sum(dim=1) / (2 * width**2)
         return {

@@ -12,7 +12,7 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_count
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments.runner import Job, ResultTable, run_jobs
+from ikpaper.experiments import Job, ResultTable, run_jobs
 from ikpaper.files import locked, project_root
 from ikpaper.identity import Identity
 from ikpaper.models import NetworkSampler
@@ -29,21 +29,9 @@ __all__ = ["PRINTED", "confirm", "confirmed_jobs", "confirmed_table", "spread"]
 #: Number, in place of a trial's, of the hyperparameters that the slides print for an arm.
 PRINTED = 0
 
-COLUMNS = (
-    "trial",
-    "objective",
-    "profile",
-    "dof",
-    "sampler",
-    "quantity",
-    "protocol",
-    "value",
-    "low",
-    "high",
-    "targets",
-    "samples",
-    "key",
-)
+_SCORES = ("sampler", "quantity", "protocol", "value", "low", "high", "targets", "samples")
+
+COLUMNS = ("trial", "objective", "profile", "dof", *_SCORES, "key")
 
 
 def spread(table: pd.DataFrame, count: int) -> pd.DataFrame:

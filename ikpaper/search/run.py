@@ -20,13 +20,7 @@ from ikpaper.identity import digest
 from ikpaper.matmul import use_fast_matmul
 from ikpaper.paper import SEARCH_TRIALS
 from ikpaper.progress import Progress, duration
-from ikpaper.search.study import (
-    GIVE_UP,
-    INITIAL_POINTS,
-    Study,
-    read_trials,
-    space,
-)
+from ikpaper.search.study import GIVE_UP, INITIAL_POINTS, Study, read_trials, space
 from ikpaper.search.trial import Trial
 
 __all__ = ["run_study"]
@@ -120,9 +114,7 @@ class TrialLog:
         self.study, self.path = study, folder / "trials.csv"
         self.resources = {"cpus": cpus, "gpus": gpus}
         known = read_trials(folder, study) if self.path.exists() else pd.DataFrame()
-        self.rows: list[dict[str, Any]] = [
-            {str(name): value for name, value in row.items()} for row in known.to_dict("records")
-        ]
+        self.rows: list[dict[str, Any]] = known.to_dict("records")
         self.trials = trials
         self.progress = Progress(trials)
         self.progress.skip(min(len(self.rows), trials))
@@ -141,20 +133,10 @@ class TrialLog:
         if self.rows:
             write_text(self.path, self.table().to_csv(index=False))
 
-    def known(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Configurations with their results, for the searcher."""
-        return [({name: row[name] for name in self.study.bounds}, row) for row in self.rows]
-
     def add(self, row: dict[str, Any]) -> None:
         """Append a trial."""
-        added = {
-            **row,
-            **self.resources,
-            "trial": len(self.rows) + 1,
-            "seed": self.study.seed,
-            "profile": self.study.profile.name,
-        }
-        self.rows.append(added)
+        own = {"seed": self.study.seed, "profile": self.study.profile.name}
+        self.rows.append({**row, **self.resources, **own, "trial": len(self.rows) + 1})
         try:
             self.write()
         except OSError as error:
@@ -165,11 +147,9 @@ class TrialLog:
             f"[{len(self.rows)}/{self.trials}] {self.study.objective} {row['objective']:.4g} "
             f"({row['outcome']}, {duration(row['seconds'])}): {settings}"
         )
-        self.progress.advance(1, f"{self.study.name}: best {self._best()}")
-
-    def _best(self) -> str:
-        values = self.table()["objective"]
-        return f"{values.min():.4g}" if values.notna().any() else "none yet"
+        best = self.table()["objective"].min()
+        found = "none yet" if math.isnan(best) else f"{best:.4g}"
+        self.progress.advance(1, f"{self.study.name}: best {found}")
 
     def summary(self) -> None:
         """Say what the study found."""
@@ -203,7 +183,7 @@ def _tune(
         seed=study.seed if not log.rows else int(digest(study.seed, len(log.rows))[:7], 16),
         initial_points=INITIAL_POINTS if study.method == "bayesian" else sys.maxsize,
         give_up=GIVE_UP,
-        known=log.known(),
+        known=[(row, row) for row in log.rows],
     )
     scheduler = (
         ASHAScheduler(
@@ -279,17 +259,13 @@ def _tune(
 
 def _row(study: Study, trial: Any) -> dict[str, Any]:
     """Row of a trial from the last that Tune heard of it."""
-    last = trial.last_result or {}
-    outcome = last.get("outcome", "failed")
-    return {
-        **{name: trial.config[name] for name in study.bounds},
-        **{name: last.get(name, math.nan) for name in study.columns if name in last},
-        "objective": last.get("objective", math.nan),
-        "loss": last.get("loss", math.nan),
-        "outcome": "stopped: lagging" if outcome == "running" else outcome,
-        "epochs": last.get("epochs", 0),
-        "seconds": round(last.get("seconds", 0.0), 2),
-    }
+    nothing = {"objective": math.nan, "loss": math.nan, "epochs": 0, "seconds": 0.0}
+    last = {**nothing, "outcome": "failed", **(trial.last_result or {})}
+    if last["outcome"] == "running":
+        last["outcome"] = "stopped: lagging"
+    last["seconds"] = round(last["seconds"], 2)
+    settings = {name: trial.config[name] for name in study.bounds}
+    return {**settings, **{name: last[name] for name in study.columns if name in last}}
 
 
 def _trial(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import pickle
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -33,9 +31,8 @@ class SkoptSearcher(Searcher):
 
     Args:
         space: Dimensions by the name of the hyperparameter.
-        metric: Key of the objective in a trial's last result.
+        metric: Key of the objective, which is minimised, in a trial's last result.
         reached: Key of what a trial without an objective had reached, in the objective's unit.
-        mode: `min` or `max`.
         seed: Seed of the proposals.
         initial_points: Random points before the surrogate takes over; with more of them than
             there will be trials, this is random search.
@@ -49,29 +46,23 @@ class SkoptSearcher(Searcher):
         ValueError: If a known configuration lacks a hyperparameter.
     """
 
-    _STATE = ("optimizer", "_running", "_ended")
-
     def __init__(
         self,
         space: Mapping[str, Dimension],
         *,
         metric: str,
         reached: str | None = None,
-        mode: str = "min",
         seed: int,
         initial_points: int = 10,
         give_up: int = sys.maxsize,
         known: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]] = (),
     ) -> None:
-        super().__init__(metric=metric, mode=mode)
+        super().__init__(metric=metric, mode="min")
         self._names = list(space)
-        self._sign = 1.0 if mode == "min" else -1.0
         self._initial_points, self._give_up = initial_points, give_up
         self._reached = reached
         self.optimizer = Optimizer(
-            list(space.values()),
-            n_initial_points=initial_points,
-            random_state=seed,
+            list(space.values()), n_initial_points=initial_points, random_state=seed
         )
         self._running: dict[str, list[Any]] = {}
         #: Trials that ended: point, value and what was reached, infinite where there is none. The
@@ -98,22 +89,9 @@ class SkoptSearcher(Searcher):
     ) -> None:
         """Learn from a trial that ended."""
         point = self._running.pop(trial_id, None)
-        if point is None:
-            return
-        self._learn(point, None if error else result)
-        self._tell()
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write the state to a file."""
-        state = {name: getattr(self, name) for name in self._STATE}
-        # Tune hands in a name beside the final one and renames.
-        Path(checkpoint_path).write_bytes(pickle.dumps(state))
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Continue from a file that `save` wrote; like every pickle, from a source you trust."""
-        state = pickle.loads(Path(checkpoint_path).read_bytes())
-        for name in self._STATE:
-            setattr(self, name, state[name])
+        if point is not None:
+            self._learn(point, None if error else result)
+            self._tell()
 
     @property
     def _good(self) -> list[float]:
@@ -136,8 +114,7 @@ class SkoptSearcher(Searcher):
 
         def number(key: str | None) -> float:
             known = (result or {}).get(key) if key else None
-            value = math.nan if known is None else self._sign * float(known)
-            return value if math.isfinite(value) else math.inf
+            return float(known) if known is not None and math.isfinite(known) else math.inf
 
         self._ended.append((point, number(self.metric), number(self._reached)))
 

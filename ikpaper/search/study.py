@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +162,8 @@ class Study:
         return Identity("study", settings=self.settings(), versions=versions)
 
     def task(self) -> Task:
-        """Targets of the held-out objective, with their reference samples."""
-        return Task.test_set(self.arm, self.profile, seeds=(2, 0, 0))
+        """Targets of the held-out objective, with reference samples, which a process draws once."""
+        return _held_out_task(self.arm, self.profile)
 
     def run(self, configuration: Mapping[str, Any]) -> TrainingRun:
         """The training run of a trial."""
@@ -181,20 +181,13 @@ class Study:
     def columns(self) -> list[str]:
         """Columns of the table of trials."""
         scores = ["mmd2", "e_resim"] if self.objective == "held-out" else []
-        return [
-            "trial",
-            *self.bounds,
-            "objective",
-            "loss",
-            *scores,
-            "outcome",
-            "epochs",
-            "seconds",
-            "cpus",
-            "gpus",
-            "seed",
-            "profile",
-        ]
+        reported = ["objective", "loss", *scores, "outcome", "epochs", "seconds"]
+        return ["trial", *self.bounds, *reported, "cpus", "gpus", "seed", "profile"]
+
+
+@cache
+def _held_out_task(arm: PlanarArm, profile: Profile) -> Task:
+    return Task.test_set(arm, profile, seeds=(2, 0, 0))
 
 
 def space(ranges: Ranges) -> dict[str, Any]:

@@ -8,16 +8,14 @@ from typing import Any
 
 import torch
 
-from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import Task
 from ikpaper.paper import SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS
-from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler
 from ikpaper.samplers import Prior
 from ikpaper.search.study import Study
 from ikpaper.training import Diverged, TrainingLoop, resolve_device
 
-__all__ = ["Trial", "held_out", "held_out_task"]
+__all__ = ["Trial", "held_out"]
 
 
 #: An MMD^2 below this share of the prior's counts as this: less is noise of the samples.
@@ -70,7 +68,7 @@ class Trial:
             return
         row |= {"objective": row["loss"], "outcome": "trained"}
         if self.study.objective == "held-out":
-            row |= held_out(held_out_task(self.study), self.loop.result())
+            row |= held_out(self.study.task(), self.loop.result())
         yield row
 
 
@@ -92,15 +90,3 @@ def held_out(task: Task, sampler: Sampler) -> dict[str, float]:
     mmd2, e_resim = scores.mean("mmd2"), scores.mean("e_resim")
     shares = max(mmd2 / prior.mean("mmd2"), _RESOLVED), e_resim / prior.mean("e_resim")
     return {"objective": math.sqrt(math.prod(shares)), "mmd2": mmd2, "e_resim": e_resim}
-
-
-#: Tasks with their reference samples, for the trials that a process runs after another.
-_TASKS: dict[tuple[PlanarArm, Profile], Task] = {}
-
-
-def held_out_task(study: Study) -> Task:
-    """`study.task()`, made once a process for studies of the same targets."""
-    key = study.arm, study.profile
-    if key not in _TASKS:
-        _TASKS[key] = study.task()
-    return _TASKS[key]

@@ -12,9 +12,7 @@ from ikpaper.training.loop import (
 from ikpaper.training.run import PRECISIONS, TrainingRun, resolve_device
 from ikpaper.training.train import (
     Outdated,
-    Standing,
     accept,
-    status,
     train,
     train_all,
     train_model,
@@ -30,12 +28,10 @@ __all__ = [
     "Diverged",
     "Outdated",
     "Report",
-    "Standing",
     "TrainingLoop",
     "TrainingRun",
     "accept",
     "resolve_device",
-    "status",
     "train",
     "train_all",
     "train_model",

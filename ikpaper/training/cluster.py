@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ikpaper.matmul import use_fast_matmul
 from ikpaper.progress import Progress, duration
 from ikpaper.training.loop import Diverged
 from ikpaper.training.run import TrainingRun
-from ikpaper.training.train import Tally, train, trained
+from ikpaper.training.train import train, trained, waves
 from ikpaper.weights import load_record, store
 
 __all__ = ["train_on_cluster"]
@@ -56,88 +56,61 @@ def train_on_cluster(
         RuntimeError: If a run loses its process or its node too often; likewise.
     """
     progress = Progress(sum(run.cost() for run in runs))
-    tally = Tally(progress, len(runs), fresh)
     records: dict[int, dict[str, Any]] = {}
     failures: list[Exception] = []
-
-    def finished(i: int, data: bytes, record: dict[str, Any]) -> None:
-        path = runs[i].path(directory)
-        if load_record(path) != record:
-            store(path, data, record)
-        records[i] = record
-        progress.say(f"{runs[i].label}: training took {duration(record['seconds'])}")
-        progress.advance(runs[i].cost(), f"{len(records)} of {len(runs)} runs done")
-
-    def failed(error: Exception) -> None:
-        failures.append(error)
-        progress.say(str(error))
-
     with contextlib.ExitStack() as stack:
-        # Teachers before those they teach, whose weights tell whether these are current.
-        for pupils in (False, True):
-            wave = []
-            for i, run in enumerate(runs):
-                if (run.teacher is not None) == pupils:
-                    record = tally.kept(run, directory)
-                    if record is None:
-                        wave.append(i)
-                    else:
-                        records[i] = record
+        for wave in waves(runs, records, progress, directory=directory, fresh=fresh):
             if not wave:
                 continue
             stack.enter_context(connected(address))
+            # Not before: where Ray listens is decided by its first import in a process.
+            import ray
+
+            options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
+            remote = ray.remote(**options)(_train_here)
             progress.show(f"{len(wave)} runs, {max_parallel(cpus, gpus)} at a time")
-            # The longest first, so that none of them is started last.
-            wave.sort(key=lambda i: -runs[i].cost())
             tasks = {}
-            for i in wave:
+            # The longest first, so that none of them is started last.
+            for i in sorted(wave, key=lambda i: -runs[i].cost()):
+                folder = runs[i].path(directory).parents[1]
                 try:
                     teacher = _teacher(runs[i], directory)
                 except FileNotFoundError as error:
-                    failed(error)
+                    failures.append(error)
+                    progress.say(str(error))
                     continue
-                folder = runs[i].path(directory).parents[1]
                 folder.mkdir(parents=True, exist_ok=True)
                 settings = (str(folder), cpus, gpus > 0, fresh, retries)
-                tasks[_remote(cpus, gpus).remote(runs[i], *settings, teacher)] = i
-            _collect(tasks, runs, finished, failed)
-    tally.say()
+                tasks[remote.remote(runs[i], *settings, teacher)] = i
+            while tasks:
+                (task,), _ = ray.wait(list(tasks))
+                i = tasks.pop(task)
+                try:
+                    data, record = ray.get(task)
+                except ray.exceptions.RayError as error:
+                    failures.append(_cause(error, runs[i]))
+                    progress.say(str(failures[-1]))
+                    continue
+                path = runs[i].path(directory)
+                if load_record(path) != record:
+                    store(path, data, record)
+                records[i] = record
+                took = duration(record["seconds"])
+                progress.say(f"{runs[i].label}: training took {took}")
+                progress.advance(runs[i].cost(), f"{len(records)} of {len(runs)} runs done")
     if failures:
         raise failures[0]
     return [records[i] for i in range(len(runs))]
 
 
-def _remote(cpus: float, gpus: float) -> Any:
-    """`_train_here` as a task of Ray."""
-    import ray
-
-    options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
-    return ray.remote(**options)(_train_here)
-
-
-def _collect(
-    tasks: dict[Any, int],
-    runs: Sequence[TrainingRun],
-    finished: Callable[[int, bytes, dict[str, Any]], None],
-    failed: Callable[[Exception], None],
-) -> None:
-    """Wait for tasks, as they end."""
-    import ray
-
-    while tasks:
-        (task,), _ = ray.wait(list(tasks))
-        i = tasks.pop(task)
-        try:
-            finished(i, *ray.get(task))
-        except ray.exceptions.RayError as error:
-            # An error of ours is a mixture of it and Ray's own, which holds it.
-            cause = getattr(error, "cause", None) or error
-            if not isinstance(cause, Diverged):
-                lines = str(cause).strip().splitlines() or [""]
-                cause = RuntimeError(
-                    f"{runs[i].label}: given up after {type(cause).__name__}: {lines[0]}"
-                )
-            failed(cause)
+def _cause(error: Exception, run: TrainingRun) -> Exception:
+    """Why a run failed."""
+    # An error of ours is a mixture of it and Ray's own, which holds it.
+    cause = getattr(error, "cause", None) or error
+    if isinstance(cause, Diverged):
+        return cause
+    lines = str(cause).strip().splitlines() or [""]
+    return RuntimeError(f"{run.label}: given up after {type(cause).__name__}: {lines[0]}")
 
 
 def _teacher(

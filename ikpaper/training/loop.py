@@ -7,7 +7,7 @@ import math
 import pickle
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +58,6 @@ class Report:
         batches: Batches of an epoch.
         samples_per_second: In this epoch so far.
         terms: Mean of each loss term over the epoch; None before its end.
-        learning_rate: Rate of the next step.
-        seconds: What the training took so far.
-        complete: Whether the epoch is done, so that the loop's state can be kept.
     """
 
     epoch: int
@@ -68,10 +65,12 @@ class Report:
     batch: int
     batches: int
     samples_per_second: float
-    terms: dict[str, float] | None
-    learning_rate: float
-    seconds: float
-    complete: bool
+    terms: dict[str, float] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the epoch is done, so that the loop's state can be kept."""
+        return self.terms is not None
 
     @property
     def epochs_done(self) -> float:
@@ -79,42 +78,20 @@ class Report:
         return self.epoch - 1 + self.batch / self.batches
 
 
-@dataclass(eq=False)
 class Diverged(FloatingPointError):
     """A loss term is not finite, or the loss has risen manyfold.
 
     Attributes:
         label: What was trained.
-        epoch: The epoch, from 1.
-        batch: The batch whose term is not finite, from 1; None for a rise.
-        term: The term, or of a rise the largest one.
-        value: Its value, or the mean loss of the epoch.
-        previous: Mean loss of the epoch before a rise; else None.
+        where: What diverged and where.
     """
 
-    label: str
-    epoch: int
-    batch: int | None
-    term: str
-    value: float
-    previous: float | None = None
-
-    @property
-    def where(self) -> str:
-        """What diverged and where, without the label."""
-        if self.previous is None:
-            return f"{self.term} is {self.value} in epoch {self.epoch}, batch {self.batch}"
-        return (
-            f"the loss rose from {self.previous:.3g} to {self.value:.3g} in epoch {self.epoch}, "
-            f"most of it {self.term}"
-        )
+    def __init__(self, label: str, where: str) -> None:
+        super().__init__(label, where)  # As pickle hands them on.
+        self.label, self.where = label, where
 
     def __str__(self) -> str:
         return f"{self.label}: {self.where}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # An exception's own way hands over positional arguments alone.
-        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
 
 class TrainingLoop:
@@ -225,11 +202,8 @@ class TrainingLoop:
                 f"device: {checkpoint} was made on {state['device']}, got {self.device.type}; "
                 "continue there, or start anew with --fresh"
             )
-        self.model.load_state_dict(state["model"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.order.set_state(state["order"].cpu())
         self.noise.set_state(state["noise"].cpu())
         self.epoch, self.seconds = state["epoch"], state["seconds"]
@@ -241,10 +215,7 @@ class TrainingLoop:
         return {
             "key": self.key,
             "device": self.device.type,
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
             "order": self.order.get_state(),
             "noise": self.noise.get_state(),
             "epoch": self.epoch,
@@ -252,6 +223,11 @@ class TrainingLoop:
             "history": self.history,
             "divergences": self.divergences,
         }
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own, by its name there."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        return parts if self.average is None else {**parts, "average": self.average}
 
     def epochs(self) -> Iterator[Report]:
         """Train the epochs that are left; a report now and then, and at the end of each.
@@ -266,14 +242,9 @@ class TrainingLoop:
     def _epoch(self) -> Iterator[Report]:
         """One pass over the training samples."""
         start = time.monotonic()
-        order = torch.randperm(len(self.inputs), generator=self.order).to(self.device)
-        batches = list(
-            zip(
-                self.inputs[order].split(self.run.batch),
-                self.tcp[order].split(self.run.batch),
-                strict=True,
-            )
-        )
+        order, size = torch.randperm(len(self.inputs), generator=self.order), self.run.batch
+        parts = (part[order.to(self.device)].split(size) for part in (self.inputs, self.tcp))
+        batches = list(zip(*parts, strict=True))
         # The weight of a loss term changes from epoch to epoch: captured anew in each.
         step = CapturedStep(self._step, self.noise) if self.device.type == "cuda" else self._step
         rows: list[Tensor] = []
@@ -284,9 +255,8 @@ class TrainingLoop:
             self._update_average(count)
             if i % _REPORT_EVERY == 0 and i < len(batches):
                 self._check_finite(torch.stack(rows[-_REPORT_EVERY:]), i - _REPORT_EVERY)
-                took = time.monotonic() - start
-                rate = i * self.run.batch / took
-                yield self._report(self.epoch + 1, i, len(batches), rate, took)
+                rate = i * size / (time.monotonic() - start)
+                yield Report(self.epoch + 1, self.run.epochs, i, len(batches), rate)
         table = torch.stack(rows).double().cpu()
         self._check_finite(table)
         means = dict(zip(self.names, table.mean(dim=0).tolist(), strict=True))
@@ -294,40 +264,18 @@ class TrainingLoop:
         if self.model.recipe.schedule == "plateau":
             self.scheduler.step(sum(means.values()))
         took = time.monotonic() - start
+        rate = len(self.inputs) / took
         self.epoch += 1
         self.seconds += took
-        rate = len(self.inputs) / took
-        report = self._report(self.epoch, len(batches), len(batches), rate, 0.0, means)
         self.history.append(
             {
                 "epoch": self.epoch,
                 "terms": means,
-                "learning_rate": report.learning_rate,
+                "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
                 "samples_per_second": round(rate, 1),
             }
         )
-        yield report
-
-    def _report(
-        self,
-        epoch: int,
-        batch: int,
-        batches: int,
-        rate: float,
-        more_seconds: float,
-        terms: dict[str, float] | None = None,
-    ) -> Report:
-        return Report(
-            epoch=epoch,
-            epochs=self.run.epochs,
-            batch=batch,
-            batches=batches,
-            samples_per_second=rate,
-            terms=terms,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
-            seconds=self.seconds + more_seconds,
-            complete=terms is not None,
-        )
+        yield Report(self.epoch, self.run.epochs, len(batches), len(batches), rate, means)
 
     def _set_rate(self, step: int, steps: int) -> None:
         """Raise the learning rate linearly over the first steps; lower it if the recipe does."""
@@ -359,8 +307,11 @@ class TrainingLoop:
         if torch.isfinite(table).all():
             return
         row, column = (~torch.isfinite(table)).nonzero()[0].tolist()
-        batch, value = first + row + 1, float(table[row, column])
-        raise Diverged(self.run.label, self.epoch + 1, batch, self.names[column], value)
+        raise Diverged(
+            self.run.label,
+            f"{self.names[column]} is {float(table[row, column])} in epoch {self.epoch + 1}, "
+            f"batch {first + row + 1}",
+        )
 
     def _check_rise(self, means: dict[str, float]) -> None:
         """Raise if the loss is many times that of the epoch before."""
@@ -368,8 +319,11 @@ class TrainingLoop:
             return
         before, now = sum(self.history[-1]["terms"].values()), sum(means.values())
         if now > self.rise * before:
-            largest = max(means, key=lambda name: means[name])
-            raise Diverged(self.run.label, self.epoch + 1, None, largest, now, before)
+            raise Diverged(
+                self.run.label,
+                f"the loss rose from {before:.3g} to {now:.3g} in epoch {self.epoch + 1}, "
+                f"most of it {max(means, key=lambda name: means[name])}",
+            )
 
     def _step(self, theta: Tensor, tcp: Tensor) -> Tensor:
         """One step of the optimiser; the values of the loss terms."""

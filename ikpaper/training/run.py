@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +93,9 @@ class TrainingRun:
         epochs = kind.epochs_for(profile) if epochs is None else check_count("epochs", epochs)
         arm = resolve_arm("TrainingRun.of", dof, arm)
         precision = kind.recipe.precision if precision is None else precision
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}"
-            )
         if precision not in kind.precisions:
             raise ValueError(
-                f"precision: {name!r} computes in {' or '.join(kind.precisions)}, got {precision!r}"
+                f"precision: {name!r} computes in {', '.join(kind.precisions)}, got {precision!r}"
             )
         seed = profile.seed if seed is None else check_count("seed", seed, 0)
         if seed > _LARGEST_SEED:
@@ -167,9 +162,7 @@ class TrainingRun:
         Args:
             teacher: SHA-256 of the weights that the run learns from, if it learns from some.
         """
-        profile, kinds = self.profile, [self.kind]
-        if self.kind.teacher is not None:
-            kinds.append(model_type(self.kind.teacher))
+        profile, names = self.profile, (self.name, self.kind.teacher)
         return Identity(
             "weights",
             settings={
@@ -188,7 +181,7 @@ class TrainingRun:
             versions={
                 "training": VERSION,
                 "dataset": dataset.VERSION,
-                **{kind.name: kind.version for kind in kinds},
+                **{name: model_type(name).version for name in names if name is not None},
             },
         )
 
@@ -208,21 +201,11 @@ class TrainingRun:
             return None, ["no weights"]
         if "versions" not in record:
             return record, ["no identity on record"]
-        return record, self.identity(self._teacher_there(record, directory)).differs(record)
-
-    def _teacher_there(
-        self, record: Mapping[str, Any], directory: str | os.PathLike[str] | None
-    ) -> str | None:
-        """Hash of the weights that the run would learn from now."""
-        if self.teacher is None:
-            return None
-        there = load_record(self.teacher.find(directory))
-        return there["sha256"] if there is not None else record["inputs"].get("teacher")
-
-    def current(self, directory: str | os.PathLike[str] | None = None) -> dict[str, Any] | None:
-        """The record of its weights, if they are there and nothing that decides them changed."""
-        record, differences = self.compare(directory)
-        return None if differences else record
+        sha = None
+        if self.teacher is not None:
+            there = load_record(self.teacher.find(directory))
+            sha = record["inputs"].get("teacher") if there is None else there["sha256"]
+        return record, self.identity(sha).differs(record)
 
     def cost(self) -> float:
         """Expected seconds of the training, roughly, on two cores."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -18,13 +18,11 @@ from ikpaper.profiles import PUBLISHED, Profile
 from ikpaper.progress import Progress, duration
 from ikpaper.training.loop import Diverged, Report, TrainingLoop
 from ikpaper.training.run import TrainingRun, resolve_device
-from ikpaper.weights import DamagedWeights, load_with_record, restore, save
+from ikpaper.weights import load_with_record, restore, save
 
 __all__ = [
     "Outdated",
-    "Standing",
     "accept",
-    "status",
     "train",
     "train_all",
     "train_model",
@@ -34,11 +32,17 @@ __all__ = [
 
 
 class Outdated(RuntimeError):
-    """Published weights are there, and not those of the run; only `fresh` overwrites them."""
+    """Published weights are there, and not those of the run; only `fresh` overwrites them.
 
-    def __init__(self, run: TrainingRun, differences: Sequence[str]) -> None:
-        super().__init__(run, differences)
-        self.run, self.differences = run, differences
+    Attributes:
+        record: Their record, if they have one.
+    """
+
+    def __init__(
+        self, run: TrainingRun, differences: Sequence[str], record: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(run, differences, record)  # As pickle hands them on.
+        self.run, self.differences, self.record = run, differences, record
 
     def __str__(self) -> str:
         return (
@@ -158,7 +162,7 @@ def check_kept(
     if run.profile.name != PUBLISHED or path.resolve() != run.path().resolve():
         return None
     if record is not None:
-        raise Outdated(run, differences)
+        raise Outdated(run, differences, record)
     # With a checkpoint, a training was killed between writing the weights and their record.
     if path.exists() and not path.with_suffix(".checkpoint").exists():
         raise Outdated(run, ["they have no record"])
@@ -301,94 +305,68 @@ def train_all(
     """
     progress = Progress(sum(run.cost() for run in runs))
     where = resolve_device(device)
-    tally = Tally(progress, len(runs), fresh)
-    records = []
-    for number, run in enumerate(runs, 1):
-        record = tally.kept(run, directory)
-        if record is None:
-            _, record = _train(run, where, directory, progress, fresh, retries)
-            loss = sum(record["history"][-1]["terms"].values())
+    records: dict[int, dict[str, Any]] = {}
+    for wave in waves(runs, records, progress, directory=directory, fresh=fresh):
+        for i in wave:
+            _, records[i] = _train(runs[i], where, directory, progress, fresh, retries)
+            loss = sum(records[i]["history"][-1]["terms"].values())
             progress.say(
-                f"[{number}/{len(runs)}] {run.label}: training loss {loss:.4g} a batch, training "
-                f"took {duration(record['seconds'])}"
+                f"[{len(records)}/{len(runs)}] {runs[i].label}: training loss {loss:.4g} a batch, "
+                f"training took {duration(records[i]['seconds'])}"
             )
-        records.append(record)
-    tally.say()
-    return records
+    return [records[i] for i in range(len(runs))]
 
 
-class Tally:
-    """Sorts out which runs need no training, and says in the end how many there were.
+def waves(
+    runs: Sequence[TrainingRun],
+    records: dict[int, dict[str, Any]],
+    progress: Progress,
+    *,
+    directory: str | os.PathLike[str] | None,
+    fresh: bool,
+) -> Iterator[list[int]]:
+    """Which of several runs are to be trained, in two waves; in the end says how many there were.
+
+    Teachers come before those they teach, whose weights tell whether these are current.
 
     Args:
+        runs: The runs.
+        records: Gets the records of weights that stay, by the place of their run.
         progress: Where to say it.
-        runs: Number of runs.
+        directory: Folder of all weights.
         fresh: Whether all are to be trained.
+
+    Raises:
+        Outdated: If published weights have no record.
     """
-
-    def __init__(self, progress: Progress, runs: int, fresh: bool) -> None:
-        self.progress, self.runs, self.fresh = progress, runs, fresh
-        self.current = self.outdated = 0
-
-    def kept(
-        self, run: TrainingRun, directory: str | os.PathLike[str] | None
-    ) -> dict[str, Any] | None:
-        """The record of weights that stay; None if the run is to be trained."""
-        if self.fresh:
-            return None
-        try:
-            record = check_kept(run, directory)
-            self.current += record is not None
-        except Outdated as error:
-            self.progress.say(str(error))
-            record, _ = run.compare(directory)
-            self.outdated += 1
-        if record is not None:
-            self.progress.skip(run.cost())
-        return record
-
-    def say(self) -> None:
-        """Say how many models were there."""
-        if self.current == self.runs:
-            self.progress.say(f"all {self.runs} models are there and current; none was trained")
-        elif self.current or self.outdated:
-            trained_now = self.runs - self.current - self.outdated
-            self.progress.say(
-                f"{self.runs} models: {trained_now} trained, {self.current} there and current, "
-                f"{self.outdated} kept though they differ"
-            )
-
-
-class Standing(NamedTuple):
-    """Whether the weights of a run are what it would make.
-
-    Attributes:
-        run: The run.
-        state: `current`, `differs`, `missing` or `damaged`.
-        reason: What differs or is damaged.
-        cost: Expected seconds to train it; 0 if it is current.
-    """
-
-    run: TrainingRun
-    state: str
-    reason: str
-    cost: float
-
-
-def status(
-    runs: Sequence[TrainingRun], directory: str | os.PathLike[str] | None = None
-) -> list[Standing]:
-    """How the weights that are there compare with the runs; nothing is trained or loaded."""
-    standings = []
-    for run in runs:
-        try:
-            record, differences = run.compare(directory)
-            state = "missing" if record is None else "differs" if differences else "current"
-        except DamagedWeights as error:
-            state, differences = "damaged", [str(error)]
-        cost = 0.0 if state == "current" else run.cost()
-        standings.append(Standing(run, state, "; ".join(differences), cost))
-    return standings
+    current = outdated = 0
+    for learns in (False, True):
+        wave = []
+        for i, run in enumerate(runs):
+            if (run.teacher is not None) != learns:
+                continue
+            try:
+                record = None if fresh else check_kept(run, directory)
+                current += record is not None
+            except Outdated as error:
+                if error.record is None:
+                    raise
+                progress.say(str(error))
+                record = error.record
+                outdated += 1
+            if record is None:
+                wave.append(i)
+            else:
+                records[i] = record
+                progress.skip(run.cost())
+        yield wave
+    if current == len(runs):
+        progress.say(f"all {current} models are there and current; none was trained")
+    elif current or outdated:
+        progress.say(
+            f"{len(runs)} models: {len(runs) - current - outdated} trained, {current} there and "
+            f"current, {outdated} kept though they differ"
+        )
 
 
 def accept(

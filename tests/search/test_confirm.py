@@ -6,7 +6,7 @@ import pytest
 
 import ikpaper
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments.runner import states
+from ikpaper.experiments import states
 from ikpaper.profiles import PROFILES
 from ikpaper.search import (
     PRINTED,

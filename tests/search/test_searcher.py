@@ -124,19 +124,6 @@ def test_all_may_fail():
         search.on_trial_complete(str(i), None, error=True)
 
 
-def test_saved_and_restored_it_goes_on_the_same(tmp_path):
-    search, other = searcher(), searcher(seed=99)
-    for i in range(6):
-        complete(search, str(i), search.suggest(str(i)))
-    running = search.suggest("running")
-    search.save(str(tmp_path / "state"))
-    other.restore(str(tmp_path / "state"))
-    for one in (search, other):
-        complete(one, "running", running)
-    assert learnt(search) == learnt(other)
-    assert search.suggest("next") == other.suggest("next")
-
-
 def test_what_is_known_counts():
     known = [
         ({"learning_rate": 10**-exponent, "neurons": 300}, {"loss": value})
@@ -148,10 +135,3 @@ def test_what_is_known_counts():
     assert search.suggest("0") != searcher().suggest("0")
     with pytest.raises(ValueError, match="lacks neurons"):
         searcher(known=[({"learning_rate": 1e-3}, {"loss": 1.0})])
-
-
-def test_a_maximum_is_sought_upwards():
-    search = searcher(mode="max")
-    search.suggest("0")
-    search.on_trial_complete("0", {"loss": 5.0})
-    assert search.optimizer.yi == [-5.0]

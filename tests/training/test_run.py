@@ -9,7 +9,7 @@ import ikpaper
 from ikpaper import models, training
 from ikpaper.profiles import PROFILES
 from ikpaper.training import TrainingRun, resolve_device, train
-from ikpaper.weights import load_record
+from ikpaper.weights import DamagedWeights, load_record
 
 
 def test_other_settings_have_other_keys():
@@ -112,7 +112,6 @@ def test_what_differs_is_named(tmp_path):
     _, record = train(run, directory=tmp_path)
     assert run.compare(tmp_path) == (load_record(run.path(tmp_path)), [])
     other = TrainingRun.of("cvae", 4, profile="smoke", neurons=20, epochs=5)
-    assert other.current(tmp_path) is None
     assert other.compare(tmp_path)[1] == [
         f"setting config.neurons: {run.config.neurons} -> 20", "setting epochs: 2 -> 5"
     ]  # fmt: skip
@@ -121,6 +120,16 @@ def test_what_differs_is_named(tmp_path):
     old = {name: value for name, value in record.items() if name not in ("settings", "versions")}
     path.write_text(json.dumps(old))
     assert run.compare(tmp_path)[1] == ["no identity on record"]
+
+
+def test_weights_that_cannot_be_used_are_named(tmp_path):
+    run = TrainingRun.of("cvae", 4, profile="smoke")
+    path = run.path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    path.with_suffix(".json").write_text("{")
+    with pytest.raises(DamagedWeights, match=path.stem):
+        run.compare(tmp_path)
 
 
 def test_devices():

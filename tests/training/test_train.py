@@ -17,7 +17,6 @@ from ikpaper.training import (
     Outdated,
     TrainingRun,
     accept,
-    status,
     train,
     train_all,
     train_model,
@@ -266,6 +265,8 @@ def test_published_weights_are_overwritten_only_if_asked_to(weights, monkeypatch
     kept = record.rename(path.with_suffix(".kept"))
     with pytest.raises(Outdated, match="they have no record"):
         train(published())
+    with pytest.raises(Outdated, match="they have no record"):
+        train_all([published()])
     # A training that was killed between writing weights and record goes on.
     checkpoint(published(), weights).touch()
     assert check_kept(published()) is None
@@ -309,7 +310,7 @@ def test_a_model_learns_from_another_and_follows_it(tmp_path):
     _, taught = train(teacher, directory=tmp_path)
     _, record = train(pupil, directory=tmp_path)
     assert record["inputs"] == {"teacher": taught["sha256"]}
-    assert pupil.current(tmp_path) is not None
+    assert pupil.compare(tmp_path)[1] == []
     # Another teacher of the same name: the pupil is not current.
     train(TrainingRun.of("flow", 4, profile="smoke", neurons=8), directory=tmp_path, fresh=True)
     (difference,) = pupil.compare(tmp_path)[1]
@@ -319,33 +320,16 @@ def test_a_model_learns_from_another_and_follows_it(tmp_path):
     # Without one, it is taken as it was.
     for file in tmp_path.rglob("flow-04*"):
         file.unlink()
-    assert pupil.current(tmp_path) is not None
-
-
-def test_the_standing_of_runs(tmp_path, monkeypatch):
-    runs = [small(), small(seed=1), small(seed=2), small(seed=3, neurons=9)]
-    train(runs[0], directory=tmp_path)
-    train(small(seed=3), directory=tmp_path)
-    runs[2].path(tmp_path).with_suffix(".json").write_text("{")
-    runs[2].path(tmp_path).write_bytes(b"")
-    standings = status(runs, tmp_path)
-    assert [standing.state for standing in standings] == [
-        "current", "missing", "damaged", "differs"
-    ]  # fmt: skip
-    assert [standing.run for standing in standings] == runs
-    assert standings[0].reason == ""
-    assert standings[3].reason == "setting config.neurons: 8 -> 9"
-    assert standings[0].cost == 0
-    assert all(standing.cost > 0 for standing in standings[1:])
+    assert pupil.compare(tmp_path)[1] == []
 
 
 def test_what_somebody_has_checked_is_accepted(tmp_path, monkeypatch):
     run = small()
     model, record = train(run, directory=tmp_path)
     monkeypatch.setattr(model_type("cvae"), "version", 2)
-    assert run.current(tmp_path) is None
+    assert run.compare(tmp_path)[1] == ["version of cvae: 1 -> 2"]
     accepted = accept(run, tmp_path, reason="the same numbers at three targets")
-    assert run.current(tmp_path) == json.loads(json.dumps(accepted))
+    assert run.compare(tmp_path) == (json.loads(json.dumps(accepted)), [])
     assert accepted["accepted"][-1]["reason"] == "the same numbers at three targets"
     for name in ("sha256", "history", "provenance", "seconds", "config"):
         assert accepted[name] == json.loads(json.dumps(record[name]))
@@ -360,7 +344,7 @@ def test_weights_without_an_identity_on_record_are_accepted(tmp_path):
     run.path(tmp_path).with_suffix(".json").write_text(json.dumps(record))
     assert run.compare(tmp_path)[1] == ["no identity on record"]
     accept(run, tmp_path, reason="as it was")
-    assert run.current(tmp_path) is not None
+    assert run.compare(tmp_path)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -413,4 +397,4 @@ def test_published_weights_are_current(monkeypatch):
         if "paper" in kind.epochs
     ]
     assert len(runs) >= 25
-    assert [standing for standing in status(runs) if standing.state != "current"] == []
+    assert [differences for run in runs if (differences := run.compare()[1])] == []

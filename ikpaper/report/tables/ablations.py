@@ -73,10 +73,8 @@ def inverse_effects(runs: pd.DataFrame) -> str:
 
 def divergences(runs: pd.DataFrame) -> dict[str, str]:
     """Which runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
-    diverged = runs[runs["outcome"] != "trained"]
-    places = diverged.groupby("variant", sort=False)["outcome"].agg(
-        lambda outcomes: "; ".join(outcome.removeprefix("diverged: ") for outcome in outcomes)
-    )
+    diverged = runs[runs["outcome"] == "diverged"]
+    places = diverged.groupby("variant", sort=False)["where"].agg("; ".join)
     numbers = {
         "crashes": ". ".join(f"{_name(variant)}: {where}" for variant, where in places.items())
     }
@@ -86,7 +84,7 @@ def divergences(runs: pd.DataFrame) -> dict[str, str]:
         ("linear", runs["study"] == "last activation"),
     ):
         numbers[f"{key}_runs"] = str(int(chosen.sum()))
-        numbers[f"{key}_diverged"] = str(int((chosen & (runs["outcome"] != "trained")).sum()))
+        numbers[f"{key}_diverged"] = str(int((chosen & (runs["outcome"] == "diverged")).sum()))
     return numbers
 
 
