@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Generator, Tensor
 
-__all__ = ["Sigma", "check_count", "check_generator", "check_positive", "check_sigma"]
+__all__ = [
+    "Sigma",
+    "check_count",
+    "check_generator",
+    "check_known",
+    "check_positive",
+    "check_sigma",
+]
 
 
 #: Standard deviation of a prior: one value for all joints, or one a joint.
@@ -26,6 +33,12 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
         raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
     # From the value itself: a float holds no integer beyond 2^53.
     return int(value)
+
+
+def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise if some of the names of things are not among those that are known."""
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(known)}")
 
 
 def check_positive(name: str, value: Any) -> float:

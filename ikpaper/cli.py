@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 
 import ikpaper
 from ikpaper.arm import PlanarArm, RailArm
-from ikpaper.checks import check_count
+from ikpaper.checks import check_count, check_known
 from ikpaper.cluster import cluster_address
 from ikpaper.files import project_root
 from ikpaper.inventory import KINDS, accept, all_runs, inventory
@@ -29,6 +29,11 @@ from ikpaper.training import PRECISIONS, TrainingRun, resolve_device, train_all,
 from ikpaper.weights import find_weights, load
 
 __all__ = ["main"]
+
+#: Commands that need no checkout.
+_ANYWHERE = ("train", "evaluate", "search", "sample")
+#: Commands that start from the beginning when they were interrupted.
+_UNRESUMED = ("evaluate", "sample", "status", "accept")
 
 #: A negative number as argparse does not know it, which takes it for an option.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-(inf|nan)", re.IGNORECASE)
@@ -47,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # It holds for the whole process, which is this command's.
         use_fast_matmul()
     try:
-        if arguments.of_checkout:
+        if arguments.verb not in _ANYWHERE:
             project_root()
         _import(arguments.modules)
         status = arguments.command(arguments) or 0
@@ -60,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ikpaper {arguments.verb}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        continues = arguments.resumes and not getattr(arguments, "fresh", False)
+        continues = arguments.verb not in _UNRESUMED and not getattr(arguments, "fresh", False)
         note = "; the same command continues" if continues else ""
         print(f"\nikpaper {arguments.verb}: interrupted{note}", file=sys.stderr)
         return 130
@@ -84,8 +89,70 @@ def _import(modules: Sequence[str]) -> None:
             raise ValueError(f"--import {name}: {kind}: {error}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ikpaper", description=__doc__)
+class _Parser(argparse.ArgumentParser):
+    """A parser, also of one command, that knows the options which several commands have."""
+
+    def add_flag(self, name: str, help: str) -> None:
+        """An option that is given or not."""
+        self.add_argument(name, action="store_true", help=help)
+
+    def add_whole(self, name: str, help: str, default: int | None = None) -> None:
+        """A whole number."""
+        self.add_argument(name, type=int, default=default, help=help)
+
+    def add_dof(self, default: Sequence[int] = PlanarArm.PAPER_DOF) -> None:
+        """Some of the paper's arms."""
+        arms = ", ".join(map(str, default))
+        self.add_argument(
+            "--dof", type=int, nargs="+", default=list(default), help=f"only these arms ({arms})"
+        )
+
+    def add_profile(self, default: str | None) -> None:
+        """A profile by name."""
+        known = f"one of {', '.join(PROFILES)}"
+        by_default = default or f"{PUBLISHED}, or the largest with weights"
+        self.add_argument("--profile", default=default, help=f"{known} (default: {by_default})")
+
+    def add_pages(self) -> None:
+        """Which pages to run."""
+        self.add_argument("--only", nargs="+", default=[], metavar="PAGE", help="only these pages")
+        self.add_flag("--fresh", "run again what is up to date")
+
+    def add_resources(self, what: str) -> None:
+        """A cluster, and what each of the tasks takes of it."""
+        cluster = "Ray cluster to join, HOST:PORT or auto (default: RAY_ADDRESS, or none)"
+        cpus, gpus = (
+            f"CPUs and threads of a {what}, or a share (1)",
+            f"GPUs of a {what}, or a share (0)",
+        )
+        self.add_argument("--address", help=cluster)
+        self.add_argument("--cpus", type=float, default=1, help=cpus)
+        self.add_argument("--gpus", type=float, default=0.0, help=gpus)
+
+    def add_model(
+        self,
+        *,
+        required: bool = True,
+        models: Iterable[str] = CATALOGUE,
+        profile: str | None = None,
+        device: bool = True,
+        seed: str = "--seed",
+    ) -> None:
+        """A model of an arm, and how it is trained."""
+        self.add_argument("--model", required=required, help=f"one of {', '.join(models)}")
+        which = self.add_mutually_exclusive_group(required=required)
+        which.add_argument("--dof", type=int, help="one of the paper's arms")
+        for name, arm in (("--lengths", "of your own"), ("--rail", "whose base slides on a rail")):
+            which.add_argument(name, type=float, nargs="+", help=f"link lengths of an arm {arm}")
+        self.add_profile(profile)
+        training = "seed of the training (default: the profile's, 42)"
+        self.add_argument(seed, dest="seed", type=int, help=training)
+        if device:
+            self.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="ikpaper", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ikpaper {ikpaper.__version__}")
     parser.add_argument(
         "--import",
@@ -95,71 +162,53 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODULE",
         help="a module that defines models of your own, which are then known by their names",
     )
-    parser.set_defaults(resumes=False, of_checkout=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
 
-    train = verbs.add_parser(
-        "train",
-        help="train models; what is trained already is kept",
-        description="Train models. Weights go to the folder that the environment variable "
-        "IKPAPER_WEIGHTS names; by default to weights/ of the checkout, or outside of one to the "
-        "user's data folder.",
-    )
-    _model_arguments(train, required=False, profile="quick")
-    train.add_argument(
-        "--all", action="store_true", help="every model of the profile, for the paper's arms"
-    )
-    train.add_argument(
-        "--retries",
-        type=int,
-        default=0,
-        help="how often to repeat an epoch that diverges, with other noise (default 0: stop)",
-    )
-    train.add_argument(
-        "--fresh",
-        action="store_true",
-        help="train again from the start, also what is published and kept otherwise",
-    )
-    train.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="of the products between hidden layers (default: the model's)",
-    )
-    _resource_arguments(train, "run on a cluster")
-    train.set_defaults(command=_train, resumes=True)
+    def add(command: Callable[[argparse.Namespace], int | None], help: str) -> _Parser:
+        verb = verbs.add_parser(command.__name__.removeprefix("_"), help=help)
+        verb.set_defaults(command=command)
+        return verb
 
-    evaluate = verbs.add_parser("evaluate", help="score a trained model against ground truth")
-    _model_arguments(evaluate)
-    evaluate.add_argument(
-        "--save", action="store_true", help="put the rows also into book/results/seeds.csv"
+    train = add(_train, "train models; what is trained already is kept")
+    train.description = (
+        "Train models. Weights go to the folder that the environment variable IKPAPER_WEIGHTS "
+        "names; by default to weights/ of the checkout, or outside of one to the user's data "
+        "folder."
     )
-    evaluate.set_defaults(command=_evaluate)
+    train.add_model(required=False, profile="quick")
+    train.add_flag("--all", "every model of the profile, for the paper's arms")
+    repeats = "how often to repeat an epoch that diverges"
+    train.add_whole("--retries", f"{repeats}, with other noise (default 0: stop)", 0)
+    train.add_flag(
+        "--fresh", "train again from the start, also what is published and kept otherwise"
+    )
+    precision = "of the products between hidden layers (default: the model's)"
+    train.add_argument("--precision", choices=PRECISIONS, help=precision)
+    train.add_resources("run on a cluster")
 
-    benchmark = verbs.add_parser(
-        "benchmark", help="score all published samplers; what is measured already is kept"
-    )
-    _dof_argument(benchmark)
-    benchmark.add_argument("--targets", type=int, default=1000, help="random targets (1000)")
-    benchmark.add_argument("--fresh", action="store_true", help="measure again")
-    benchmark.set_defaults(command=_benchmark, resumes=True, of_checkout=True)
+    evaluate = add(_evaluate, "score a trained model against ground truth")
+    evaluate.add_model()
+    evaluate.add_flag("--save", "put the rows also into book/results/seeds.csv")
 
-    baselines = verbs.add_parser(
-        "baselines",
-        help="train posteriors of sbi and flow and score both; what is measured already is kept",
-    )
-    _dof_argument(baselines, default=[6])
-    baselines.add_argument("--epochs", type=int, help="of each baseline (default: as published)")
-    baselines.add_argument("--targets", type=int, default=200, help="random targets (200)")
-    _profile_argument(baselines, PUBLISHED)
-    baselines.add_argument("--fresh", action="store_true", help="train and score again")
-    baselines.set_defaults(command=_baselines, resumes=True, of_checkout=True)
+    benchmark = add(_benchmark, "score all published samplers; what is measured already is kept")
+    benchmark.add_dof()
+    benchmark.add_whole("--targets", "random targets (1000)", 1000)
+    benchmark.add_flag("--fresh", "measure again")
 
-    search = verbs.add_parser(
-        "search", help="search hyperparameters; what is finished already is kept"
+    baselines = add(
+        _baselines,
+        "train posteriors of sbi and flow and score both; what is measured already is kept",
     )
-    _model_arguments(search, profile="search", device=False)
-    search.add_argument("--trials", type=int, default=SEARCH_TRIALS, help="trials in all (100)")
-    search.add_argument("--epochs", type=int, default=60, help="epochs of a trial (60)")
+    baselines.add_dof([6])
+    baselines.add_whole("--epochs", "of each baseline (default: as published)")
+    baselines.add_whole("--targets", "random targets (200)", 200)
+    baselines.add_profile(PUBLISHED)
+    baselines.add_flag("--fresh", "train and score again")
+
+    search = add(_search, "search hyperparameters; what is finished already is kept")
+    search.add_model(profile="search", device=False)
+    search.add_whole("--trials", "trials in all (100)", SEARCH_TRIALS)
+    search.add_whole("--epochs", "epochs of a trial (60)", 60)
     search.add_argument(
         "--objective",
         default="loss",
@@ -167,9 +216,7 @@ def _parser() -> argparse.ArgumentParser:
         "at test targets",
     )
     search.add_argument("--method", default="bayesian", help="bayesian (default) or random")
-    search.add_argument(
-        "--early-stopping", action="store_true", help="stop trials that lag behind (not the paper)"
-    )
+    search.add_flag("--early-stopping", "stop trials that lag behind (not the paper)")
     search.add_argument(
         "--range",
         nargs=3,
@@ -181,109 +228,64 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--precision", default="float32", choices=PRECISIONS, help="default: float32"
     )
-    search.add_argument("--parallel", type=int, help="trials at a time (default: one a CPU)")
-    _resource_arguments(search, "trial")
+    search.add_whole("--parallel", "trials at a time (default: one a CPU)")
+    search.add_resources("trial")
     search.add_argument("--folder", type=Path, help="folder of the study")
-    search.set_defaults(command=_search, resumes=True)
 
-    confirm = verbs.add_parser(
-        "confirm",
-        help="train and score trials of a study with more data; what is scored already is kept",
+    confirm = add(
+        _confirm,
+        "train and score trials of a study with more data; what is scored already is kept",
     )
     confirm.add_argument("folder", type=Path, help="folder of the study")
-    confirm.add_argument(
-        "--count", type=int, default=1, help="trials, from the best to the worst (1: the best)"
-    )
-    confirm.add_argument(
-        "--printed", action="store_true", help="the hyperparameters that the slides print, instead"
-    )
-    _profile_argument(confirm, PUBLISHED)
-    confirm.add_argument(
-        "--retries", type=int, default=3, help="how often to repeat an epoch that diverges (3)"
-    )
-    confirm.add_argument("--fresh", action="store_true", help="train and score again")
-    confirm.set_defaults(command=_confirm, resumes=True, of_checkout=True)
+    confirm.add_whole("--count", "trials, from the best to the worst (1: the best)", 1)
+    confirm.add_flag("--printed", "the hyperparameters that the slides print, instead")
+    confirm.add_profile(PUBLISHED)
+    confirm.add_whole("--retries", f"{repeats} (3)", 3)
+    confirm.add_flag("--fresh", "train and score again")
 
-    ablate = verbs.add_parser("ablate", help="train and score what differs in one choice")
-    _profile_argument(ablate, "ablation")
+    ablate = add(_ablate, "train and score what differs in one choice")
+    ablate.add_profile("ablation")
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
-    ablate.add_argument("--fresh", action="store_true", help="also what the table has")
-    ablate.set_defaults(command=_ablate, resumes=True, of_checkout=True)
+    ablate.add_flag("--fresh", "also what the table has")
 
-    scaling = verbs.add_parser("scaling", help="train and score the flow for arms of many joints")
-    _profile_argument(scaling, "quick")
+    scaling = add(_scaling, "train and score the flow for arms of many joints")
+    scaling.add_profile("quick")
     scaling.add_argument("--dof", type=int, nargs="+", help="numbers of joints (default: 4 to 32)")
-    scaling.add_argument("--fresh", action="store_true", help="also what the table has")
-    scaling.set_defaults(command=_scaling, resumes=True, of_checkout=True)
+    scaling.add_flag("--fresh", "also what the table has")
 
-    sample = verbs.add_parser("sample", help="joint angles for one target, as CSV")
-    _model_arguments(sample, models=[*CATALOGUE, "exact"], seed="--model-seed")
+    sample = add(_sample, "joint angles for one target, as CSV")
+    sample.add_model(models=[*CATALOGUE, "exact"], seed="--model-seed")
     sample.add_argument("--tcp", type=float, nargs=2, required=True, metavar=("X", "Y"))
-    sample.add_argument("-n", type=int, default=10, help="samples (default 10)")
+    sample.add_whole("-n", "samples (default 10)", 10)
     sample.add_argument("--seed", dest="draw", type=int, help="seed of the samples (42)")
-    sample.set_defaults(command=_sample)
 
-    report = verbs.add_parser("report", help="run the notebooks and write the book's pages")
-    _profile_argument(report, PUBLISHED)
-    _page_arguments(report)
-    report.set_defaults(command=_report, resumes=True, of_checkout=True)
+    report = add(_report, "run the notebooks and write the book's pages")
+    report.add_profile(PUBLISHED)
+    report.add_pages()
 
-    reproduce = verbs.add_parser(
-        "reproduce",
-        help="run the pages anew beside the published ones and compare every number",
+    reproduce = add(
+        _reproduce, "run the pages anew beside the published ones and compare every number"
     )
-    _page_arguments(reproduce)
-    reproduce.add_argument(
-        "--publish", action="store_true", help="put the certificate into the book"
-    )
-    reproduce.set_defaults(command=_reproduce, resumes=True, of_checkout=True)
+    reproduce.add_pages()
+    reproduce.add_flag("--publish", "put the certificate into the book")
 
-    status = verbs.add_parser(
-        "status", help="list weights, rows of results, studies and pages: current or not, and why"
+    status = add(
+        _status, "list weights, rows of results, studies and pages: current or not, and why"
     )
-    status.add_argument(
-        "kinds", nargs="*", metavar="KIND", help=f"only these: {', '.join(KINDS)}, studies"
-    )
-    status.set_defaults(command=_status, of_checkout=True)
+    kinds = ", ".join(KINDS)
+    status.add_argument("kinds", nargs="*", metavar="KIND", help=f"only these: {kinds}, studies")
 
-    check = verbs.add_parser("accept", help="take what somebody has checked for current, as it is")
-    check.add_argument("kind", choices=KINDS, help=", ".join(KINDS), metavar="KIND")
-    check.add_argument(
-        "names", nargs="*", metavar="NAME", help="as status has them (default: all that differ)"
-    )
+    check = add(_accept, "take what somebody has checked for current, as it is")
+    check.add_argument("kind", choices=KINDS, help=kinds, metavar="KIND")
+    names = "as status has them (default: all that differ)"
+    check.add_argument("names", nargs="*", metavar="NAME", help=names)
     check.add_argument("--reason", required=True, help="what was checked; it stays on record")
-    check.set_defaults(command=_accept, of_checkout=True)
     return parser
 
 
-def _dof_argument(
-    parser: argparse.ArgumentParser, default: Sequence[int] = PlanarArm.PAPER_DOF
-) -> None:
-    arms = ", ".join(map(str, default))
-    parser.add_argument(
-        "--dof", type=int, nargs="+", default=list(default), help=f"only these arms ({arms})"
-    )
-
-
-def _profile_argument(parser: argparse.ArgumentParser, default: str | None) -> None:
-    known = f"one of {', '.join(PROFILES)}"
-    by_default = default or f"{PUBLISHED}, or the largest with weights"
-    parser.add_argument("--profile", default=default, help=f"{known} (default: {by_default})")
-
-
-def _page_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--only", nargs="+", default=[], metavar="PAGE", help="only these pages")
-    parser.add_argument("--fresh", action="store_true", help="run again what is up to date")
-
-
-def _resource_arguments(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--address", help="Ray cluster to join, HOST:PORT or auto (default: RAY_ADDRESS, or none)"
-    )
-    parser.add_argument(
-        "--cpus", type=float, default=1, help=f"CPUs and threads of a {what}, or a share (1)"
-    )
-    parser.add_argument("--gpus", type=float, default=0.0, help=f"GPUs of a {what}, or a share (0)")
+def _pick(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Options for a function that calls them by the same names."""
+    return {name: getattr(arguments, name) for name in names}
 
 
 def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -295,41 +297,10 @@ def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"cpus": arguments.cpus, "gpus": arguments.gpus}
 
 
-def _model_arguments(
-    parser: argparse.ArgumentParser,
-    *,
-    required: bool = True,
-    models: Sequence[str] = (),
-    profile: str | None = None,
-    device: bool = True,
-    seed: str = "--seed",
-) -> None:
-    names = list(models or CATALOGUE)
-    parser.add_argument("--model", required=required, help=f"one of {', '.join(names)}")
-    which = parser.add_mutually_exclusive_group(required=required)
-    which.add_argument("--dof", type=int, help="one of the paper's arms")
-    which.add_argument(
-        "--lengths", type=float, nargs="+", help="link lengths of an arm of your own"
-    )
-    which.add_argument(
-        "--rail", type=float, nargs="+", help="link lengths of an arm whose base slides on a rail"
-    )
-    _profile_argument(parser, profile)
-    parser.add_argument(
-        seed, dest="seed", type=int, help="seed of the training (default: the profile's, 42)"
-    )
-    if device:
-        parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
-
-
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
     if arguments.rail:
         return RailArm(arguments.rail)
     return PlanarArm(arguments.lengths) if arguments.lengths else PlanarArm.paper(arguments.dof)
-
-
-def _names_arm(arguments: argparse.Namespace) -> bool:
-    return arguments.dof is not None or bool(arguments.lengths or arguments.rail)
 
 
 def _seed(asked: int | None, profile: Profile) -> int:
@@ -360,20 +331,18 @@ def _load(arguments: argparse.Namespace, arm: PlanarArm) -> tuple[Profile, Netwo
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    settings: dict[str, Any] = {
-        "profile": arguments.profile,
-        "seed": _seed(arguments.seed, get_profile(arguments.profile)),
-        "precision": arguments.precision,
-    }
-    if arguments.all and (arguments.model or _names_arm(arguments)):
+    settings = _pick(arguments, "profile", "precision")
+    settings["seed"] = _seed(arguments.seed, get_profile(arguments.profile))
+    has_arm = any(each is not None for each in _pick(arguments, "dof", "lengths", "rail").values())
+    if arguments.all and (arguments.model or has_arm):
         raise ValueError("expected either --all or --model with an arm, got both")
     if arguments.all:
         runs = all_runs(**settings)
-    elif arguments.model is None or not _names_arm(arguments):
+    elif arguments.model is None or not has_arm:
         raise ValueError("expected --all, or --model with --dof, --lengths or --rail")
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
-    options = {"fresh": arguments.fresh, "retries": arguments.retries}
+    options = _pick(arguments, "fresh", "retries")
     address, resources = cluster_address(arguments.address), _resources(arguments)
     if address is None and resources != {"cpus": 1, "gpus": 0}:
         raise ValueError("--cpus and --gpus are for a cluster (--address); here it is --device")
@@ -417,13 +386,8 @@ def _baselines(arguments: argparse.Namespace) -> None:
     from ikpaper.experiments.baselines import run_baselines
     from ikpaper.report.tables.baselines import baselines
 
-    table = run_baselines(
-        dofs=arguments.dof,
-        epochs=arguments.epochs,
-        targets=arguments.targets,
-        profile=arguments.profile,
-        fresh=arguments.fresh,
-    )
+    options = _pick(arguments, "epochs", "targets", "profile", "fresh")
+    table = run_baselines(dofs=arguments.dof, **options)
     for dof, part in table.groupby("dof"):
         print(f"\n{dof} DoF\n{baselines(part).to_string(index=False)}")
 
@@ -435,36 +399,20 @@ def _search(arguments: argparse.Namespace) -> None:
     study = Study(
         arguments.model,
         _arm(arguments),
-        objective=arguments.objective,
-        method=arguments.method,
         profile=profile,
-        epochs=arguments.epochs,
         seed=_seed(arguments.seed, profile),
-        early_stopping=arguments.early_stopping,
-        precision=arguments.precision,
         ranges=_ranges(arguments),
+        **_pick(arguments, "objective", "method", "epochs", "early_stopping", "precision"),
     )
-    run_study(
-        study,
-        trials=arguments.trials,
-        folder=arguments.folder,
-        parallel=arguments.parallel,
-        address=arguments.address,
-        **_resources(arguments),
-    )
+    options = _pick(arguments, "trials", "folder", "parallel", "address")
+    run_study(study, **options, **_resources(arguments))
 
 
 def _confirm(arguments: argparse.Namespace) -> None:
     from ikpaper.search import confirm
 
-    confirm(
-        arguments.folder,
-        count=arguments.count,
-        printed=arguments.printed,
-        profile=arguments.profile,
-        retries=arguments.retries,
-        fresh=arguments.fresh,
-    )
+    options = _pick(arguments, "count", "printed", "profile", "retries", "fresh")
+    confirm(arguments.folder, **options)
 
 
 def _ranges(arguments: argparse.Namespace) -> Ranges:
@@ -489,8 +437,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from ikpaper.experiments.ablations import VARIANTS, run_ablations
 
     studies = list(dict.fromkeys(variant.study for variant in VARIANTS))
-    if unknown := sorted(set(arguments.only) - set(studies)):
-        raise ValueError(f"unknown study {', '.join(unknown)}; known: {', '.join(studies)}")
+    check_known("study", arguments.only, studies)
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
     run_ablations(chosen, profile=arguments.profile, fresh=arguments.fresh)
 
@@ -530,17 +477,12 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    known = (*KINDS, "studies")
-    if unknown := sorted(set(arguments.kinds) - set(known)):
-        raise ValueError(f"unknown kind {', '.join(unknown)}; known: {', '.join(known)}")
-    items = inventory(arguments.kinds or known)
-    for kind in dict.fromkeys(item.kind for item in items):
-        of_kind = [item for item in items if item.kind == kind]
-        current = sum(item.current for item in of_kind)
-        cost = sum(item.cost for item in of_kind)
-        todo = "" if current == len(of_kind) else f"; about {duration(cost)} to bring up to date"
-        print(f"{kind}: {current} of {len(of_kind)} current{todo}")
-        for item in of_kind:
+    for kind, items in inventory(arguments.kinds).items():
+        current = sum(item.current for item in items)
+        cost = sum(item.cost for item in items if not item.current)
+        todo = "" if current == len(items) else f"; about {duration(cost)} to bring up to date"
+        print(f"{kind}: {current} of {len(items)} current{todo}")
+        for item in items:
             made = f" (made by {item.made})" if item.made else ""
             state = "current" if item.current else f"{item.reason}; about {duration(item.cost)}"
             print(f"  {item.name}: {state}{made}")

@@ -68,9 +68,11 @@ def connected(address: str | None = None) -> Iterator[bool]:
                 _join(ray, address)
             else:
                 _check_loopback()
+                affinity = getattr(os, "sched_getaffinity", None)
                 ray.init(
                     address="local",
-                    num_cpus=_processors(),
+                    # Those that this process may use; where no system says, Ray counts them all.
+                    num_cpus=len(affinity(0)) if affinity else None,
                     object_store_memory=256 << 20,
                     runtime_env={"env_vars": _VARIABLES},
                     include_dashboard=False,
@@ -184,13 +186,6 @@ def _check_protocol(connection: socket.socket) -> None:
     answer = connection.recv(len(settings))
     if answer[3:4] != settings[3:4]:
         raise ValueError("something else answers; is that the port of the head?")
-
-
-def _processors() -> int:
-    """CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def max_parallel(cpus: float, gpus: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -62,10 +63,9 @@ def published(relative: str | os.PathLike[str]) -> Path:
         FileNotFoundError: If there is no such file.
     """
     kind, *below = Path(relative).parts
-    roots = [Path(__file__).resolve().parent / "_published" / kind]
     project = find_project()
-    if project is not None:
-        roots.insert(0, project / _PUBLISHED[kind])
+    roots = [] if project is None else [project / _PUBLISHED[kind]]
+    roots.append(Path(__file__).resolve().parent / "_published" / kind)
     for root in roots:
         found = root.joinpath(*below)
         if found.is_file():
@@ -89,7 +89,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
+    for leftover in _abandoned(target.parent, f".*.partial.{target.name}"):
+        leftover.unlink(missing_ok=True)
     partial = target.parent / f".{os.getpid()}.partial.{target.name}"
     try:
         yield partial
@@ -101,14 +102,6 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _sweep(target: Path) -> None:
-    """Remove what killed processes left beside `target`."""
-    for leftover in target.parent.glob(f".*.partial.{target.name}"):
-        pid = leftover.name.split(".")[1]
-        if pid.isdigit() and not _alive(int(pid)):
-            leftover.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A folder for temporary files, removed at the end; first those of killed processes are."""
@@ -116,10 +109,8 @@ def scratch() -> Iterator[Path]:
     # Ray keeps sockets in there, whose paths may have 107 characters.
     if len(str(root)) > _SHORT and Path("/tmp").is_dir():
         root = Path("/tmp")
-    for leftover in root.glob("ikpaper-*-*"):
-        pid = leftover.name.split("-")[1]
-        if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in _abandoned(root, "ikpaper-*-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=f"ikpaper-{os.getpid()}-", dir=root)
     try:
         yield Path(folder)
@@ -127,17 +118,18 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alive(pid: int) -> bool:
-    if os.name == "nt":
-        # There, os.kill would end the process; what it left stays.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _abandoned(folder: Path, pattern: str) -> Iterator[Path]:
+    """What processes that are gone left in a folder, named with their ids: `.ID.` or `-ID-`."""
+    for path in folder.glob(pattern):
+        pid = re.split("[.-]", path.name)[1]
+        # On Windows, os.kill would end the process; what it left stays.
+        if pid.isdigit() and os.name != "nt":
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                yield path
+            except PermissionError:
+                pass
 
 
 @contextlib.contextmanager
@@ -153,13 +145,11 @@ def locked(folder: Path) -> Iterator[None]:
     # Beside the folder, which may have to be empty.
     lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
     try:
-        lock.acquire()
+        held = lock.acquire()
     except Timeout as error:
         raise RuntimeError(f"another process is at work in {folder}; wait for it") from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -15,12 +15,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-__all__ = ["Identity", "accepted", "digest", "file_digest", "provenance", "source_digest"]
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+__all__ = [
+    "Identity",
+    "State",
+    "accepted",
+    "digest",
+    "file_digest",
+    "provenance",
+    "source_digest",
+]
 
 
 def digest(*parts: Any) -> str:
@@ -53,9 +58,9 @@ class Identity:
     """
 
     kind: str
-    settings: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-    inputs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    versions: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -79,13 +84,34 @@ class Identity:
         for part, word in _PARTS.items():
             then, now = recorded.get(part) or {}, _plain(getattr(self, part))
             for name in sorted({*then, *now}):
-                if then.get(name) != now.get(name):
-                    found.append(
-                        f"{word} {name}: {_brief(then.get(name))} -> {_brief(now.get(name))}"
-                    )
+                before, after = then.get(name), now.get(name)
+                if before != after:
+                    found.append(f"{word} {name}: {_brief(before)} -> {_brief(after)}")
         if not found and recorded.get("key") != self.key:
             found.append("no identity on record")
         return found
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether a result is what today's settings, inputs and versions would give.
+
+    Attributes:
+        name: What it is called among its kind.
+        reason: What differs; empty if it is current.
+        made: Revision that it was made by, and with what, as far as that is on record.
+        cost: Seconds to make it anew, roughly, if it is not.
+    """
+
+    name: str
+    reason: str
+    made: str
+    cost: float
+
+    @property
+    def current(self) -> bool:
+        """Whether it is up to date."""
+        return not self.reason
 
 
 #: Parts of an identity, and what one entry of each is called.

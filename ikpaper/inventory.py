@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from ikpaper import training
 from ikpaper.arm import RailArm
+from ikpaper.checks import check_known
 from ikpaper.files import project_root
+from ikpaper.identity import State
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.training import TrainingRun
@@ -18,27 +20,18 @@ if TYPE_CHECKING:
 
     _Tables = Iterable[tuple[Iterable[Job], ResultTable]]
 
-__all__ = ["KINDS", "Item", "accept", "all_runs", "inventory", "published_runs"]
+__all__ = ["KINDS", "accept", "all_runs", "inventory", "published_runs"]
 
-
-class Item(NamedTuple):
-    """One published thing.
-
-    Attributes:
-        kind: One of `KINDS`, or `studies`.
-        name: What it is called among its kind.
-        current: Whether it is what today's settings, inputs and versions would give.
-        reason: Why it is not; empty if it is.
-        made: Revision and version of torch that it was made with, as far as that is on record.
-        cost: Seconds to bring it up to date, roughly; 0 if it is current.
-    """
-
-    kind: str
-    name: str
-    current: bool
-    reason: str
-    made: str
-    cost: float
+#: Kinds of what can be accepted. Studies are not among them: their trials are what they are.
+KINDS = (
+    "weights",
+    "benchmark",
+    "ablations",
+    "scaling",
+    "baselines",
+    "confirmed",
+    "pages",
+)
 
 
 def all_runs(profile: str = PUBLISHED, **settings: str | int | None) -> list[TrainingRun]:
@@ -62,17 +55,20 @@ def published_runs() -> list[TrainingRun]:
     return [*all_runs(), TrainingRun.of("flow", arm=RailArm.benchmark(), profile=PUBLISHED)]
 
 
-def inventory(kinds: Collection[str] = ()) -> list[Item]:
-    """What is published; nothing is loaded or run.
+def inventory(kinds: Collection[str] = ()) -> dict[str, list[State]]:
+    """What is published, by kind; nothing is loaded or run.
 
     Args:
         kinds: Some of `KINDS`, and `studies`; all by default.
 
     Raises:
+        ValueError: If a kind is unknown.
         RuntimeError: Outside of a checkout.
     """
+    known = (*KINDS, "studies")
+    check_known("kind", kinds, known)
     project_root()
-    return [item for kind in kinds or (*KINDS, "studies") for item in _items(kind)]
+    return {kind: _states(kind) for kind in kinds or known}
 
 
 def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
@@ -92,10 +88,13 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    standing = {item.name: item.current for item in _items(kind)}
+    standing = {state.name: state.current for state in _states(kind)}
     if unknown := sorted(set(names) - set(standing)):
         raise ValueError(f"unknown {', '.join(unknown)} among {kind}; known: {', '.join(standing)}")
     chosen = [name for name, current in standing.items() if name in names or not (names or current)]
+    if not chosen:
+        # To those who stamp pages, no name means all.
+        return []
     if kind == "weights":
         for run in published_runs():
             if run.path().stem in chosen:
@@ -109,92 +108,50 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
 
         return [
             name
-            for jobs, table in _TABLES[kind]()
+            for jobs, table in _tables(kind)
             for name in accept_rows([job for job in jobs if job.label in chosen], table, reason)
         ]
     return chosen
 
 
-def _items(kind: str) -> Iterator[Item]:
-    listed = {"weights": _weights, "studies": _studies, "pages": _pages}
-    return listed[kind]() if kind in listed else _rows(kind)
-
-
-def _weights() -> Iterator[Item]:
-    from ikpaper.experiments import made
-
-    for run in published_runs():
-        try:
-            record, differences = run.compare()
-        except DamagedWeights as error:
-            record, differences = None, [str(error)]
-        cost, reason = run.cost() if differences else 0.0, "; ".join(differences)
-        yield Item("weights", run.path().stem, not reason, reason, made(record or {}), cost)
-
-
-def _benchmark() -> _Tables:
-    from ikpaper.experiments.published import published_jobs, published_table
-
-    return [(published_jobs(), published_table())]
-
-
-def _ablations() -> _Tables:
-    from ikpaper.experiments.ablations import ablation_jobs, ablation_table
-
-    return [(ablation_jobs(), ablation_table())]
-
-
-def _scaling() -> _Tables:
-    from ikpaper.experiments.scaling import scaling_jobs, scaling_table
-
-    return [(scaling_jobs(), scaling_table())]
-
-
-def _baselines() -> _Tables:
-    from ikpaper.experiments.baselines import baseline_jobs, baseline_table
-
-    return [(baseline_jobs(), baseline_table())]
-
-
-def _confirmed() -> _Tables:
-    from ikpaper.search import confirmed_jobs, confirmed_table, load_studies
-
-    return [(confirmed_jobs(record), confirmed_table(record)) for record in load_studies()]
-
-
-#: Tables of results with the jobs of their rows.
-_TABLES: dict[str, Callable[[], _Tables]] = {
-    "benchmark": _benchmark,
-    "ablations": _ablations,
-    "scaling": _scaling,
-    "baselines": _baselines,
-    "confirmed": _confirmed,
-}
-
-#: Kinds of what can be accepted. Studies are not among them: their trials are what they are.
-KINDS = ("weights", *_TABLES, "pages")
-
-
-def _rows(kind: str) -> Iterator[Item]:
-    from ikpaper.experiments import states
-
-    for jobs, table in _TABLES[kind]():
-        for state in states(jobs, table):
-            yield Item(kind, state.label, state.current, state.reason, state.made, state.cost)
-
-
-def _studies() -> Iterator[Item]:
+def _states(kind: str) -> list[State]:
+    from ikpaper.experiments import made, states
+    from ikpaper.report import pages
     from ikpaper.search import load_studies
 
-    for record in load_studies():
-        reason = "; ".join(record.study.differences(record.folder))
-        cost = float(record.trials["seconds"].sum()) if reason else 0.0
-        yield Item("studies", record.folder.name, not reason, reason, "", cost)
+    if kind == "pages":
+        return pages.status()
+    found = []
+    if kind == "weights":
+        for run in published_runs():
+            try:
+                record, differences = run.compare()
+            except DamagedWeights as error:
+                record, differences = None, [str(error)]
+            cost = run.cost() if differences else 0.0
+            found.append(State(run.path().stem, "; ".join(differences), made(record or {}), cost))
+    elif kind == "studies":
+        for study in load_studies():
+            reason = "; ".join(study.study.differences(study.folder))
+            cost = float(study.trials["seconds"].sum()) if reason else 0.0
+            found.append(State(study.folder.name, reason, "", cost))
+    else:
+        for jobs, table in _tables(kind):
+            found += states(jobs, table)
+    return found
 
 
-def _pages() -> Iterator[Item]:
-    from ikpaper.report import pages
+def _tables(kind: str) -> _Tables:
+    """Tables of results of a kind, each with the jobs of its rows."""
+    from ikpaper.experiments import ablations, baselines, published, scaling
+    from ikpaper.search import confirmed_jobs, confirmed_table, load_studies
 
-    for page in pages.status():
-        cost = 0.0 if page.current else page.cost
-        yield Item("pages", page.name, page.current, page.reason, page.made_by, cost)
+    tables: dict[str, Callable[[], _Tables]] = {
+        "benchmark": lambda: [(published.published_jobs(), published.published_table())],
+        "ablations": lambda: [(ablations.ablation_jobs(), ablations.ablation_table())],
+        "calibration": lambda: [(calibration.calibration_jobs(), calibration.calibration_table())],
+        "scaling": lambda: [(scaling.scaling_jobs(), scaling.scaling_table())],
+        "baselines": lambda: [(baselines.baseline_jobs(), baselines.baseline_table())],
+        "confirmed": lambda: [(confirmed_jobs(r), confirmed_table(r)) for r in load_studies()],
+    }
+    return tables[kind]()

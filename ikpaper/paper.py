@@ -29,9 +29,10 @@ Ranges = Mapping[str, tuple[float, float]]
 Table = Mapping[int, Mapping[str, float]]
 
 
-def _table(columns: tuple[str, ...], rows: dict[int, tuple[float, ...]]) -> Table:
+def _table(columns: str, rows: dict[int, tuple[float, ...]]) -> Table:
+    names = columns.split()
     return MappingProxyType(
-        {dof: MappingProxyType(dict(zip(columns, row, strict=True))) for dof, row in rows.items()}
+        {dof: MappingProxyType(dict(zip(names, row, strict=True))) for dof, row in rows.items()}
     )
 
 
@@ -66,7 +67,7 @@ SEARCH_HOPELESS_AFTER = 10
 
 #: Table III: hyperparameters of the cVAE by DoF, with the printed number of parameters.
 CVAE_TABLE: Table = _table(
-    ("learning_rate", "hidden_layers", "neurons", "weight_decay", "trainable_parameters"),
+    "learning_rate hidden_layers neurons weight_decay trainable_parameters",
     {
         4: (0.009, 3, 230, 0.0002, 217_128),
         6: (0.0041, 3, 200, 0.00001, 166_814),
@@ -77,14 +78,7 @@ CVAE_TABLE: Table = _table(
 
 #: Table IV: hyperparameters of the INN by DoF, with the printed number of parameters.
 INN_TABLE: Table = _table(
-    (
-        "learning_rate",
-        "subnet_layers",
-        "coupling_layers",
-        "neurons",
-        "weight_decay",
-        "trainable_parameters",
-    ),
+    "learning_rate subnet_layers coupling_layers neurons weight_decay trainable_parameters",
     {
         4: (0.0009, 5, 9, 100, 0.00008, 1_108_872),
         6: (0.001, 5, 7, 180, 0.0003, 2_772_084),

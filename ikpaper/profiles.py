@@ -42,9 +42,9 @@ class Profile:
     name: str
     samples: int
     targets: int
-    posterior_samples: int
-    exact_targets: int
-    exact_samples: int
+    posterior_samples: int = 100
+    exact_targets: int = 60
+    exact_samples: int = 1_000
     c2st_targets: int = 0
     figure_samples: int = 1000
     batch: int = 1000
@@ -63,59 +63,25 @@ class Profile:
         return self.sigma if arm.sigma is None else arm.sigma
 
 
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {
-        profile.name: profile
-        for profile in (
-            Profile(
-                "smoke",
-                samples=2_000,
-                targets=4,
-                posterior_samples=50,
-                exact_targets=3,
-                exact_samples=100,
-                c2st_targets=1,
-                figure_samples=100,
-                batch=200,
-            ),
-            Profile(
-                "quick",
-                samples=60_000,
-                targets=200,
-                posterior_samples=100,
-                exact_targets=60,
-                exact_samples=1_000,
-            ),
-            Profile(
-                "ablation",
-                samples=250_000,
-                targets=100,
-                posterior_samples=100,
-                exact_targets=60,
-                exact_samples=1_000,
-            ),
-            # A trial of the search: the paper's 10,000 training samples, and as many to test on.
-            Profile(
-                "search",
-                samples=20_000,
-                train_fraction=0.5,
-                targets=100,
-                posterior_samples=100,
-                exact_targets=60,
-                exact_samples=500,
-            ),
-            Profile(
-                "paper",
-                samples=1_000_000,
-                targets=1_000,
-                posterior_samples=100,
-                exact_targets=200,
-                exact_samples=1_000,
-                c2st_targets=3,
-            ),
-        )
-    }
+_ALL = (
+    Profile(
+        "smoke",
+        samples=2_000,
+        targets=4,
+        posterior_samples=50,
+        exact_targets=3,
+        exact_samples=100,
+        c2st_targets=1,
+        figure_samples=100,
+        batch=200,
+    ),
+    Profile("quick", samples=60_000, targets=200),
+    Profile("ablation", samples=250_000, targets=100),
+    # A trial of the search: the paper's 10,000 training samples, and as many to test on.
+    Profile("search", samples=20_000, train_fraction=0.5, targets=100, exact_samples=500),
+    Profile("paper", samples=1_000_000, targets=1_000, exact_targets=200, c2st_targets=3),
 )
+PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
 
 
 def get_profile(name: str | Profile) -> Profile:

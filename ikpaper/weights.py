@@ -148,35 +148,28 @@ def load_record(path: Path) -> dict[str, Any] | None:
     Raises:
         DamagedWeights: If one of them cannot be used, or they do not belong together.
     """
+    beside = path.with_suffix(".json")
     try:
-        weights = path.read_bytes()
-        text = path.with_suffix(".json").read_bytes()
+        weights, text = path.read_bytes(), beside.read_bytes()
     except FileNotFoundError:
         return None
-    record = _parse(path.with_suffix(".json"), text)
-    if weights.startswith(_LFS):
-        raise DamagedWeights(path, "it is a Git LFS pointer instead of weights")
-    if hashlib.sha256(weights).hexdigest() != record["sha256"]:
-        raise DamagedWeights(
-            path, f"its {len(weights):,} bytes are not those whose SHA-256 is on record"
-        )
-    return record
-
-
-def _parse(path: Path, text: bytes) -> dict[str, Any]:
-    """The record that a file holds."""
     if text.startswith(_LFS):
-        raise DamagedWeights(path, "it is a Git LFS pointer instead of a record")
+        raise DamagedWeights(beside, "it is a Git LFS pointer instead of a record")
     try:
         # Some editors begin UTF-8 with a byte order mark, which changes nothing.
         record = json.loads(text.decode("utf-8-sig"))
     except ValueError as error:
-        raise DamagedWeights(path, f"it is not JSON ({error})") from error
+        raise DamagedWeights(beside, f"it is not JSON ({error})") from error
     if not isinstance(record, dict):
-        raise DamagedWeights(path, f"it holds a {type(record).__name__} instead of a record")
+        raise DamagedWeights(beside, f"it holds a {type(record).__name__} instead of a record")
     wrong = [name for name, kind in _RECORDED.items() if not isinstance(record.get(name), kind)]
     if wrong:
-        raise DamagedWeights(path, f"it lacks {', '.join(wrong)}, or they are of another type")
+        raise DamagedWeights(beside, f"it lacks {', '.join(wrong)}, or they are of another type")
+    if weights.startswith(_LFS):
+        raise DamagedWeights(path, "it is a Git LFS pointer instead of weights")
+    if hashlib.sha256(weights).hexdigest() != record["sha256"]:
+        what = f"its {len(weights):,} bytes are not those whose SHA-256 is on record"
+        raise DamagedWeights(path, what)
     return record
 
 

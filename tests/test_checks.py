@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ikpaper.checks import check_count, check_generator, check_positive, check_sigma
+from ikpaper.checks import check_count, check_generator, check_known, check_positive, check_sigma
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), torch.tensor(3), True + 2])
@@ -22,6 +22,12 @@ def test_large_whole_numbers_stay_exact():
 def test_what_is_no_count_is_refused_by_name(value):
     with pytest.raises(ValueError, match="n: expected a whole number of at least 1, got"):
         check_count("n", value)
+
+
+def test_unknown_names_are_listed_with_the_known():
+    check_known("page", ["one"], ["one", "two"])
+    with pytest.raises(ValueError, match="unknown page four, three; known: one, two"):
+        check_known("page", ["three", "one", "four"], ["one", "two"])
 
 
 @pytest.mark.parametrize("value", [0, -0.1, float("nan"), float("inf"), "0.1", None, [0.1, 0.2]])

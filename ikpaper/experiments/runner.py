@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.files import project_root, write_json, write_text
-from ikpaper.identity import Identity, accepted, provenance
+from ikpaper.identity import Identity, State, accepted, provenance
 from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
-__all__ = ["Job", "ResultTable", "State", "accept_rows", "results_path", "run_jobs", "states"]
+__all__ = ["Job", "ResultTable", "accept_rows", "made", "results_path", "run_jobs", "states"]
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,6 @@ class Job:
     cost: float
     measure: Callable[[Progress], dict[str, Any] | list[dict[str, Any]]]
     describe: Callable[[dict[str, Any]], str] = lambda row: "done"
-
-
-@dataclass(frozen=True)
-class State:
-    """Whether a result is what today's settings, inputs and versions would give.
-
-    Attributes:
-        label: What it is.
-        current: Whether it is up to date.
-        reason: What differs, if it is not; empty otherwise.
-        made: Where it was made: revision, machine, versions; empty if that is not on record.
-        cost: Seconds to bring it up to date, roughly; 0 if it is current.
-    """
-
-    label: str
-    current: bool
-    reason: str
-    made: str
-    cost: float
 
 
 class ResultTable:
@@ -197,9 +178,9 @@ def states(jobs: Iterable[Job], table: ResultTable) -> list[State]:
     """Whether each job's result is current, and why not."""
     found = []
     for job in jobs:
-        reason = table.outdated(job)
         origin = made(table.records.get(table.key(job.place) or "", {}))
-        found.append(State(job.label, not reason, reason, origin, job.cost if reason else 0.0))
+        reason = table.outdated(job)
+        found.append(State(job.label, reason, origin, job.cost if reason else 0.0))
     return found
 
 

@@ -181,7 +181,7 @@ class Flow(FlowMatching):
 
     @staticmethod
     def inputs(dof: int) -> int:
-        """x, the step onto the target, and the residual."""
+        """Joint angles, the step onto the target, and the residual."""
         return 2 * dof + 2
 
     def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:
@@ -215,10 +215,11 @@ class PlainFlow(FlowMatching):
     colour = "#b5838d"
     marker = "v"
     version = 1  # Raise when numbers change.
+    published_arms = ()
 
     @staticmethod
     def inputs(dof: int) -> int:
-        """x."""
+        """Joint angles alone."""
         return dof
 
     def velocity(self, x: Tensor, t: Tensor, tcp: Tensor, features: Tensor) -> Tensor:

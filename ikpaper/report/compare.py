@@ -50,10 +50,7 @@ class Tolerance:
 TOLERANCES = (
     Tolerance("figures", r": figure ", absolute=0.5, why="half a point on the page"),
     Tolerance(
-        "pictures",
-        r": pixels of ",
-        absolute=0.005,
-        why="share of the pixels that differ in colour",
+        "pictures", r": pixels of ", absolute=0.005, why="share of the pixels that differ in colour"
     ),
     Tolerance(
         "times and rates",
@@ -164,16 +161,17 @@ class Comparison:
         name = f"{quantity}, {where}" if where else quantity
         tolerance = tolerance_of(quantity)
         between = [_NUMBER.sub("#", text).split() for text in (published, made)]
-        if between[0] != between[1]:
-            if tolerance.apart:
-                self.counts["apart"] += 1
-            else:
-                old, new = (" ".join(each) for each in _first_difference(*between))
-                self.differs(f"{name}: {old or 'nothing'!r} published, now {new or 'nothing'!r}")
-            return
-        pairs = zip(_NUMBER.finditer(published), _NUMBER.finditer(made), strict=True)
-        for old_number, new_number in pairs:
-            self._number(old_number, new_number, tolerance, name)
+        if between[0] == between[1]:
+            pairs = zip(_NUMBER.finditer(published), _NUMBER.finditer(made), strict=True)
+            for old_number, new_number in pairs:
+                self._number(old_number, new_number, tolerance, name)
+        elif tolerance.apart:
+            self.counts["apart"] += 1
+        else:
+            words = enumerate(zip_longest(*between))
+            start = next(place for place, (left, right) in words if left != right)
+            old, new = (" ".join(each[start : start + 6]) or "nothing" for each in between)
+            self.differs(f"{name}: {old!r} published, now {new!r}")
 
     def svg(self, published: str, made: str, quantity: str, where: str = "") -> None:
         """Compare two figures: coordinates, and parts of it that are pictures, by pixels."""
@@ -186,11 +184,8 @@ class Comparison:
     def _number(
         self, published: re.Match[str], made: re.Match[str], tolerance: Tolerance, name: str
     ) -> None:
-        if tolerance.apart:
-            self.counts["apart"] += 1
-            return
-        if published.group() == made.group():
-            self.counts["identical"] += 1
+        if tolerance.apart or published.group() == made.group():
+            self.counts["apart" if tolerance.apart else "identical"] += 1
             return
         (old, unit), (new, other_unit) = _value(published), _value(made)
         difference, size = abs(new - old), max(abs(old), abs(new))
@@ -199,36 +194,29 @@ class Comparison:
         allowed = max(tolerance.absolute, tolerance.relative * size, last)
         relative = difference / size if size else 0.0
         strain = difference / allowed if allowed else math.inf
+        phrase = f"{name}: {published.group()} published, now {made.group()}"
         if strain > 1:
             verdict = "outside"
+            self.outside.append(phrase)
         elif relative <= 5e-7:
             verdict = "six digits"
         else:
             verdict = "three digits" if relative <= 5e-4 else "in tolerance"
         self.counts[verdict] += 1
-        phrase = f"{name}: {published.group()} published, now {made.group()}"
-        if verdict == "outside":
-            self.outside.append(phrase)
         if strain > self._strain and verdict != "six digits":
             self.worst, self._strain = phrase, strain
 
 
 def _value(number: re.Match[str]) -> tuple[float, float]:
     """A printed number, and what one in its last place is worth; counts have no such leeway."""
-    text = number.group().removesuffix(number.group(1) or "").replace(",", "").replace("−", "-")
+    percent = number.group(1) or ""
+    text = number.group().removesuffix(percent).replace(",", "").replace("−", "-")
     mantissa, _, exponent = text.lower().partition("e")
     places = len(mantissa.partition(".")[2])
-    scale = 0.01 if number.group(1) else 1.0
-    rounded = places or exponent or number.group(1)
+    scale = 0.01 if percent else 1.0
+    rounded = places or exponent or percent
     unit = scale * 10.0 ** (int(exponent or 0) - places) if rounded else 0.0
     return scale * float(text), unit
-
-
-def _first_difference(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
-    """Both lists from where they differ, a few words."""
-    pairs = enumerate(zip_longest(old, new))
-    start = next(place for place, (left, right) in pairs if left != right)
-    return old[start : start + 6], new[start : start + 6]
 
 
 def compare(published: Path, made: Path, page: str, output: str) -> Comparison:
@@ -277,7 +265,7 @@ def _compare_notebooks(found: Comparison, old: Mapping[str, Any], new: Mapping[s
         return
     for number, (cell, other) in enumerate(zip(old["cells"], new["cells"], strict=True), 1):
         where = f"cell {number}"
-        if _joined(cell["source"]) != _joined(other["source"]):
+        if "".join(cell["source"]) != "".join(other["source"]):
             found.differs(f"{found.page}: the source of {where} differs")
             continue
         texts = [list(_texts(found.page, each)) for each in (cell, other)]
@@ -295,15 +283,11 @@ def _texts(page: str, cell: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for output in cell.get("outputs", ()):
         key = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
         if key:
-            yield f"{page}: {key.split('/')[-1]}", _joined(next(iter(output["data"].values())))
+            yield f"{page}: {key.split('/')[-1]}", "".join(next(iter(output["data"].values())))
             continue
         for kind, data in output.get("data", {"text/plain": output.get("text", "")}).items():
-            text = _joined(data) if isinstance(data, (str, list)) else json.dumps(data)
+            text = "".join(data) if isinstance(data, (str, list)) else json.dumps(data)
             yield f"{page}: {f'figure {figure}' if kind == 'image/svg+xml' else 'text'}", text
-
-
-def _joined(lines: str | list[str]) -> str:
-    return lines if isinstance(lines, str) else "".join(lines)
 
 
 def _unlike(published: str, made: str) -> float:

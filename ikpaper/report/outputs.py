@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,9 +10,10 @@ from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ikpaper.arm import PlanarArm
+from ikpaper.checks import check_known
 from ikpaper.files import atomic, project_root, write_text
 from ikpaper.models import model_type
-from ikpaper.profiles import Profile, get_profile
+from ikpaper.profiles import get_profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,17 +43,20 @@ def parameters(**given: Any) -> SimpleNamespace:
         >>> parameters(dof="6", train="no").train
         False
     """
-    if unknown := sorted(set(given) - set(_PARAMETERS)):
-        raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(_PARAMETERS)}")
-    return SimpleNamespace(
-        **{name: _PARAMETERS[name](name, value) for name, value in given.items()}
-    )
+    check_known("parameter", given, _PARAMETERS)
+    values = {}
+    for name, value in given.items():
+        try:
+            values[name] = _PARAMETERS[name](value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {error}") from error
+    return SimpleNamespace(**values)
 
 
-def _boolean(name: str, value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     text = str(value).strip().lower()
     if text not in _BOOLEANS:
-        raise ValueError(f"{name}: expected true, false, yes, no, 1 or 0, got {value!r}")
+        raise ValueError(f"expected true, false, yes, no, 1 or 0, got {value!r}")
     return _BOOLEANS[text]
 
 
@@ -61,43 +66,29 @@ _BOOLEANS = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(
 )
 
 
-def _whole(name: str, value: Any) -> int:
+def _whole(value: Any) -> int:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = float("nan")
+        number = math.nan
     if isinstance(value, bool) or not number.is_integer() or number < 0:
-        raise ValueError(f"{name}: expected a whole number of at least 0, got {value!r}")
+        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
     return int(number)
 
 
-def _profile(name: str, value: Any) -> Profile:
-    try:
-        return get_profile(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
-def _path(name: str, value: Any) -> str:
+def _path(value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"{name}: expected a folder or an empty text, got {value!r}")
+        raise ValueError(f"expected a folder or an empty text, got {value!r}")
     return os.path.expanduser(value)
 
 
-def _model(name: str, value: Any) -> str:
-    try:
-        return model_type(value).name
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
 #: How a notebook's parameters are read, by name.
-_PARAMETERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
+_PARAMETERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         **dict.fromkeys(("dof", "trials", "epochs", "seed"), _whole),
         "train": _boolean,
-        "model": _model,
-        **dict.fromkeys(("profile", "trials_profile"), _profile),
+        "model": lambda value: model_type(value).name,
+        **dict.fromkeys(("profile", "trials_profile"), get_profile),
         **dict.fromkeys(("book", "folder", "studies"), _path),
     }
 )
@@ -148,10 +139,9 @@ class Outputs:
         """
         import pandas as pd
 
-        folders = [self.folder] if self.folder else []
-        for folder in [*folders, project_root() / "book"]:
-            path = folder / "results" / f"{name}.csv"
-            if path.exists():
+        for folder in (self.folder, project_root() / "book"):
+            path = folder / "results" / f"{name}.csv" if folder else None
+            if path and path.exists():
                 return pd.read_csv(path)
         command = _MADE_BY.get(name, "ikpaper report")
         raise FileNotFoundError(f"book/results/{name}.csv is missing; make it with: {command}")

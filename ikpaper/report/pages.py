@@ -19,8 +19,9 @@ from typing import Any
 
 from ikpaper import dataset, evaluation, metrics, paper, projection
 from ikpaper.arm import PlanarArm, RailArm
+from ikpaper.checks import check_known
 from ikpaper.files import atomic, project_root, write_json, write_text
-from ikpaper.identity import Identity, accepted, file_digest, provenance
+from ikpaper.identity import Identity, State, accepted, file_digest, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.sampler import SAMPLERS
@@ -31,7 +32,6 @@ __all__ = [
     "VERSION",
     "Page",
     "PageError",
-    "PageStatus",
     "accept",
     "build_pages",
     "choose",
@@ -46,6 +46,8 @@ __all__ = [
 #: Raise when pages must be made anew though neither notebooks nor their inputs changed.
 VERSION = 1
 
+#: What made each page, in the checkout.
+_RECORDS = Path("book", "pages.json")
 #: Seconds that a page is expected to take that has not been run yet.
 _UNKNOWN = 60.0
 
@@ -180,40 +182,19 @@ class PageError(RuntimeError):
     """A notebook failed; says in which cell, and where the failed run is."""
 
 
-@dataclass(frozen=True)
-class PageStatus:
-    """Whether a page is what its notebook and its inputs make today.
-
-    Attributes:
-        name: The page.
-        current: Whether identity and files are those of its last run.
-        reason: Why it is not.
-        cost: Expected seconds to run it.
-        made_by: Revision of the repository that ran it.
-    """
-
-    name: str
-    current: bool
-    reason: str
-    cost: float
-    made_by: str
-
-
 def choose(only: Collection[str] = (), pages: Sequence[Page] = PAGES) -> list[Page]:
     """Pages by name, in their order; all by default.
 
     Raises:
         ValueError: If a page is unknown.
     """
-    names = [page.name for page in pages]
-    if unknown := sorted(set(only) - set(names)):
-        raise ValueError(f"unknown page {', '.join(unknown)}; known: {', '.join(names)}")
+    check_known("page", only, [page.name for page in pages])
     return [page for page in pages if not only or page.name in only]
 
 
 def load_records(root: Path) -> dict[str, Any]:
     """What `book/pages.json` says of each page; empty if there is no such file."""
-    path = root / "book" / "pages.json"
+    path = root / _RECORDS
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -223,8 +204,8 @@ def status(
     only: Collection[str] = (),
     root: Path | None = None,
     pages: Sequence[Page] = PAGES,
-) -> list[PageStatus]:
-    """Which pages are current, why others are not, and what running them costs.
+) -> list[State]:
+    """Which pages are current, why others are not, and what running each costs, current or not.
 
     Args:
         profile: Profile of the pages.
@@ -238,21 +219,22 @@ def status(
     get_profile(profile)
     root = root or project_root()
     records = load_records(root)
-    return [_status(page, records.get(page.name), profile, root) for page in choose(only, pages)]
-
-
-def _status(page: Page, record: Mapping[str, Any] | None, profile: str, root: Path) -> PageStatus:
-    if record is None:
-        return PageStatus(page.name, False, "never run", _UNKNOWN, "nothing")
-    reasons = page.identity(profile, root).differs(record["identity"])
-    for name, sha256 in record["outputs"].items():
-        path = root / "book" / name
-        if not path.exists():
-            reasons.append(f"book/{name} is missing")
-        elif file_digest(path) != sha256:
-            reasons.append(f"book/{name} is not what the page wrote")
-    made_by = record["provenance"]["revision"]
-    return PageStatus(page.name, not reasons, "; ".join(reasons), record["seconds"], made_by)
+    states = []
+    for page in choose(only, pages):
+        if page.name not in records:
+            states.append(State(page.name, "never run", "nothing", _UNKNOWN))
+            continue
+        record = records[page.name]
+        reasons = page.identity(profile, root).differs(record["identity"])
+        for name, sha256 in record["outputs"].items():
+            path = root / "book" / name
+            if not path.exists():
+                reasons.append(f"book/{name} is missing")
+            elif file_digest(path) != sha256:
+                reasons.append(f"book/{name} is not what the page wrote")
+        made = record["provenance"]["revision"]
+        states.append(State(page.name, "; ".join(reasons), made, record["seconds"]))
+    return states
 
 
 def accept(
@@ -288,7 +270,7 @@ def accept(
             "outputs": {name: file_digest(root / "book" / name) for name in outputs},
             "accepted": accepted(records[page.name], reason),
         }
-    _write_records(records, root)
+    write_json(root / _RECORDS, records)
 
 
 def build_pages(
@@ -323,35 +305,35 @@ def build_pages(
     failed = 0
     for number, page in enumerate(chosen, 1):
         label = f"[{number}/{len(chosen)}] {page.name}"
-        records = load_records(root)
         # Pages before this one may have changed what it reads.
-        standing = _status(page, records.get(page.name), profile, root)
-        if standing.current and not fresh:
+        (state,) = status(profile, only=[page.name], root=root, pages=pages)
+        if state.current and not fresh:
             progress.skip(costs[page.name])
             progress.say(f"{label}: current")
             continue
-        why = f" ({standing.reason})" if standing.reason else ""
+        why = f" ({state.reason})" if state.reason else ""
         progress.show(f"{label}: running notebooks/{page.notebook}.py{why}")
         identity, start = page.identity(profile, root), time.monotonic()
         staging = root / ".cache" / "report" / page.name
         try:
-            made = run_page(page, profile, staging, root)
+            outputs = run_page(page, profile, staging, root)
         except PageError as error:
             progress.say(f"{label}: {error}; the page is as it was")
             failed = 1
             break
-        for path in made:
-            with atomic(root / "book" / path.relative_to(staging)) as partial:
-                shutil.copyfile(path, partial)
+        for name in outputs:
+            with atomic(root / "book" / name) as partial:
+                shutil.copyfile(staging / name, partial)
         seconds = time.monotonic() - start
+        records = load_records(root)
         records[page.name] = {
             "identity": identity.record(),
-            "outputs": {path.relative_to(staging).as_posix(): file_digest(path) for path in made},
+            "outputs": outputs,
             "provenance": provenance(),
             "seconds": round(seconds, 1),
         }
         known = {each.name for each in pages}
-        _write_records({name: records[name] for name in records if name in known}, root)
+        write_json(root / _RECORDS, {name: records[name] for name in records if name in known})
         shutil.rmtree(staging)
         progress.advance(costs[page.name], label)
         progress.say(f"{label}: done in {duration(seconds)}")
@@ -361,8 +343,11 @@ def build_pages(
     return failed
 
 
-def run_page(page: Page, profile: str, folder: Path, root: Path) -> list[Path]:
-    """Execute a page's notebook; returns the files it made in `folder`, laid out as in `book/`.
+def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, str]:
+    """Execute a page's notebook; its files lie in `folder` as they will in `book/`.
+
+    Returns:
+        Digests of the files by their names relative to `folder`.
 
     Raises:
         PageError: If a cell fails.
@@ -397,11 +382,8 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> list[Path]:
     executed.unlink()
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
     write_text(folder / f"{page.name}.ipynb", text + "\n")
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _write_records(records: Mapping[str, Any], root: Path) -> None:
-    write_json(root / "book" / "pages.json", records)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
 
 def write_readme_table(root: Path) -> None:
@@ -457,44 +439,38 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
     titled = not page.title
     for number, cell in enumerate(result["cells"]):
         cell["id"] = f"cell-{number:03d}"
-        metadata = cell["metadata"]
+        metadata, source = cell["metadata"], "".join(cell["source"])
         tags = [tag for tag in metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if cell["cell_type"] == "code":
-            hidden = {"parameters", "injected-parameters"} & set(tags)
-            if hidden:
+            if {"parameters", "injected-parameters"} & set(tags):
                 tags.append("remove-cell")
             elif not {"remove-cell", "show-input"} & set(tags):
                 tags.append("hide-input")
-            if {"remove-cell", "remove-output"} & set(tags):
-                # Only what pages ask for by name is kept of outputs that nobody sees.
-                cell["outputs"] = [out for out in cell["outputs"] if _is_glue(out)]
+            # Of outputs that nobody sees, only what pages ask for by name is kept.
+            seen = not {"remove-cell", "remove-output"} & set(tags)
             cell["outputs"] = [
-                out
-                for out in cell["outputs"]
-                if not (out["output_type"] == "stream" and out["name"] == "stderr")
+                output
+                for output in cell["outputs"]
+                if "scrapbook" in output.get("metadata", {})
+                or (seen and output.get("name") != "stderr")
             ]
-        kept = {name: metadata[name] for name in ("mystnb", "image", "figure") if name in metadata}
-        cell["metadata"] = {**kept, **({"tags": tags} if tags else {})}
-        source = "".join(cell["source"])
         if "injected-parameters" in tags:
             # The folder that this run wrote to means nothing to a reader.
             source = re.sub(r"^book = .*$", 'book = ""', source, flags=re.M)
-        if not titled and cell["cell_type"] == "markdown" and re.search(r"^# ", source, re.M):
-            source = re.sub(r"^# .*$", f"# {page.title}", source, count=1, flags=re.M)
-            titled = True
+        if not titled and cell["cell_type"] == "markdown":
+            source, count = re.subn(r"^# .*$", f"# {page.title}", source, count=1, flags=re.M)
+            titled = count > 0
+        kept = {"tags": tags} if tags else {}
+        kept |= {name: metadata[name] for name in ("mystnb", "image", "figure") if name in metadata}
         if dof is not None:
             source = _number_labels(source, dof)
-            cell["metadata"] = json.loads(_number_labels(json.dumps(cell["metadata"]), dof))
-        cell["source"] = source
+            kept = json.loads(_number_labels(json.dumps(kept), dof))
+        cell |= {"metadata": kept, "source": source}
     result["metadata"] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return result
-
-
-def _is_glue(output: Mapping[str, Any]) -> bool:
-    return "scrapbook" in output.get("metadata", {})
 
 
 def _number_labels(text: str, dof: int) -> str:

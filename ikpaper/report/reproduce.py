@@ -16,14 +16,12 @@ from ikpaper.identity import file_digest, provenance
 from ikpaper.profiles import PUBLISHED
 from ikpaper.progress import Progress, duration
 from ikpaper.report.compare import TOLERANCES, VERDICTS, Comparison, compare
-from ikpaper.report.pages import PAGES, Page, PageError, choose, load_records, run_page
+from ikpaper.report.pages import PAGES, Page, PageError, choose, load_records, run_page, status
 
 __all__ = ["certify", "reproduce"]
 
 #: File in the folder of a reproduced page that says what it was made from.
 _STAMP = "run.json"
-#: Columns of the certificate: what became of the numbers of each output.
-_COLUMNS = ("page", "output", "numbers", *VERDICTS, "farthest from what is published")
 #: Of each output, this many differences are printed.
 _SHOWN = 5
 
@@ -62,14 +60,14 @@ def reproduce(
     folder = root / ".cache" / "reproduce"
     chosen = choose(only, pages)
     records = load_records(root)
-    costs = {page.name: records.get(page.name, {}).get("seconds", 60.0) for page in chosen}
+    costs = {page.name: page.cost for page in status(only=only, root=root, pages=pages)}
     progress = Progress(sum(costs.values()))
     comparisons: list[Comparison] = []
     for number, page in enumerate(chosen, 1):
         label = f"[{number}/{len(chosen)}] {page.name}"
+        failure = ""
         if not fresh and _is_made(page, folder / page.name, root):
             progress.skip(costs[page.name])
-            failure = ""
         else:
             progress.show(f"{label}: running notebooks/{page.notebook}.py")
             start = time.monotonic()
@@ -119,9 +117,9 @@ def _is_made(page: Page, folder: Path, root: Path) -> bool:
         stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return False
-    # Also from today's code and packages: that is what is to be shown.
-    made, now = _makes(stamp.get("provenance", {})), _makes(provenance())
-    if stamp["key"] != page.identity(PUBLISHED, root).key or made != now:
+    # Also from today's code and packages, whatever the revision: that is what is to be shown.
+    same = {**stamp.get("provenance", {}), "revision": ""} == {**provenance(), "revision": ""}
+    if not same or stamp["key"] != page.identity(PUBLISHED, root).key:
         return False
     return all(
         (folder / name).exists() and file_digest(folder / name) == sha256
@@ -133,51 +131,39 @@ def _make(page: Page, folder: Path, root: Path) -> str:
     """Run a page; returns what went wrong, or nothing."""
     key = page.identity(PUBLISHED, root).key
     try:
-        made = run_page(page, PUBLISHED, folder, root)
+        outputs = run_page(page, PUBLISHED, folder, root)
     except PageError as error:
         return str(error)
-    outputs = {path.relative_to(folder).as_posix(): file_digest(path) for path in made}
     write_json(folder / _STAMP, {"key": key, "outputs": outputs, "provenance": provenance()})
     return ""
 
 
-def _makes(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a provenance can make other numbers."""
-    return {name: value for name, value in origin.items() if name != "revision"}
-
-
 def _counted(comparisons: Sequence[Comparison]) -> str:
     counts = sum((each.counts for each in comparisons), Counter[str]())
-    compared = sum(counts.values()) - counts["apart"]
     return (
-        f"{compared:,} numbers: {counts['identical']:,} identical, {counts['six digits']:,} to six "
-        f"digits, {counts['three digits']:,} to three, {counts['in tolerance']:,} within "
-        f"tolerance, {counts['outside']:,} outside; {counts['apart']:,} times and rates apart"
+        f"{counts.total() - counts['apart']:,} numbers: {counts['identical']:,} identical, "
+        f"{counts['six digits']:,} to six digits, {counts['three digits']:,} to three, "
+        f"{counts['in tolerance']:,} within tolerance, {counts['outside']:,} outside; "
+        f"{counts['apart']:,} times and rates apart"
     )
 
 
 def _certificate(comparisons: Sequence[Comparison]) -> str:
-    rows = [
-        [
-            each.page,
-            each.output,
-            sum(each.counts.values()) - each.counts["apart"],
-            *(each.counts[verdict] for verdict in VERDICTS),
-            each.worst,
-        ]
-        for each in comparisons
-    ]
-    return _csv([list(_COLUMNS), *rows])
+    """What became of the numbers of each output."""
+    rows = [["page", "output", "numbers", *VERDICTS, "farthest from what is published"]]
+    for each in comparisons:
+        counts = [each.counts[verdict] for verdict in VERDICTS]
+        compared = each.counts.total() - each.counts["apart"]
+        rows.append([each.page, each.output, *map(str, (compared, *counts)), each.worst])
+    return _csv(rows)
 
 
 def _runs(records: Mapping[str, Any]) -> str:
     """What made the published pages, and what made them again."""
-    published = [record["provenance"] for record in records.values()]
+    published = [_machine(record["provenance"]) for record in records.values()]
     rows = [["", "published", "this run"]]
-    now = _machine(provenance())
-    for name in now:
-        values = {_machine(each).get(name, "–") for each in published}
-        rows.append([name, ", ".join(sorted(values)), now[name]])
+    for name, now in _machine(provenance()).items():
+        rows.append([name, ", ".join(sorted({each.get(name, "–") for each in published})), now])
     return _csv(rows)
 
 
@@ -195,7 +181,7 @@ def _tolerances() -> str:
     return _csv(rows)
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
+def _csv(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
