@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +36,7 @@ __all__ = [
     "resimulation_error",
     "resimulation_error_halved",
     "two_sample_test",
+    "two_sample_tests",
 ]
 
 #: Raise when numbers change.
@@ -53,7 +54,8 @@ def _squared(distance: Tensor, h: float = 1.2) -> Tensor:
 
 
 def _multi(distance: Tensor) -> Tensor:
-    return _squared(distance, 0.05) + _squared(distance, 0.2) + _squared(distance, 0.9)
+    squared = distance**2
+    return sum((h**2 / (h**2 + squared) for h in (0.05, 0.2, 0.9)), torch.zeros_like(squared))
 
 
 #: Kernels by name, each a function of the Euclidean distance.
@@ -72,8 +74,11 @@ _ROUNDING = 1e-6
 #: Targets whose classifiers are trained together, and samples of a batch.
 _CLASSIFIED, _BATCH = 8, 200
 
+#: Largest coordinate, after centring, up to which distances are taken by a matrix product.
+_NEAR = 30.0
+
 #: Rows of a kernel matrix that are computed at a time, so that they stay in the cache.
-_ROWS = 64
+_ROWS = 128
 
 
 def _tensor(name: str, values: TensorLike) -> Tensor:
@@ -247,33 +252,79 @@ def two_sample_test(
     Raises:
         ValueError: As unbiased `mmd2`, and if there are no permutations, or `generator` is none.
     """
-    permutations, k = check_count("permutations", permutations), _kernel(kernel)
+    return two_sample_tests(a, b, [kernel], permutations=permutations, generator=generator)[0]
+
+
+def two_sample_tests(
+    a: TensorLike,
+    b: TensorLike,
+    kernels: Sequence[str | Kernel],
+    *,
+    permutations: int = 200,
+    generator: Generator | None = None,
+) -> list[TwoSampleTest]:
+    """`two_sample_test` by several kernels, which share distances and relabellings."""
+    permutations, functions = check_count("permutations", permutations), list(map(_kernel, kernels))
     generator = check_generator(generator)
     a, b = _sample_sets(a, b, 2)
     n, m, points = len(a), len(b), torch.cat([a, b]).detach().double()
     signs = torch.cat([points.new_full((n,), 1 / n), points.new_full((m,), -1 / m)])
     orders = [torch.randperm(n + m, generator=generator) for _ in range(permutations)]
     labels = torch.stack([signs, *(signs[order] for order in orders)], dim=1)
+    single = labels.float()
     # V-statistics l^T K l of the columns l of `labels`, in single precision. As they sum to zero,
     # a constant makes no difference but to rounding: k(0) is taken off the kernel.
-    single, own = labels.float(), float(k(points.new_zeros(1)))
-    forms, within_a, within_b, between = labels.new_zeros(permutations + 1), 0.0, 0.0, 0.0
+    at_zero = [float(k(points.new_zeros(1))) for k in functions]
+    forms = labels.new_zeros(len(functions), permutations + 1)
+    # Sums of the kernel over pairs within a, within b, and of one of each in either order.
+    sums = [[0.0, 0.0, 0.0] for _ in functions]
+    distances = _Distances(points)
     with torch.autocast(points.device.type, enabled=False):
         for start in range(0, n + m, _ROWS):
-            block = k(_distance(points[start : start + _ROWS], points[start:]).float()) - own
-            # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
-            block[:, len(block) :] *= 2
-            forms += (labels[start : start + _ROWS] * (block @ single[start:])).sum(dim=0)
-            first = max(0, n - start)
-            (aa, ab), (ba, bb) = (
-                [float(part.sum(dtype=torch.float64)) for part in rows.tensor_split([first], dim=1)]
-                for rows in block.tensor_split([first])
-            )
-            within_a, within_b, between = within_a + aa, within_b + bb, between + ab + ba
-    unbiased = within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - between / (n * m)
-    # A relabelling that swaps or keeps the sets differs by rounding alone.
-    at_least = forms >= forms[0] - _ROUNDING * (1 / n + 1 / m) * own
-    return TwoSampleTest(unbiased, float(at_least.double().mean()))
+            distance = distances.block(start, start + _ROWS)
+            rows, first = labels[start : start + _ROWS], max(0, n - start)
+            for i, k in enumerate(functions):
+                block = k(distance) - at_zero[i]
+                # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
+                block[:, len(block) :] *= 2
+                forms[i] += (rows * (block @ single[start:])).sum(dim=0)
+                (aa, ab), (ba, bb) = (
+                    [float(x.sum(dtype=torch.float64)) for x in part.tensor_split([first], dim=1)]
+                    for part in block.tensor_split([first])
+                )
+                for j, value in enumerate((aa, bb, ab + ba)):
+                    sums[i][j] += value
+    tests = []
+    for form, zero, (within_a, within_b, between) in zip(forms, at_zero, sums, strict=True):
+        unbiased = within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - between / (n * m)
+        # A relabelling that swaps or keeps the sets differs by rounding alone.
+        at_least = form >= form[0] - _ROUNDING * (1 / n + 1 / m) * zero
+        tests.append(TwoSampleTest(unbiased, float(at_least.double().mean())))
+    return tests
+
+
+class _Distances:
+    """Distances of points (N, d) in float64 to those after them, a block of rows at a time.
+
+    By a matrix product, which loses half of the digits of small distances: of float64, that leaves
+    those of single precision, unless points are far apart in units of what kernels tell apart.
+    """
+
+    def __init__(self, points: Tensor) -> None:
+        self._points = points - points.mean(dim=0)
+        self._product = float(self._points.abs().max()) < _NEAR
+        squares, ones = self._points.square().sum(dim=1, keepdim=True), points.new_ones(1, 1)
+        ones = ones.expand_as(squares)
+        self._left = torch.cat([-2 * self._points, squares, ones], dim=1)
+        self._right = torch.cat([self._points, ones, squares], dim=1).T.contiguous()
+
+    def block(self, start: int, end: int) -> Tensor:
+        """Distances of points `start` to `end` to all from `start` on, in single precision."""
+        if not self._product:
+            return _distance(self._points[start:end], self._points[start:]).float()
+        squared = (self._left[start:end] @ self._right[:, start:]).float()
+        squared.diagonal().zero_()
+        return squared.clamp_min_(0).sqrt_()
 
 
 def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> float:

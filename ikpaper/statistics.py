@@ -1,4 +1,4 @@
-"""Intervals of means, of ratios and of rank correlations."""
+"""Intervals of means, of ratios and of rank correlations; a paired test of two shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy.stats import norm, spearmanr
+from scipy.stats import binomtest, norm, spearmanr
 
 from ikpaper.checks import check_count
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
-__all__ = ["bootstrap_interval", "rank_correlation"]
+__all__ = ["bootstrap_interval", "mcnemar", "rank_correlation"]
 
 
 def _numbers(name: str, values: Values, *, infinite: bool = False) -> np.ndarray:
@@ -117,3 +117,22 @@ def rank_correlation(a: Values, b: Values, *, level: float = 0.95) -> tuple[floa
     reach = float(norm.ppf(0.5 + level / 2)) * error
     low, high = math.tanh(math.atanh(inner) - reach), math.tanh(math.atanh(inner) + reach)
     return correlation, min(low, correlation), max(high, correlation)
+
+
+def mcnemar(first: int, second: int) -> float:
+    """Exact test (McNemar, 1947) of whether two shares of the same cases are equal: its p-value.
+
+    Args:
+        first: Number of cases that count for the first share and not for the second.
+        second: The other way round. Cases that count for both, or for none, decide nothing.
+
+    Raises:
+        ValueError: If a number is none, or negative.
+
+    Example:
+        >>> round(mcnemar(14, 2), 4)
+        0.0042
+    """
+    first, second = check_count("first", first, 0), check_count("second", second, 0)
+    total = first + second
+    return float(binomtest(first, total).pvalue) if total else 1.0

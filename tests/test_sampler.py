@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import ikpaper
 from ikpaper.sampler import SAMPLERS as REGISTERED
 from ikpaper.sampler import PosteriorSampler, Refined, Sampler
+from ikpaper.samplers import LookupTable
 
 ARMS = [ikpaper.PlanarArm([0.6, 0.5, 0.5, 0.8]), ikpaper.RailArm([0.9, 0.5, 1.0])]
 TCP = [[2.0, 0.6], [1.9, -0.7], [2.2, 0.1]]
@@ -19,6 +20,7 @@ SAMPLERS = {
     "prior": lambda arm: ikpaper.Prior(arm, 0.3),
     "exact": lambda arm: ikpaper.ExactPosterior(arm, 0.3),
     "rejection": lambda arm: ikpaper.RejectionPosterior(arm, 0.3, eps=0.2),
+    "lookup": lambda arm: LookupTable(arm, 0.3, entries=2000),
     "numerical": lambda arm: ikpaper.NumericalSolver(arm, 0.3),
     **{
         name: lambda arm, name=name: ikpaper.models.build(name, arm=arm, neurons=16).eval()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ikpaper.statistics import bootstrap_interval, rank_correlation
+from ikpaper.statistics import bootstrap_interval, mcnemar, rank_correlation
 
 
 def test_bootstrap_interval_agrees_with_the_normal_one():
@@ -114,3 +114,12 @@ def test_bootstrap_refuses_what_has_no_interval(values, options, message):
 def test_rank_correlation_refuses_what_has_no_order(a, b, options, message):
     with pytest.raises(ValueError, match=message):
         rank_correlation(a, b, **options)
+
+
+def test_mcnemar_is_the_two_sided_binomial_test_of_the_discordant_pairs():
+    for first, second in ((0, 0), (3, 3), (14, 2), (2, 14), (0, 6), (67, 53)):
+        total, least = first + second, min(first, second)
+        tail = sum(math.comb(total, k) for k in range(least + 1)) / 2**total
+        assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail))
+    with pytest.raises(ValueError, match="second: expected a whole number"):
+        mcnemar(1, -1)

@@ -22,6 +22,8 @@ __all__ = ["certify", "reproduce"]
 
 #: File in the folder of a reproduced page that says what it was made from.
 _STAMP = "run.json"
+_HEADER = ["page", "output", "numbers", *VERDICTS, "farthest from what is published"]
+
 #: Of each output, this many differences are printed.
 _SHOWN = 5
 
@@ -44,7 +46,8 @@ def reproduce(
     Args:
         only: Names of pages; all by default.
         fresh: Run also what was run before.
-        publish: Write the certificate into the book, too.
+        publish: Write the certificate into the book, too. With some pages alone, all others keep
+            what they have on it.
         root: Folder of the project; by default this one.
         pages: All pages of the book.
 
@@ -52,13 +55,14 @@ def reproduce(
         0, or 1 if a notebook failed or a number is out of its tolerance.
 
     Raises:
-        ValueError: If a page is unknown, or part of the pages is to be published.
+        ValueError: If a page is unknown, or if some are to be published and others are not on the
+            certificate of the book yet.
     """
-    if publish and only:
-        raise ValueError(f"publish: expected a certificate of all pages, got only={list(only)}")
     root = root or project_root()
-    folder = root / ".cache" / "reproduce"
+    folder, results = root / ".cache" / "reproduce", root / "book" / "results"
     chosen = choose(only, pages)
+    others = [page.name for page in pages if page not in chosen] if publish else []
+    kept = _rows_of(results / "certificate.csv", others)
     records = load_records(root)
     costs = {page.name: page.cost for page in status(only=only, root=root, pages=pages)}
     progress = Progress(sum(costs.values()))
@@ -84,12 +88,14 @@ def reproduce(
         for each in found:
             for phrase in each.outside[:_SHOWN]:
                 progress.say(f"    {each.output}: {phrase}")
-    text = _certificate(comparisons)
-    write_text(folder / "certificate.csv", text)
+    rows = _rows(comparisons)
+    write_text(folder / "certificate.csv", _csv([_HEADER, *rows]))
     if publish:
-        write_text(root / "book" / "results" / "certificate.csv", text)
-        write_text(root / "book" / "results" / "certificate-runs.csv", _runs(records))
-        write_text(root / "book" / "results" / "certificate-tolerances.csv", _tolerances())
+        order = [page.name for page in pages]
+        whole = sorted([*rows, *kept], key=lambda row: order.index(row[0]))
+        write_text(results / "certificate.csv", _csv([_HEADER, *whole]))
+        write_text(results / "certificate-runs.csv", _runs(records))
+        write_text(results / "certificate-tolerances.csv", _tolerances())
     agree = all(each.agrees for each in comparisons)
     print(f"{'Reproduced' if agree else 'NOT reproduced'}: {_counted(comparisons)}")
     print(f"The certificate is in {(folder / 'certificate.csv').relative_to(root)}")
@@ -148,14 +154,29 @@ def _counted(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _certificate(comparisons: Sequence[Comparison]) -> str:
+def _rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
     """What became of the numbers of each output."""
-    rows = [["page", "output", "numbers", *VERDICTS, "farthest from what is published"]]
+    rows = []
     for each in comparisons:
         counts = [each.counts[verdict] for verdict in VERDICTS]
         compared = each.counts.total() - each.counts["apart"]
         rows.append([each.page, each.output, *map(str, (compared, *counts)), each.worst])
-    return _csv(rows)
+    return rows
+
+
+def _rows_of(certificate: Path, names: Collection[str]) -> list[list[str]]:
+    """Rows that pages have on a certificate.
+
+    Raises:
+        ValueError: If one has none.
+    """
+    if not names:
+        return []
+    text = certificate.read_text(encoding="utf-8") if certificate.exists() else ""
+    rows = [row for row in csv.reader(io.StringIO(text)) if row[0] in names]
+    if missing := sorted(set(names) - {row[0] for row in rows}):
+        raise ValueError(f"publish: {', '.join(missing)} are on no certificate yet; run all pages")
+    return rows
 
 
 def _runs(records: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
-"""Samplers without training: exact, by rejection, the prior, a numerical solver, and sbi's."""
+"""Samplers without training: exact, rejection, prior, look-up table, solver; and those of sbi."""
 
 from ikpaper.samplers.exact import ExactDraw, ExactPosterior
+from ikpaper.samplers.lookup import LargeLookupTable, LookupTable
 from ikpaper.samplers.prior import Prior
 from ikpaper.samplers.rejection import RejectionPosterior
 from ikpaper.samplers.sbi import SbiSampler
@@ -9,6 +10,8 @@ from ikpaper.samplers.solver import NumericalSolver
 __all__ = [
     "ExactDraw",
     "ExactPosterior",
+    "LargeLookupTable",
+    "LookupTable",
     "NumericalSolver",
     "Prior",
     "RejectionPosterior",
