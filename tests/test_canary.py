@@ -249,7 +249,7 @@ def replace(package, file, old, new):
 
 
 CHANGES = {
-    "learning rate": ("models/flow.py", '"learning_rate": 2e-3', '"learning_rate": 2.2e-3', "flow"),
+    "learning rate": ("models/flow.py", "positive(default=2e-3)", "positive(default=2.2e-3)", "flow"),
     "kernel of a loss": (
         "models/inn.py",
         "kernel_width: float = 1.2",
