@@ -78,7 +78,7 @@ def trained(name, precision):
 def scored():
     """Every number of a row of scores, which no clock decides."""
     part = Task.random(ARM, 3, samples=60)
-    scores = part.score(ikpaper.Prior(ARM, 0.3), permutations=50, c2st_targets=1)
+    scores = part.score(ikpaper.Prior(ARM, 0.3), permutations=50, checks=1)
     numbers = scores.summary().values()
     return [*scores.targets.to_numpy().flatten().tolist(), *numbers]
 
@@ -249,7 +249,12 @@ def replace(package, file, old, new):
 
 
 CHANGES = {
-    "learning rate": ("models/flow.py", "positive(default=2e-3)", "positive(default=2.2e-3)", "flow"),
+    "learning rate": (
+        "models/flow.py",
+        "positive(default=2e-3)",
+        "positive(default=2.2e-3)",
+        "flow",
+    ),
     "kernel of a loss": (
         "models/inn.py",
         "kernel_width: float = 1.2",

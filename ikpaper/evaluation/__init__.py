@@ -1,7 +1,9 @@
 """Evaluation: any sampler against the exact posterior, target by target."""
 
 from ikpaper.evaluation.comparison import (
-    C2ST_TARGETS,
+    CHECK_MMD,
+    CHECK_REJECTED,
+    CHECKS,
     PERMUTATIONS,
     PRINTED,
     BenchmarkResult,
@@ -16,6 +18,7 @@ from ikpaper.evaluation.protocol import (
     single_target,
 )
 from ikpaper.evaluation.task import (
+    CHECK_KERNEL,
     LEVEL,
     Scores,
     Task,
@@ -25,7 +28,10 @@ from ikpaper.evaluation.task import (
 )
 
 __all__ = [
-    "C2ST_TARGETS",
+    "CHECKS",
+    "CHECK_KERNEL",
+    "CHECK_MMD",
+    "CHECK_REJECTED",
     "LEVEL",
     "MANY_PROPOSALS",
     "PERMUTATIONS",

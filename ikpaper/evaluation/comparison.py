@@ -12,12 +12,22 @@ import pandas as pd
 
 from ikpaper.arm import PlanarArm, resolve_arm
 from ikpaper.checks import Sigma, check_count
-from ikpaper.evaluation.task import Scores, Task
+from ikpaper.evaluation.task import CHECK_KERNEL, Scores, Task
 from ikpaper.files import published
-from ikpaper.format import significant, with_interval
+from ikpaper.format import percent, significant, with_interval
 from ikpaper.sampler import Refined, Sampler
 
-__all__ = ["PRINTED", "BenchmarkResult", "as_text", "benchmark", "results"]
+__all__ = [
+    "CHECKS",
+    "CHECK_MMD",
+    "CHECK_REJECTED",
+    "PERMUTATIONS",
+    "PRINTED",
+    "BenchmarkResult",
+    "as_text",
+    "benchmark",
+    "results",
+]
 
 #: Columns of formatted rows that a person who compares samplers wants to see.
 PRINTED = (
@@ -33,8 +43,12 @@ PRINTED = (
     "samples/s",
 )
 
-#: Relabellings of the permutation test, and targets at which a classifier is trained.
-PERMUTATIONS, C2ST_TARGETS = 99, 3
+#: Columns of the scores by the second kernel.
+CHECK_MMD, CHECK_REJECTED = f"MMD², {CHECK_KERNEL}", f"rejected, {CHECK_KERNEL}"
+
+#: Relabellings of the permutation test, and targets that are checked by another kernel and a
+#: classifier; see `Task.score`.
+PERMUTATIONS, CHECKS = 99, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +131,7 @@ def benchmark(
     task = Task.random(arm, targets, samples=samples, sigma=sigma, kernel=kernel, seed=seed)
     steps = check_count("refine", refine, 0)
     scored = Refined(sampler, steps, arm) if steps else sampler
-    scores = task.score(
-        scored, permutations=PERMUTATIONS, c2st_targets=min(C2ST_TARGETS, len(task))
-    )
+    scores = task.score(scored, permutations=PERMUTATIONS, checks=min(CHECKS, len(task)))
     row = {
         "sampler": str(name or getattr(sampler, "name", "") or type(sampler).__name__),
         "dof": arm.dof,
@@ -186,7 +198,9 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
         else significant(row["mmd2"]),
         "worst 1 %": number("mmd2_worst1", lambda value: significant(value, 2)),
         "rejected": number("rejected", lambda value: f"{100 * value:.1f} %"),
-        "C2ST": number("c2st", lambda value: f"{value:.3f}"),
+        CHECK_MMD: _spread(known, "mmd2_check", significant),
+        CHECK_REJECTED: number("rejected_check", percent),
+        "C2ST": _spread(known, "c2st", "{:.3f}".format),
         "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
         "worst target": significant(row["e_resim_worst"], 2),
         "on target": _on_target(row["missed"], row["targets"] * row["samples"]),
@@ -195,6 +209,16 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
         "training [min]": number("training_seconds", lambda value: significant(value / 60, 2)),
         "profile": row.get("profile", "–"),
     }
+
+
+def _spread(known: Mapping[Any, Any], name: str, form: Callable[[float], str]) -> str:
+    """A value with its interval, where it has one."""
+    if name not in known:
+        return "–"
+    value, *ends = (
+        form(known[key]) for key in (name, f"{name}_low", f"{name}_high") if key in known
+    )
+    return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 def _on_target(missed: int, samples: int) -> str:

@@ -18,7 +18,15 @@ from ikpaper import dataset, metrics, projection
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.identity import digest
-from ikpaper.metrics import KERNELS, c2st, mmd2, resimulation_error, two_sample_test
+from ikpaper.metrics import (
+    C2ST_EPOCHS,
+    KERNELS,
+    TwoSampleTest,
+    c2st_batch,
+    mmd2,
+    resimulation_error,
+    two_sample_tests,
+)
 from ikpaper.sampler import PosteriorSampler, Sampler
 from ikpaper.samplers import ExactPosterior
 from ikpaper.statistics import bootstrap_interval
@@ -27,13 +35,25 @@ if TYPE_CHECKING:
     from ikpaper.checks import Sigma
     from ikpaper.profiles import Profile
 
-__all__ = ["LEVEL", "VERSION", "Scores", "Task", "draw", "random_targets", "sampling_rate"]
+__all__ = [
+    "CHECK_KERNEL",
+    "LEVEL",
+    "VERSION",
+    "Scores",
+    "Task",
+    "draw",
+    "random_targets",
+    "sampling_rate",
+]
 
 #: Version of the scoring. Raise when numbers change.
 VERSION = 1
 
 #: Level of the permutation test.
 LEVEL = 0.05
+
+#: Kernel of the scores that check those by the task's own.
+CHECK_KERNEL = "multi-bandwidth"
 
 #: Share of the targets that count as the worst, and how many targets it takes to tell.
 _WORST, _ENOUGH = 0.01, 100
@@ -242,45 +262,49 @@ class Task:
         ]
         return torch.cat(parts)
 
-    def score(self, sampler: Sampler, *, permutations: int = 0, c2st_targets: int = 0) -> Scores:
+    def check_settings(self, checks: int) -> dict[str, Any]:
+        """What decides the scores of `checks` targets beside `settings`, as JSON holds it."""
+        return {"checks": checks, "check_kernel": CHECK_KERNEL, "c2st_epochs": C2ST_EPOCHS}
+
+    def score(self, sampler: Sampler, *, permutations: int = 0, checks: int = 0) -> Scores:
         """Scores of a sampler at each target.
 
         Args:
             sampler: Anything with a method `sample(tcp, n, generator=None)`.
             permutations: Relabellings of the two-sample test; 0: no test.
-            c2st_targets: At how many targets a classifier is trained, which takes seconds each.
+            checks: How many of the first targets are also scored by another kernel,
+                `CHECK_KERNEL`, and by a classifier, which takes some tenths of a second each.
 
         Raises:
             ValueError: If the sampler's answer is not finite or has the wrong shape.
         """
         # Before the reference samples, which take longer.
-        return self.score_samples(
-            self.draw(sampler), permutations=permutations, c2st_targets=c2st_targets
-        )
+        return self.score_samples(self.draw(sampler), permutations=permutations, checks=checks)
 
-    def score_samples(
-        self, theta: Tensor, *, permutations: int = 0, c2st_targets: int = 0
-    ) -> Scores:
+    def score_samples(self, theta: Tensor, *, permutations: int = 0, checks: int = 0) -> Scores:
         """Scores of samples (N, samples, dof) that are drawn already; see `score`."""
         testing = torch.Generator().manual_seed(self.seeds[2])
         rows = []
         for i, (own, reference) in enumerate(zip(theta, self.reference, strict=True)):
-            p_value = accuracy = np.nan
+            kernels = [self.kernel, CHECK_KERNEL] if i < checks else [self.kernel]
             if permutations:
-                mismatch, p_value = two_sample_test(
-                    own,
-                    reference,
-                    kernel=self.kernel,
-                    permutations=permutations,
-                    generator=testing,
+                tests = two_sample_tests(
+                    own, reference, kernels, permutations=permutations, generator=testing
                 )
             else:
-                mismatch = float(mmd2(own, reference, self.unbiased, kernel=self.kernel))
-            if i < c2st_targets:
-                accuracy = c2st(own, reference, seed=self.seeds[0] // 3)
-            rows.append((mismatch, p_value, accuracy))
+                tests = [
+                    TwoSampleTest(float(mmd2(own, reference, self.unbiased, kernel=kernel)), np.nan)
+                    for kernel in kernels
+                ]
+            rows.append([*tests[0], *(tests[1] if i < checks else (np.nan, np.nan))])
         table = pd.DataFrame(self.tcp.numpy(), columns=["tcp_x", "tcp_y"])
-        table[["mmd2", "p_value", "c2st"]] = rows
+        table[["mmd2", "p_value", "mmd2_check", "p_value_check"]] = rows
+        table["c2st"] = np.nan
+        if checks:
+            accuracies = c2st_batch(
+                theta[:checks], self.reference[:checks], seed=self.seeds[0] // 3
+            )
+            table.loc[: len(accuracies) - 1, "c2st"] = accuracies.numpy()
         distance = (self.arm.forward(theta) - self.tcp[:, None]).norm(dim=-1)
         reached = distance <= projection.TOLERANCE * self.arm.reach
         squares = torch.where(reached, distance, 0.0).square().sum(dim=1)
@@ -303,9 +327,11 @@ class Scores:
 
     Attributes:
         targets: A row a target: `tcp_x`, `tcp_y`, `mmd2`, `p_value` of the permutation test,
-            `c2st`, `e_resim` (the mean of ||f(theta) - tcp||^2), `e_resim_on_target` (the same
-            of the samples that reach the target to `projection.TOLERANCE`), and `missed`, the
-            number of samples that do not. NaN where a score was not asked for.
+            `mmd2_check` and `p_value_check` (the same by `CHECK_KERNEL`), `c2st` (after
+            `metrics.C2ST_EPOCHS` epochs), `e_resim` (the mean of ||f(theta) - tcp||^2),
+            `e_resim_on_target` (the same of the samples that reach the target to
+            `projection.TOLERANCE`), and `missed`, the number of samples that do not. NaN where a
+            score was not asked for.
         samples: Samples a target.
     """
 
@@ -317,40 +343,58 @@ class Scores:
         return float(self.targets[quantity].mean())
 
     def interval(self, quantity: str) -> tuple[float, float]:
-        """Bootstrap interval (95 %) of the mean over targets."""
-        return bootstrap_interval(self.targets[quantity].dropna())
+        """Bootstrap interval (95 %) of the mean over targets; NaN if nothing was measured."""
+        values = self.targets[quantity].dropna()
+        return bootstrap_interval(values) if len(values) else (float("nan"), float("nan"))
+
+    def rejected(self, p_value: str = "p_value") -> pd.Series:
+        """At which targets the permutation test of level 5 % rejects; only those tested."""
+        return self.targets[p_value].dropna() <= LEVEL
+
+    def rejected_alone(self, other: Scores) -> tuple[int, int]:
+        """At how many targets this is rejected and `other` is not, and the other way round.
+
+        For `statistics.mcnemar`. Both must be scores of one task, or of its first targets.
+        """
+        own, others = self.rejected(), other.rejected()
+        count = min(len(own), len(others))
+        own, others = own[:count], others[:count]
+        return int((own & ~others).sum()), int((others & ~own).sum())
 
     def summary(self) -> dict[str, Any]:
         """Means over targets, with what tells how they spread.
 
         `mmd2` with its bootstrap interval (`mmd2_low`, `mmd2_high`) and the mean of the worst
         percent of the targets (`mmd2_worst1`; NaN for fewer than 100 targets); `rejected`, the
-        share of targets at which the permutation test of level 5 % rejects; `c2st` over
-        `c2st_targets` targets; `e_resim`, with the worst percent and the worst target;
-        `missed`, the number of samples that do not reach the target, and `e_resim_on_target`,
-        the mean over those that do.
+        share of targets at which the permutation test of level 5 % rejects; `mmd2_check`,
+        `rejected_check` and `c2st`, with their intervals, over the `checks` targets that have
+        them; `e_resim`, with the worst percent and the worst target; `missed`, the number of
+        samples that do not reach the target, and `e_resim_on_target`, the mean over those that
+        do.
         """
         table = self.targets
-        low, high = self.interval("mmd2")
-        tested, classified = table["p_value"].dropna(), table["c2st"].dropna()
         reached = self.samples - table["missed"]
         on_target = float((table["e_resim_on_target"].fillna(0) * reached).sum())
         return {
             "targets": len(table),
             "samples": self.samples,
-            "mmd2": self.mean("mmd2"),
-            "mmd2_low": low,
-            "mmd2_high": high,
+            **self._with_interval("mmd2"),
             "mmd2_worst1": _worst(table["mmd2"]),
-            "rejected": float((tested <= LEVEL).mean()) if len(tested) else float("nan"),
-            "c2st": float(classified.mean()) if len(classified) else float("nan"),
-            "c2st_targets": len(classified),
+            "rejected": float(self.rejected().mean()),
+            "checks": int(table["c2st"].count()),
+            **self._with_interval("mmd2_check"),
+            "rejected_check": float(self.rejected("p_value_check").mean()),
+            **self._with_interval("c2st"),
             "e_resim": self.mean("e_resim"),
             "e_resim_worst1": _worst(table["e_resim"]),
             "e_resim_worst": float(table["e_resim"].max()),
             "e_resim_on_target": on_target / reached.sum() if reached.sum() else float("nan"),
             "missed": int(table["missed"].sum()),
         }
+
+    def _with_interval(self, quantity: str) -> dict[str, float]:
+        low, high = self.interval(quantity)
+        return {quantity: self.mean(quantity), f"{quantity}_low": low, f"{quantity}_high": high}
 
 
 def _worst(values: pd.Series) -> float:

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from torch import Generator, Tensor
 
 from ikpaper import projection
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
-from ikpaper.evaluation import MANY_PROPOSALS, PERMUTATIONS, Task
+from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Scores, Task
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.identity import Identity
-from ikpaper.models import CATALOGUE
+from ikpaper.identity import Identity, digest
+from ikpaper.models import CATALOGUE, Flow, build
 from ikpaper.paper import TARGETS
-from ikpaper.profiles import PUBLISHED, get_profile
+from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import PosteriorSampler, Refined
-from ikpaper.samplers import ExactPosterior, NumericalSolver, Prior, RejectionPosterior
+from ikpaper.sampler import Refined, Sampler
+from ikpaper.samplers import (
+    ExactPosterior,
+    LargeLookupTable,
+    LookupTable,
+    NumericalSolver,
+    Prior,
+    RejectionPosterior,
+)
 from ikpaper.weights import load_record, load_with_record, weights_path
 
-__all__ = ["COLUMNS", "TARGET_COUNT", "published_jobs", "published_table", "run_published"]
+if TYPE_CHECKING:
+    from ikpaper.arm import TensorLike
+
+__all__ = [
+    "COLUMNS",
+    "GUESS",
+    "TARGET_COUNT",
+    "published_jobs",
+    "published_table",
+    "run_published",
+]
 
 #: Random targets of the published table.
 TARGET_COUNT = 1000
+
+#: The flow's velocity without its network: what the kinematics alone give.
+GUESS = "flow-guess"
 
 #: Columns of the table.
 COLUMNS = (
@@ -40,8 +63,16 @@ COLUMNS = (
     "mmd2_high",
     "mmd2_worst1",
     "rejected",
+    "only_this",
+    "only_exact",
+    "checks",
+    "mmd2_check",
+    "mmd2_check_low",
+    "mmd2_check_high",
+    "rejected_check",
     "c2st",
-    "c2st_targets",
+    "c2st_low",
+    "c2st_high",
     "e_resim",
     "e_resim_worst1",
     "e_resim_worst",
@@ -60,21 +91,18 @@ COLUMNS = (
 #: How often the slides' target is scored: once would leave the MMD^2 to chance.
 _REPEATS = 100
 
-#: At how many random targets a classifier is trained where the aim is to fool it, and else; for
-#: ten joints it takes as long as all other scores of some hundred targets.
-_C2ST, _C2ST_ELSE = 5, 2
-
-#: Samplers that mean to be exact.
-_EXACT = ("exact", "flow", "flow-fast")
-
 #: Samplers for which fewer targets must do: they take hours for a thousand.
 _FEWER = {"rejection": 100, "numerical": 10}
 
-#: Gauss-Newton steps of the rows of models: none, and enough to converge.
+#: Targets over which the rate of slow samplers is measured.
+_TIMED = {"rejection": 5, "numerical": 2}
+
+#: Gauss-Newton steps of the rows of all samplers that do not end on the target by themselves.
 _STEPS = (0, 3)
 
-#: Seconds to score a target, roughly, for the time left.
-_SECONDS = {"exact": 0.3, "rejection": 3.0, "numerical": 8.0, "flow": 0.5}
+#: Seconds to draw and score the samples of a target, roughly, for the time left.
+_SECONDS = {"rejection": 3.0, "numerical": 20.0, "flow": 0.3, "flow-plain": 0.3, GUESS: 0.3}
+_SECONDS_ELSE = 0.1
 
 
 def run_published(
@@ -85,10 +113,11 @@ def run_published(
     table: Path | None = None,
     directory: Path | None = None,
 ) -> pd.DataFrame:
-    """Score ground truth, baselines and all published models; the table is written after each row.
+    """Score ground truth, baselines and all published models; the table outlasts a kill.
 
-    Models also with three Gauss-Newton steps; everything also at the slides' targets, a hundred
-    times each. Rows that are current are kept, as are those of arms that this call is not about.
+    What does not end on the target by itself also with three Gauss-Newton steps; everything also
+    at the slides' targets, a hundred times each. Rows that are current are kept, as are those of
+    arms that this call is not about.
 
     Args:
         dofs: Which of the paper's arms.
@@ -105,8 +134,83 @@ def run_published(
 def published_table(targets: int = TARGET_COUNT, path: Path | None = None) -> ResultTable:
     """The table of rows that are there."""
     known = path or results_path("benchmark", str(targets), published=targets == TARGET_COUNT)
-    order = {"sampler": ("exact", "rejection", "numerical", "prior", *CATALOGUE)}
-    return ResultTable(known, COLUMNS, ("dof", "at", "sampler", "refine"), order)
+    first = ("exact", "rejection", "numerical", "prior", "lookup", "lookup-large", GUESS)
+    return ResultTable(known, COLUMNS, ("dof", "at", "sampler"), {"sampler": (*first, *CATALOGUE)})
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A sampler of the table.
+
+    Attributes:
+        name: What it is called there.
+        versions: Of the code behind it.
+        load: Makes or loads it.
+        steps: Gauss-Newton steps of its rows.
+        settings: What else decides its numbers.
+        inputs: Content hashes of what it is made from.
+        origin: Columns that say what its training took.
+    """
+
+    name: str
+    versions: Mapping[str, int]
+    load: Callable[[], Sampler]
+    steps: tuple[int, ...] = (0,)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _entries(arm: PlanarArm, numbers: Profile, directory: Path | None) -> Iterator[_Entry]:
+    """Everything that has rows for an arm; nothing is loaded yet."""
+    sigma = numbers.sigma
+    for truth in (ExactPosterior, NumericalSolver):
+        yield _Entry(truth.name, {truth.name: truth.version}, partial(truth, arm, sigma))
+    yield _Entry(
+        RejectionPosterior.name,
+        {RejectionPosterior.name: RejectionPosterior.version},
+        partial(RejectionPosterior, arm, sigma, numbers.eps, max_proposals=MANY_PROPOSALS),
+        settings={"eps": numbers.eps},
+    )
+    for kind in (Prior, LookupTable, LargeLookupTable):
+        # A table is made of prior samples.
+        versions = {kind.name: kind.version, Prior.name: Prior.version}
+        yield _Entry(kind.name, versions, partial(kind, arm, sigma), _STEPS)
+    # Untrained, the flow's network is zero.
+    yield _Entry(
+        GUESS,
+        {Flow.name: Flow.version},
+        partial(build, Flow.name, arm=arm, sigma=sigma),
+        _STEPS,
+        settings={"hyperparameters": asdict(Flow.configure(arm, sigma=sigma))},
+    )
+    for name, model in CATALOGUE.items():
+        record = load_record(weights_path(name, arm, numbers, numbers.seed, directory))
+        if record is None:
+            continue
+        seconds = record["seconds"]
+        if model.teacher is not None:
+            teacher = load_record(
+                weights_path(model.teacher, arm, numbers, numbers.seed, directory)
+            )
+            seconds += teacher["seconds"] if teacher else 0.0
+        yield _Entry(
+            name,
+            {name: model.version},
+            partial(_weights, name, arm, numbers, directory),
+            _STEPS,
+            inputs={"weights": record["sha256"]},
+            origin={
+                "parameters": record["num_parameters"],
+                "training_seconds": seconds,
+                "training_threads": int(record["provenance"]["cpu_threads"]),
+                "training_device": record["device"],
+            },
+        )
+
+
+def _weights(name: str, arm: PlanarArm, numbers: Profile, directory: Path | None) -> Sampler:
+    return load_with_record(name, arm, numbers, numbers.seed, directory)[0]
 
 
 def published_jobs(
@@ -117,7 +221,7 @@ def published_jobs(
     profile: str = PUBLISHED,
     directory: Path | None = None,
 ) -> Iterator[Job]:
-    """A job for every row; no model is loaded before its row is measured.
+    """A job for every sampler, arm and set of targets; no model is loaded before its job runs.
 
     Args:
         dofs: Which of the paper's arms.
@@ -130,109 +234,101 @@ def published_jobs(
     numbers = get_profile(profile)
     for dof in dofs:
         arm = PlanarArm.paper(dof)
-        truths: tuple[PosteriorSampler, ...] = (
-            ExactPosterior(arm, numbers.sigma),
-            RejectionPosterior(arm, numbers.sigma, numbers.eps, max_proposals=MANY_PROPOSALS),
-            NumericalSolver(arm, numbers.sigma),
-            Prior(arm, numbers.sigma),
-        )
         tasks = [Task.random(arm, targets, samples=samples, sigma=numbers.sigma)]
         if dof in TARGETS:
             repeats = min(_REPEATS, targets)
             tasks.append(
                 Task.at(arm, TARGETS[dof], repeats=repeats, samples=samples, sigma=numbers.sigma)
             )
-        for task in tasks:
-            for truth in truths:
-                eps = {"eps": truth.eps} if isinstance(truth, RejectionPosterior) else {}
-                yield _job(task, truth.name, truth.version, eps, {}, 0, truth, profile, {})
-            for name, kind in CATALOGUE.items():
-                path = weights_path(name, arm, numbers, numbers.seed, directory)
-                record = load_record(path)
-                if record is None:
-                    continue
-                origin = {
-                    "parameters": record["num_parameters"],
-                    "training_seconds": record["seconds"],
-                    "training_threads": _threads(record),
-                    "training_device": record["device"],
-                }
-                if kind.teacher is not None:
-                    teacher = load_record(
-                        weights_path(kind.teacher, arm, numbers, numbers.seed, directory)
-                    )
-                    origin["training_seconds"] += teacher["seconds"] if teacher else 0.0
-                for steps in _STEPS:
-                    weights = {"weights": record["sha256"]}
-                    source = (name, arm, numbers, directory)
-                    yield _job(
-                        task, name, kind.version, {}, weights, steps, source, profile, origin
-                    )
+        entries = list(_entries(arm, numbers, directory))
+        yield from (_job(task, entry, profile) for task in tasks for entry in entries)
 
 
-def _threads(record: dict[str, Any]) -> int:
-    return int(record["provenance"]["cpu_threads"])
-
-
-def _job(
-    task: Task,
-    name: str,
-    version: int,
-    settings: dict[str, Any],
-    inputs: dict[str, str],
-    steps: int,
-    source: Any,
-    profile: str,
-    origin: dict[str, Any],
-) -> Job:
+def _job(task: Task, entry: _Entry, profile: str) -> Job:
+    name = entry.name
     count = min(_FEWER.get(name, len(task)), len(task))
     # None where all targets are the same.
-    classified = 0 if task.name == "slides" else _C2ST if name in _EXACT else _C2ST_ELSE
-    classified = min(classified, count)
+    checks = 0 if task.name == "slides" else min(CHECKS, count)
 
-    def measure(progress: Progress) -> dict[str, Any]:
-        if isinstance(source, PosteriorSampler):
-            sampler: Any = source
-        else:
-            model, arm, numbers, directory = source
-            sampler = load_with_record(model, arm, numbers, numbers.seed, directory)[0]
-        if steps:
-            sampler = Refined(sampler, steps)
+    def measure(progress: Progress) -> list[dict[str, Any]]:
+        plain = entry.load()
         part = task if count == len(task) else task.first(count)
-        scores = part.score(sampler, permutations=PERMUTATIONS, c2st_targets=classified)
-        return {
-            **scores.summary(),
-            **origin,
-            "samples_per_second": part.rate(sampler),
-            "profile": profile,
-            "seed": 0,
-        }
+        exact = _exact_scores(task)
+        drawn = _Remembering(plain)
+        rows = []
+        for steps in entry.steps:
+            if name == ExactPosterior.name:
+                scores = exact
+            else:
+                sampler = Refined(drawn, steps, task.arm) if steps else drawn
+                scores = part.score(sampler, permutations=PERMUTATIONS, checks=checks)
+            only_this, only_exact = scores.rejected_alone(exact)
+            timed = Refined(plain, steps, task.arm) if steps else plain
+            rows.append(
+                {
+                    "refine": steps,
+                    **scores.summary(),
+                    "only_this": only_this,
+                    "only_exact": only_exact,
+                    **entry.origin,
+                    "samples_per_second": part.rate(timed, _TIMED.get(name, 20)),
+                    "profile": profile,
+                    "seed": 0,
+                }
+            )
+        return rows
 
     identity = Identity(
         "row",
         {
             "table": "benchmark",
             "sampler": name,
-            "refine": steps,
-            **settings,
+            "refine": entry.steps,
+            **entry.settings,
             **task.settings(),
             "count": count,
             "permutations": PERMUTATIONS,
-            "c2st_targets": classified,
+            **task.check_settings(checks),
         },
-        inputs,
+        dict(entry.inputs),
         {
             **task.versions(),
-            name: version,
-            **({"projection": projection.VERSION} if steps else {}),
+            **entry.versions,
+            **({"projection": projection.VERSION} if any(entry.steps) else {}),
         },
     )
-    refined = f", refine={steps}" if steps else ""
     return Job(
-        {"dof": task.arm.dof, "at": task.name, "sampler": name, "refine": steps},
+        {"dof": task.arm.dof, "at": task.name, "sampler": name},
         identity,
-        f"{name}{refined} {task.arm.dof} DoF, {task.name} targets",
-        _SECONDS.get(name, 0.3) * count,
+        f"{name} {task.arm.dof} DoF, {task.name} targets",
+        (_SECONDS.get(name, _SECONDS_ELSE) + 0.05 * len(entry.steps)) * count,
         measure,
         lambda row: f"MMD² to exact {row['mmd2']:.3g}",
     )
+
+
+@lru_cache(maxsize=1)
+def _exact_scores(task: Task) -> Scores:
+    """Scores of exact samples, beside which those of all other samplers of a task stand."""
+    checks = 0 if task.name == "slides" else min(CHECKS, len(task))
+    return task.score(task.truth, permutations=PERMUTATIONS, checks=checks)
+
+
+class _Remembering:
+    """A sampler that does not draw twice what it is asked twice: rows of one job share samples."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._answers: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
+        """As the sampler itself, which leaves the generator in the same state."""
+        if generator is None:
+            return self._sampler.sample(tcp, n)
+        question = digest(as_tensor(tcp).tolist(), n, generator.get_state().tolist())
+        if question not in self._answers:
+            theta = self._sampler.sample(tcp, n, generator=generator)
+            self._answers[question] = theta, generator.get_state()
+        theta, after = self._answers[question]
+        generator.set_state(after)
+        return theta

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,15 +16,17 @@ ARM = ikpaper.PlanarArm([0.5, 0.5, 0.5, 1.0])
 
 def test_exact_samples_pass_and_the_prior_fails():
     task = Task.random(ARM, 12, samples=100)
-    settings = {"permutations": 99, "c2st_targets": 1}
+    settings = {"permutations": 99, "checks": 5}
     exact = task.score(ikpaper.ExactPosterior(ARM), **settings).summary()
     prior = task.score(ikpaper.Prior(ARM), **settings).summary()
     assert exact["mmd2_low"] < 1e-3 < prior["mmd2_low"]
     assert exact["rejected"] < 0.4 < prior["rejected"]
-    assert exact["c2st"] < 0.6 < prior["c2st"]
+    assert exact["c2st_low"] < 0.55 < prior["c2st_low"]
+    assert exact["mmd2_check_low"] < 5e-3 < prior["mmd2_check_low"]
+    assert exact["rejected_check"] < 0.5 < prior["rejected_check"]
     assert (exact["missed"], prior["missed"]) == (0, 12 * 100)
     assert np.isnan(prior["e_resim_on_target"])
-    assert exact["c2st_targets"] == 1
+    assert exact["checks"] == 5
     assert exact["e_resim"] < 1e-25
     assert exact["rejected"] * 12 == round(exact["rejected"] * 12)
     # A percent of 12 targets is none.
@@ -44,12 +47,46 @@ def test_scores_are_those_of_the_metrics():
     summary = found.summary()
     assert summary["mmd2"] == pytest.approx(np.mean(mmd2), abs=1e-7)
     assert summary["e_resim_worst"] == pytest.approx(float(errors.max()))
-    assert math.isnan(summary["c2st"])
-    assert math.isnan(summary["rejected"])
+    absent = ("c2st", "c2st_low", "mmd2_check", "rejected", "rejected_check")
+    assert all(math.isnan(summary[name]) for name in absent)
+    assert summary["checks"] == 0
     # The test's statistic is the same number, by another way.
     tested = task.score(prior, permutations=9).targets
     assert tested["mmd2"].tolist() == pytest.approx(mmd2, abs=1e-7)
     assert tested["p_value"].between(0.1, 1).all()
+
+
+def test_first_targets_are_checked_by_another_kernel_and_a_classifier():
+    task = Task.random(ARM, 4, samples=60)
+    prior = ikpaper.Prior(ARM)
+    plain, checked = (task.score(prior, permutations=19, checks=n).targets for n in (0, 2))
+    # What a target is checked by does not move its other scores.
+    for name in ("mmd2", "p_value", "e_resim"):
+        assert checked[name].tolist() == plain[name].tolist()
+    theta = task.draw(prior)[:2]
+    expected = [
+        float(metrics.mmd2(a, b, unbiased=True, kernel="multi-bandwidth"))
+        for a, b in zip(theta, task.reference[:2], strict=True)
+    ]
+    assert checked["mmd2_check"][:2].tolist() == pytest.approx(expected, abs=1e-6)
+    accuracies = metrics.c2st_batch(theta, task.reference[:2], seed=0)
+    assert checked["c2st"][:2].tolist() == accuracies.tolist()
+    assert checked.loc[2:, ["mmd2_check", "p_value_check", "c2st"]].isna().all(axis=None)
+    # Without a test, the kernel's score is the same number by another way.
+    untested = task.score(prior, checks=2).targets["mmd2_check"]
+    assert untested[:2].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_rejections_are_counted_in_pairs():
+    def scores(*p_values):
+        return Scores(pd.DataFrame({"p_value": p_values}), 2)
+
+    one, other = scores(0.01, 0.05, 0.9, 0.01), scores(0.01, 0.06, 0.01, 0.9)
+    assert one.rejected().tolist() == [True, True, False, True]
+    assert one.rejected_alone(other) == (2, 1)
+    # Of fewer targets, those that both have.
+    assert scores(0.01, 0.9).rejected_alone(other) == (0, 0)
+    assert other.rejected_alone(scores(0.9)) == (1, 0)
 
 
 def test_another_kernel_scores_otherwise():

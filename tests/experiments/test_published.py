@@ -1,12 +1,17 @@
 import pandas as pd
 import pytest
 
+import ikpaper
 from ikpaper import projection
+from ikpaper.evaluation import Task
 from ikpaper.experiments import published
 from ikpaper.experiments.published import COLUMNS, published_jobs, published_table
 from ikpaper.experiments.runner import run_jobs
 from ikpaper.models import Flow
+from ikpaper.profiles import PROFILES
+from ikpaper.progress import Progress
 from ikpaper.training import TrainingRun, train
+from ikpaper.weights import load_with_record
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,10 @@ def jobs(weights):
     return lambda **changes: [
         job
         for job in published_jobs(
-            [4], samples=20, profile="smoke", directory=weights, **{"targets": 2, **changes}
+            [4],
+            **{"targets": 2, "samples": 20, **changes},
+            profile="smoke",
+            directory=weights,
         )
         if job.place["at"] == "random"
     ]
@@ -34,23 +42,36 @@ def jobs(weights):
 def test_published_samplers_are_scored_once(jobs, tmp_path):
     path = tmp_path / "t.csv"
     table = run_jobs(jobs(), published_table(path=path))
+    both = ("prior", "lookup", "lookup-large", "flow-guess", "flow", "flow-fast")
     assert list(zip(table["sampler"], table["refine"], strict=True)) == [
         ("exact", 0),
         ("rejection", 0),
         ("numerical", 0),
-        ("prior", 0),
-        ("flow", 0),
-        ("flow", 3),
-        ("flow-fast", 0),
-        ("flow-fast", 3),
+        *((name, steps) for name in both for steps in (0, 3)),
     ]
     assert tuple(table.columns) == COLUMNS
-    seconds = table.set_index(["sampler", "refine"])["training_seconds"]
+    rows = table.set_index(["sampler", "refine"])
     # A student's training takes its teacher's too.
-    assert seconds["flow-fast", 0] > seconds["flow", 0] > 0
+    assert rows["training_seconds"]["flow-fast", 0] > rows["training_seconds"]["flow", 0] > 0
+    assert (rows["checks"] == 2).all()
+    # Pairs count the same targets as the shares do.
+    more = rows["only_this"] - rows["only_exact"]
+    shares = rows["rejected"] - rows["rejected"]["exact", 0]
+    assert (more / 2).tolist() == pytest.approx(shares.tolist())
     # What is measured is kept: the rates would differ.
     again = run_jobs(jobs(), published_table(path=path))
     assert list(again["samples_per_second"]) == list(pd.read_csv(path)["samples_per_second"])
+
+
+@pytest.mark.filterwarnings("ignore:.* have not converged")
+def test_rows_are_those_of_the_samplers_alone(jobs, weights):
+    job = next(job for job in jobs(samples=40) if job.place["sampler"] == "flow")
+    plain, refined = job.measure(Progress(1.0))
+    arm = ikpaper.PlanarArm.paper(4)
+    flow = load_with_record("flow", arm, PROFILES["smoke"], 42, weights)[0]
+    task = Task.random(arm, 2, samples=40)
+    assert plain["mmd2"] == task.score(flow, permutations=99).mean("mmd2")
+    assert refined["mmd2"] == task.score(ikpaper.Refined(flow, 3), permutations=99).mean("mmd2")
 
 
 def test_at_the_slides_targets_there_are_rows_too(weights):
@@ -65,7 +86,7 @@ def test_at_the_slides_targets_there_are_rows_too(weights):
 
 
 def _keys(jobs):
-    return {(job.place["sampler"], job.place["refine"]): job.identity.key for job in jobs}
+    return {job.place["sampler"]: job.identity.key for job in jobs}
 
 
 def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(jobs, monkeypatch):
@@ -74,11 +95,11 @@ def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(jobs, monkeypatc
     assert not set(before.values()) & set(_keys(jobs(targets=3)).values())
     monkeypatch.setattr(Flow, "version", 2)
     changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
-    assert changed == {("flow", 0), ("flow", 3)}
+    assert changed == {"flow", "flow-guess"}
     monkeypatch.setattr(Flow, "version", 1)
     monkeypatch.setattr(projection, "VERSION", 2)
     changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
-    assert changed == {("flow", 3), ("flow-fast", 3)}
+    assert changed == {"prior", "lookup", "lookup-large", "flow-guess", "flow", "flow-fast"}
 
 
 def test_other_weights_have_other_keys(jobs, monkeypatch):
@@ -91,8 +112,8 @@ def test_other_weights_have_other_keys(jobs, monkeypatch):
 
     monkeypatch.setattr(published, "load_record", other)
     after = _keys(job for job in jobs() if job.place["sampler"] in ("flow", "prior"))
-    assert after["prior", 0] == before["prior", 0]
-    assert after["flow", 0] != before["flow", 0]
+    assert after["prior"] == before["prior"]
+    assert after["flow"] != before["flow"]
 
 
 def test_other_numbers_of_targets_have_a_table_of_their_own():

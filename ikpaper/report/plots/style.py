@@ -75,13 +75,19 @@ class _BySampler(Mapping[str, str]):
 
 #: One colour a sampler, the same in every figure; the library's are distinguishable with colour
 #: blindness (palettes of Okabe and Ito, and of Tol).
-COLORS: Mapping[str, str] = _BySampler("colour", {"accent": "#e69f00"}, "#5f6b76")
+COLORS: Mapping[str, str] = _BySampler(
+    "colour", {"accent": "#e69f00", "flow-guess": "#c7a0b8"}, "#5f6b76"
+)
 
 #: How samplers are called in legends and tables.
-LABELS: Mapping[str, str] = _BySampler("label", {"npe": "sbi, NPE", "fmpe": "sbi, FMPE"}, "")
+LABELS: Mapping[str, str] = _BySampler(
+    "label",
+    {"npe": "sbi, NPE", "fmpe": "sbi, FMPE", "flow-guess": "flow without network"},
+    "",
+)
 
 #: Marker of each sampler.
-MARKERS: Mapping[str, str] = _BySampler("marker", {}, "o")
+MARKERS: Mapping[str, str] = _BySampler("marker", {"flow-guess": "2"}, "o")
 
 _RC: Any = {
     "figure.facecolor": "white",

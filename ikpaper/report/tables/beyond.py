@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
+from scipy.stats import norm
 
-from ikpaper.evaluation import as_text
+from ikpaper.evaluation import CHECK_REJECTED, LEVEL, as_text
 from ikpaper.format import extent, joined, percent, significant
+from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.models import CATALOGUE
 from ikpaper.projection import TOLERANCE
 from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, label, named
+from ikpaper.statistics import mcnemar
 
 __all__ = [
     "FLOWS",
+    "KINEMATICS",
+    "NO_LEARNING",
     "aims",
     "amortised",
     "amortised_numbers",
     "benchmark_numbers",
+    "by_arm",
     "flow_steps",
     "flow_steps_numbers",
     "likelihood",
     "likelihood_numbers",
+    "paired",
+    "paired_numbers",
     "projection",
     "samplers",
     "tails",
@@ -34,6 +43,21 @@ FLOWS = ("flow", "flow-fast")
 #: Steps onto the target of those rows that have them.
 _STEPS = 3
 
+#: What no learning gives, with the paper's networks beside it: samplers and their steps.
+NO_LEARNING = (
+    *(("prior", 0), ("prior", _STEPS), ("numerical", 0)),
+    *((name, steps) for name in ("lookup", "lookup-large") for steps in (0, _STEPS)),
+    *((name, 0) for name in NETWORKS),
+)
+
+#: The flow in parts: its kinematics alone, its network alone, and both.
+KINEMATICS = tuple((name, 0) for name in ("prior", "flow-guess", "flow-plain", "flow"))
+
+_C2ST = ("c2st", "c2st_low", "c2st_high")
+
+#: Samplers that are compared with the exact one in pairs.
+_PAIRED = (("flow", 0), ("flow", _STEPS), ("flow-fast", 0), ("flow-fast", _STEPS))
+
 #: The INN by the paper's losses, and by maximum likelihood, of the same size and smaller.
 _LIKELIHOOD = ("inn", "inn-ml", "inn-ml-small")
 
@@ -43,8 +67,9 @@ def _refined(name: str, steps: int) -> str:
 
 
 def _shown(random: pd.DataFrame) -> pd.DataFrame:
-    """Plain samplers, and the flows also with steps onto the target."""
-    return random[(random["refine"] == 0) | random["sampler"].isin(FLOWS)]
+    """Plain samplers, and the flows and look-up tables also with steps onto the target."""
+    both = (*FLOWS, "lookup", "lookup-large")
+    return random[(random["refine"] == 0) | random["sampler"].isin(both)]
 
 
 def _of(random: pd.DataFrame, name: str, refine: int = 0) -> pd.DataFrame:
@@ -61,6 +86,102 @@ def samplers(random: pd.DataFrame, dof: int) -> pd.DataFrame:
     """
     columns = [*BRIEF, "parameters", "training [min]", "profile"]
     return named(_shown(random[random["dof"] == dof]), columns)
+
+
+def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
+    """MMD^2 of some samplers on all arms side by side, and the extent of other scores.
+
+    Args:
+        random: As in `samplers`.
+        samplers: Names with their steps onto the target; what has no row is left out.
+    """
+    rows = []
+    for name, steps in samplers:
+        mine = _of(random, name, steps)
+        if len(mine):
+            rows.append(
+                {
+                    "sampler": _refined(name, steps),
+                    **{
+                        f"MMD², {dof} DoF": significant(value, 2)
+                        for dof, value in mine["mmd2"].items()
+                    },
+                    "rejected": f"{extent(100 * mine['rejected'], '{:.1f}')} %",
+                    "E‖f(θ) − y‖²": extent(mine["e_resim"]),
+                    "samples/s": extent(mine["samples_per_second"]),
+                }
+            )
+    return pd.DataFrame(rows).fillna("–")
+
+
+def paired(random: pd.DataFrame) -> pd.DataFrame:
+    """Flows and exact sampler at the same targets: who is rejected where the other is not.
+
+    Both are tested against the same reference samples. The p-value is that of McNemar's exact
+    test, the interval of the difference of the shares Wald's for pairs.
+
+    Args:
+        random: As in `samplers`.
+    """
+    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)].reset_index()
+    exact = _of(random, "exact").loc[rows["dof"]].reset_index()
+    rows = rows.assign(
+        rejected_exact=exact["rejected"],
+        p=[mcnemar(*pair) for pair in zip(rows["only_this"], rows["only_exact"], strict=True)],
+    )
+    return formatted(
+        rows.sort_values("dof", kind="stable"),
+        {
+            "DoF": "dof",
+            "sampler": ("sampler", "refine", _refined),
+            "rejected": ("rejected", percent),
+            "exact": ("rejected_exact", percent),
+            "this alone": "only_this",
+            "exact alone": "only_exact",
+            "difference": ("only_this", "only_exact", "targets", _difference),
+            "p": ("p", 2),
+            CHECK_REJECTED: ("rejected_check", percent),
+            "C2ST": (*_C2ST, "{:.3f} ({:.3f} to {:.3f})"),
+        },
+    )
+
+
+def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """What could hide in the paired comparison, by key; `random` as in `samplers`.
+
+    On how many of all comparisons the test rejects that the shares are equal, at 5 % and after
+    Bonferroni's correction; the largest end of the intervals of the difference of the shares;
+    and the largest end of the intervals of the flows' MMD^2, in units of the prior's.
+    """
+    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)]
+    p = [mcnemar(*pair) for pair in zip(rows["only_this"], rows["only_exact"], strict=True)]
+    ends = [
+        _wald(*pair)[2]
+        for pair in zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
+    ]
+    prior = _of(random, "prior")["mmd2"].loc[rows["dof"]]
+    share = rows["mmd2_high"].to_numpy() / prior.to_numpy()
+    return {
+        "pairs": str(len(p)),
+        "pairs_unequal": str(sum(value <= LEVEL for value in p)),
+        "pairs_unequal_corrected": str(sum(value <= LEVEL / len(p) for value in p)),
+        "pairs_most": percent(max(ends)),
+        "pairs_share": percent(share.max(), 2),
+        "exact_checks": str(_of(random, "exact")["checks"].max()),
+        "exact_check": f"{extent(100 * _of(random, 'exact')['rejected_check'], '{:.0f}')} %",
+    }
+
+
+def _wald(this: int, other: int, targets: int) -> tuple[float, float, float]:
+    """Difference of two paired shares with its interval (95 %)."""
+    difference = (this - other) / targets
+    half = norm.ppf(0.975) * math.sqrt(this + other - (this - other) ** 2 / targets) / targets
+    return difference, difference - half, difference + half
+
+
+def _difference(this: int, other: int, targets: int) -> str:
+    value, low, high = (100 * number for number in _wald(this, other, targets))
+    return f"{value:+.1f} % ({low:.1f} to {high:.1f})"
 
 
 def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
@@ -187,8 +308,8 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
     numbers = {
         "targets": f"{random['targets'].max():,}",
         "samples": f"{random['samples'].max():,}",
-        "c2st_targets": str(random["c2st_targets"].max()),
-        "c2st_else": str(random["c2st_targets"].min()),
+        "checks": str(random["checks"].max()),
+        "c2st_epochs": str(C2ST_EPOCHS),
         "tolerance": f"{TOLERANCE:g}",
     }
     gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
