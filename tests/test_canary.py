@@ -36,7 +36,6 @@ TINY = Profile(
     posterior_samples=20,
     exact_targets=2,
     exact_samples=40,
-    c2st_targets=1,
     batch=200,
 )
 TCP = [[2.0, 0.6], [1.9, -0.9]]
@@ -249,7 +248,12 @@ def replace(package, file, old, new):
 
 
 CHANGES = {
-    "learning rate": ("models/flow.py", "positive(default=2e-3)", "positive(default=2.2e-3)", "flow"),
+    "learning rate": (
+        "models/flow.py",
+        "positive(default=2e-3)",
+        "positive(default=2.2e-3)",
+        "flow",
+    ),
     "kernel of a loss": (
         "models/inn.py",
         "kernel_width: float = 1.2",
