@@ -14,12 +14,12 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
-from ikpaper.checks import Sigma, check_count
+from ikpaper.checks import Sigma, check_count, check_finite
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = ["VERSION", "log_density", "ranks", "sbc_ranks", "tarp_ranks", "uniformity"]
+__all__ = ["VERSION", "log_density", "ranks", "tarp_ranks", "uniformity"]
 
 #: Raise when numbers change.
 VERSION = 1
@@ -28,8 +28,9 @@ VERSION = 1
 def ranks(truth: TensorLike, samples: TensorLike) -> Tensor:
     """How many samples of a quantity are below its true value.
 
-    With a quantity of theta alone, these are the ranks of simulation-based calibration; with the
-    posterior density, those of the coverage of its highest-density regions.
+    Of the joint angles themselves, these are the ranks (N, dof) of simulation-based calibration
+    (Talts et al., 2018), a joint at a time; of the posterior density, those of the coverage of its
+    highest-density regions.
 
     Args:
         truth: The quantity at theta_i, shape (N, ...).
@@ -47,23 +48,7 @@ def ranks(truth: TensorLike, samples: TensorLike) -> Tensor:
             "samples: expected shape (N, n, ...) for truth of shape (N, ...), got "
             f"{tuple(drawn.shape)} for {tuple(true.shape)}"
         )
-    for name, values in (("truth", true), ("samples", drawn)):
-        if bad := int((~torch.isfinite(values)).sum()):
-            raise ValueError(f"{name}: expected finite numbers, got {bad} that are not")
-    return (drawn < true[:, None]).sum(dim=1)
-
-
-def sbc_ranks(theta: TensorLike, samples: TensorLike) -> Tensor:
-    """Ranks (N, dof) of simulation-based calibration (Talts et al., 2018), a joint at a time.
-
-    Args:
-        theta: Joint angles drawn from the prior, shape (N, dof).
-        samples: Samples at their TCPs, shape (N, n, dof).
-
-    Raises:
-        ValueError: As `ranks`.
-    """
-    return ranks(theta, samples)
+    return (check_finite("samples", drawn) < check_finite("truth", true)[:, None]).sum(dim=1)
 
 
 def tarp_ranks(theta: TensorLike, samples: TensorLike, references: TensorLike) -> Tensor:

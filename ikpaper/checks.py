@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Sigma",
     "check_count",
+    "check_finite",
     "check_generator",
     "check_known",
     "check_positive",
@@ -35,10 +36,21 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
-def check_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+def check_finite(name: str, values: Tensor) -> Tensor:
+    """`values` if all of them are finite."""
+    if bad := int((~values.isfinite()).sum()):
+        raise ValueError(
+            f"{name}: expected finite numbers, got {bad} of {values.numel()} that are not"
+        )
+    return values
+
+
+def check_known(what: str, names: Iterable[object], known: Collection[str]) -> None:
     """Raise if some of the names of things are not among those that are known."""
-    if unknown := sorted(set(names) - set(known)):
-        raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(known)}")
+    # Compared one by one: a name that came in error, a list say, may have no hash.
+    every = list(known)
+    if unknown := sorted({repr(name) for name in names if name not in every}):
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(every)}")
 
 
 def check_positive(name: str, value: Any) -> float:

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ikpaper.arm import PlanarArm, as_tensor
-from ikpaper.checks import check_count, check_generator, check_positive
+from ikpaper.checks import check_count, check_finite, check_generator, check_positive
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -118,11 +118,7 @@ def _shaped(name: str, values: TensorLike, *shape: int | str) -> Tensor:
 
 def _finite(name: str, values: TensorLike, *shape: int | str) -> Tensor:
     """As `_shaped`, if all numbers are finite, and in single precision or better."""
-    tensor = _shaped(name, values, *shape)
-    if bad := int((~torch.isfinite(tensor)).sum()):
-        raise ValueError(
-            f"{name}: expected finite numbers, got {bad} of {tensor.numel()} that are not"
-        )
+    tensor = check_finite(name, _shaped(name, values, *shape))
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ikpaper.checks import check_known
+
 if TYPE_CHECKING:
     from ikpaper.arm import PlanarArm
 
@@ -29,7 +31,6 @@ class Profile:
         posterior_samples: Samples M a target for e_posterior.
         exact_targets: Number of test targets for the comparison with the exact posterior.
         exact_samples: Samples a target for the comparison with the exact posterior.
-        c2st_targets: Number of those for the classifier two-sample test, which is slow.
         figure_samples: Samples in the figures of one target (hull, arms).
         batch: Batch size.
         train_fraction: Share of the data set used for training.
@@ -45,7 +46,6 @@ class Profile:
     posterior_samples: int = 100
     exact_targets: int = 60
     exact_samples: int = 1_000
-    c2st_targets: int = 0
     figure_samples: int = 1000
     batch: int = 1000
     train_fraction: float = 0.7
@@ -71,7 +71,6 @@ _ALL = (
         posterior_samples=50,
         exact_targets=3,
         exact_samples=100,
-        c2st_targets=1,
         figure_samples=100,
         batch=200,
     ),
@@ -79,7 +78,7 @@ _ALL = (
     Profile("ablation", samples=250_000, targets=100),
     # A trial of the search: the paper's 10,000 training samples, and as many to test on.
     Profile("search", samples=20_000, train_fraction=0.5, targets=100, exact_samples=500),
-    Profile("paper", samples=1_000_000, targets=1_000, exact_targets=200, c2st_targets=3),
+    Profile("paper", samples=1_000_000, targets=1_000, exact_targets=200),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
 
@@ -92,6 +91,5 @@ def get_profile(name: str | Profile) -> Profile:
     """
     if isinstance(name, Profile):
         return name
-    if not isinstance(name, str) or name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
+    check_known("profile", [name], PROFILES)
     return PROFILES[name]

@@ -57,7 +57,7 @@ out.table(baselines.baselines(rows), "baselines")
 # ```
 #
 # CPU threads of every training: {glue:text}`threads`. The test has a level of
-# {glue:text}`level`; C2ST is over {glue:text}`c2st_targets` of the targets.
+# {glue:text}`level`.
 
 # %% [markdown]
 # FMPE learns a velocity field, as the flow does. With these epochs it comes to

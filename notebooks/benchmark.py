@@ -168,14 +168,9 @@ tasks = {"paper": task, benchmark.FIELD: task.given(task.reference, kernel=bench
 rows = []
 for name, sampler in samplers.items():
     for kernel, task in tasks.items():
-        # Rejection sampling takes seconds a target, the classifier too.
+        # Rejection sampling takes seconds a target.
         part = task.first(10) if name == "rejection" else task
-        classified = kernel == "paper" and name in ("exact", "flow")
-        scores = part.score(
-            sampler,
-            permutations=PERMUTATIONS,
-            c2st_targets=profile.c2st_targets if classified else 0,
-        )
+        scores = part.score(sampler, permutations=PERMUTATIONS)
         row = {"profile": profile.name, "sampler": name, "kernel": kernel, **scores.summary()}
         rows.append({**row, "samples_per_second": part.rate(sampler), "seed": 0})
 rows = out.result(pd.DataFrame(rows), "rail")

@@ -48,7 +48,6 @@ records = {
 out.number("profile", profile.name)
 out.number("targets", f"{profile.targets:,}")
 out.number("m", str(profile.posterior_samples))
-out.number("c2st_targets", str(profile.c2st_targets))
 out.number("notice", comparison.notice(profile, records))
 for key, text in comparison.conclusions(scores).items():
     out.number(key, text)
@@ -120,7 +119,7 @@ out.table(comparison.reported_and_ours(scores, singles), "reported-and-ours")
 out.table(comparison.summary(scores), "summary")
 
 # %% [markdown]
-# ```{csv-table} All samplers on all arms. The share of the prior's MMD² puts arms on one scale: 1 is a sampler that ignores the target, 0 the exact posterior. E‖f(θ) − y‖² is over all test targets for networks and prior. C2ST is the accuracy of a classifier between sampler and exact posterior, over a few targets.
+# ```{csv-table} All samplers on all arms. The share of the prior's MMD² puts arms on one scale: 1 is a sampler that ignores the target, 0 the exact posterior. E‖f(θ) − y‖² is over all test targets for networks and prior.
 # :file: tables/summary.csv
 # :header-rows: 1
 # :name: tab-summary
@@ -132,10 +131,8 @@ out.table(comparison.verdicts(scores), "verdicts")
 # %% [markdown]
 # Counted over the arms with {glue:text}`complete` DoF, the cVAE has the smaller unbiased MMD² on
 # {glue:text}`better_posterior_count` and the smaller re-simulation error on
-# {glue:text}`better_resim_count`. A classifier ranks samplers differently from
-# this kernel: it sees how far samples are off the solution manifold, also
-# where the MMD² is a few percent of the prior's. Its accuracy is over
-# {glue:text}`c2st_targets` targets an arm and an indication only.
+# {glue:text}`better_resim_count`. How well a classifier tells samplers from the
+# exact posterior (C2ST) is in the tables of {ref}`sec-beyond`.
 #
 # ## Spread over seeds
 #

@@ -98,7 +98,6 @@ out.number("targets", str(profile.targets))
 out.number("m", str(profile.posterior_samples))
 out.number("exact_targets", str(profile.exact_targets))
 out.number("exact_m", str(profile.exact_samples))
-out.number("c2st_targets", str(profile.c2st_targets))
 
 # %% [markdown]
 # ```{csv-table} Scores of all samplers, means over test targets with 95 % bootstrap intervals over the targets. Re-simulation in squared units of length.
@@ -114,11 +113,8 @@ out.number("c2st_targets", str(profile.c2st_targets))
 # that comparison on a scale from 0, the exact posterior, to 1, a sampler
 # that ignores the target. Re-simulation errors of networks have a heavy tail
 # over targets: means over other targets differ by more than the intervals
-# suggest. C2ST is the accuracy of a classifier that tells a sampler from the
-# exact posterior, over {glue:text}`c2st_targets` of these targets: 0.5 if it
-# cannot, 1 if it never errs. Scored against rejection
-# sampling, the exact posterior pays for the tolerance of that reference, so
-# that it need not come out best in that column.
+# suggest. Scored against rejection sampling, the exact posterior pays for the
+# tolerance of that reference, so that it need not come out best in that column.
 #
 # ## One target
 #

@@ -55,7 +55,7 @@ out.table(scaling.longer_arms(rows), "scaling")
 out.figure(results.scaling(rows))
 
 # %% [markdown]
-# ```{csv-table} The flow on arms of more and more joints (ikpaper scaling); C2ST over a few of the targets, E‖f(θ) − y‖² in squared units of length.
+# ```{csv-table} The flow on arms of more and more joints (ikpaper scaling); E‖f(θ) − y‖² in squared units of length.
 # :file: tables/scaling.csv
 # :header-rows: 1
 # :name: tab-scaling

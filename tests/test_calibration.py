@@ -26,7 +26,7 @@ def conjugate(generator):
 
 def test_ranks_are_counted():
     truth, samples = [[0.5], [2.0]], [[[0.1], [0.7], [0.2]], [[0.0], [1.0], [1.5]]]
-    assert calibration.sbc_ranks(truth, samples).tolist() == [[2], [3]]
+    assert calibration.ranks(truth, samples).tolist() == [[2], [3]]
     nearer = calibration.tarp_ranks(truth, samples, [[0.0], [2.5]])
     assert nearer.tolist() == [2, 0]
 
@@ -34,7 +34,7 @@ def test_ranks_are_counted():
 def test_the_true_posterior_passes_every_check(conjugate):
     theta, y, samples = conjugate()
     checks = [
-        calibration.sbc_ranks(theta, samples),
+        calibration.ranks(theta, samples),
         calibration.tarp_ranks(theta, samples, y.flip(0)),
         calibration.tarp_ranks(theta, samples, y.sin()),
         calibration.ranks(-(theta - y / 2).norm(dim=1), -(samples - y[:, None] / 2).norm(dim=2)),
@@ -45,7 +45,7 @@ def test_the_true_posterior_passes_every_check(conjugate):
 @pytest.mark.parametrize("changes", [{"scale": 0.7}, {"scale": 1.4}, {"shift": 0.3}])
 def test_a_wrong_spread_or_place_fails(conjugate, changes):
     theta, y, samples = conjugate(**changes)
-    assert calibration.uniformity(calibration.sbc_ranks(theta, samples), COUNT) < 1e-3
+    assert calibration.uniformity(calibration.ranks(theta, samples), COUNT) < 1e-3
     found = calibration.tarp_ranks(theta, samples, y / 2)
     assert (calibration.uniformity(found, COUNT) < 1e-3) == ("scale" in changes)
 
@@ -55,7 +55,7 @@ def test_what_ignores_the_target_passes_sbc_and_tarp_that_ignore_it_too(conjugat
     theta, y, _ = conjugate()
     prior = torch.randn(N, COUNT, 2, generator=generator, dtype=torch.float64)
     blind = torch.randn(N, 2, generator=generator, dtype=torch.float64)
-    assert calibration.uniformity(calibration.sbc_ranks(theta, prior), COUNT) > 0.01
+    assert calibration.uniformity(calibration.ranks(theta, prior), COUNT) > 0.01
     assert calibration.uniformity(calibration.tarp_ranks(theta, prior, blind), COUNT) > 0.01
     assert calibration.uniformity(calibration.tarp_ranks(theta, prior, y), COUNT) < 1e-6
 
@@ -93,7 +93,7 @@ def test_exact_samples_are_calibrated_and_those_of_a_narrower_prior_are_not(gene
         )
         density = calibration.log_density(arm, theta), calibration.log_density(arm, samples)
         return [
-            calibration.uniformity(calibration.sbc_ranks(theta, samples), COUNT),
+            calibration.uniformity(calibration.ranks(theta, samples), COUNT),
             calibration.uniformity(calibration.ranks(*density), COUNT),
         ]
 

@@ -36,7 +36,6 @@ TINY = Profile(
     posterior_samples=20,
     exact_targets=2,
     exact_samples=40,
-    c2st_targets=1,
     batch=200,
 )
 TCP = [[2.0, 0.6], [1.9, -0.9]]

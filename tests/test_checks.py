@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from ikpaper.checks import check_count, check_generator, check_known, check_positive, check_sigma
+from ikpaper.checks import (
+    check_count,
+    check_finite,
+    check_generator,
+    check_known,
+    check_positive,
+    check_sigma,
+)
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3), torch.tensor(3), True + 2])
@@ -24,9 +31,16 @@ def test_what_is_no_count_is_refused_by_name(value):
         check_count("n", value)
 
 
+def test_numbers_that_are_not_finite_are_counted():
+    values = torch.tensor([1.0, float("nan"), float("inf")])
+    assert check_finite("theta", values[:1]).tolist() == [1.0]
+    with pytest.raises(ValueError, match="theta: expected finite numbers, got 2 of 3 that are not"):
+        check_finite("theta", values)
+
+
 def test_unknown_names_are_listed_with_the_known():
     check_known("page", ["one"], ["one", "two"])
-    with pytest.raises(ValueError, match="unknown page four, three; known: one, two"):
+    with pytest.raises(ValueError, match="unknown page 'four', 'three'; known: one, two"):
         check_known("page", ["three", "one", "four"], ["one", "two"])
 
 

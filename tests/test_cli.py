@@ -204,7 +204,7 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
             ["--import", "no_such_module", "sample", *FLOW, "3", "1"],
             "no_such_module: ModuleNotFoundError: No",
         ),
-        (["status", "everything"], "unknown kind everything; known: weights, benchmark"),
+        (["status", "everything"], "unknown kind 'everything'; known: weights, benchmark"),
         (["accept", "pages", "no-page", "--reason", "read"], "unknown no-page among pages"),
         (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),
     ],

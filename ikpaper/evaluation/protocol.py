@@ -89,10 +89,6 @@ class PaperProtocol:
         """The first of these targets: unbiased MMD^2 to the exact posterior."""
         return Task.test_set(self.arm, self.profile)
 
-    @cached_property
-    def _classifier_task(self) -> Task:
-        return self.exact_task.first(self.profile.c2st_targets, seeds=(2, 6, 0))
-
     def settings(self) -> dict[str, Any]:
         """What decides the scores, as JSON holds it, but for the sampler and versions."""
         return {name: task.settings() for name, task in self._tasks().items()}
@@ -121,8 +117,6 @@ class PaperProtocol:
         - `e_resim_test`: the same of one sample for every test target, as the paper has it; for
           networks and the prior, which are cheap enough.
         - `mmd2`: unbiased MMD^2 to the exact posterior.
-        - `c2st`: accuracy of a classifier between the sampler and the exact posterior, over the
-          first `Profile.c2st_targets` targets; not for the prior.
         - `mmd2_ratio`: `mmd2` divided by that of the sampler named `prior`, if it is among them,
           with a bootstrap interval over targets in pairs.
         """
@@ -172,11 +166,6 @@ class PaperProtocol:
             single = draw(sampler, self.arm, tcp, 1, Generator().manual_seed(5))
             errors = resimulation_error(self.arm, single, tcp).numpy()
             scores.append(("e_resim_test", _RESIMULATION, errors, 1))
-        # Slow, and without interest for the prior.
-        if profile.c2st_targets and not isinstance(sampler, Prior):
-            task = self._classifier_task
-            accuracy = task.score(sampler, c2st_targets=len(task)).targets["c2st"]
-            scores.append(("c2st", "accuracy, exact posterior", accuracy, exact.samples))
         return scores
 
     def _row(

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.arm import PlanarArm
-from ikpaper.evaluation import C2ST_TARGETS, PERMUTATIONS, Task
+from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
 from ikpaper.files import project_root
 from ikpaper.identity import Identity
@@ -27,7 +27,7 @@ DOF = (*PlanarArm.PAPER_DOF, 16, 24, 32)
 #: Columns of the table of results.
 COLUMNS = (
     *("model", "dof", "profile", "parameters", "training_seconds", "targets", "samples"),
-    *("mmd2", "mmd2_low", "mmd2_high", "mmd2_prior", "rejected", "c2st", "e_resim"),
+    *("mmd2", "mmd2_low", "mmd2_high", "mmd2_prior", "rejected", "e_resim"),
     *("samples_per_second", "exact_samples_per_second", "key"),
 )
 
@@ -103,12 +103,11 @@ def scaling_jobs(
 
 def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
     training = run.identity()
-    classified = min(C2ST_TARGETS, len(task))
 
     def measure(progress: Progress) -> dict[str, Any]:
         folder = root or project_root() / ".cache" / "scaling"
         network, record = train(run, directory=folder, progress=progress)
-        scores = task.score(network, permutations=PERMUTATIONS, c2st_targets=classified)
+        scores = task.score(network, permutations=PERMUTATIONS)
         prior = task.score(Prior(run.arm, task.sigma), permutations=PERMUTATIONS)
         return {
             **scores.summary(),
@@ -128,7 +127,6 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
             "training": training.settings,
             **task.settings(),
             "permutations": PERMUTATIONS,
-            "c2st_targets": classified,
         },
         training.inputs,
         {

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ikpaper.arm import PlanarArm, resolve_arm
+from ikpaper.checks import check_known
 from ikpaper.models.base import NETWORKS, ModelConfig, NetworkSampler, Recipe
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
@@ -59,8 +60,7 @@ def model_type(name: str) -> type[NetworkSampler]:
     Raises:
         ValueError: If there is no such model; the message lists the known ones.
     """
-    if name not in CATALOGUE:
-        raise ValueError(f"unknown model {name!r}; known: {', '.join(CATALOGUE)}")
+    check_known("model", [name], CATALOGUE)
     return CATALOGUE[name]
 
 

@@ -180,7 +180,6 @@ def _job(
                 "trained": "as a trial" if as_trial else "as published",
                 "training": training.settings,
                 **protocol.settings(),
-                "c2st_targets": profile.c2st_targets,
             },
             training.inputs,
             {

@@ -49,7 +49,7 @@ def test_a_parameter_of_another_kind_is_refused_by_name(name, given):
 
 
 def test_an_unknown_parameter_is_refused_by_name():
-    with pytest.raises(ValueError, match="unknown parameter trian; known: dof, "):
+    with pytest.raises(ValueError, match="unknown parameter 'trian'; known: dof, "):
         parameters(trian=True)
 
 

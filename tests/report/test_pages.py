@@ -208,7 +208,7 @@ def test_other_numbers_of_a_profile_make_another_page(project, monkeypatch):
 
 
 def test_unknown_pages_list_the_known(project):
-    with pytest.raises(ValueError, match="unknown page third; known: first, second"):
+    with pytest.raises(ValueError, match="unknown page 'third'; known: first, second"):
         build(project, only=["third"])
 
 

@@ -21,7 +21,7 @@ from tests.search.studies import finished_study
 
 SMOKE = PROFILES["smoke"]
 # No study's own: what is trained with it is no trial.
-OTHER = dataclasses.replace(SMOKE, samples=1800, c2st_targets=0)
+OTHER = dataclasses.replace(SMOKE, samples=1800)
 
 
 def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
@@ -78,7 +78,7 @@ def test_rows_that_are_not_current_are_kept_until_fresh(tmp_path, monkeypatch, c
 
     assert standing() == ["", "no identity on record"]
     # Whatever decides a row is in its key.
-    assert standing(dataclasses.replace(OTHER, c2st_targets=2))[0] == "setting c2st_targets: 0 -> 2"
+    assert standing(dataclasses.replace(OTHER, exact_targets=2))[0].startswith("setting exact: ")
     monkeypatch.setattr("ikpaper.models.CVAE.version", 99)
     assert standing()[0] == "version of cvae: 1 -> 99"
     # By default, what the table has is asked for.

@@ -71,7 +71,6 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
         "mmd2_ratio": "share of the prior's",
         "e_resim": "E‖f(θ) − y‖²",
         "e_resim_test": "one sample a test target",
-        "c2st": "C2ST to exact",
     }
     wide = by_sampler(results).reset_index()
     columns = {header: interval(name) for name, header in headers.items() if name in wide}

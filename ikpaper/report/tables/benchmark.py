@@ -30,7 +30,8 @@ def rail(rows: pd.DataFrame) -> pd.DataFrame:
         rows: `evaluation.Scores.summary` by `sampler` and `kernel`, which is `paper` or `FIELD`.
     """
     ours, field = (rows[rows["kernel"] == kernel] for kernel in ("paper", FIELD))
-    cells = named(ours, [*BRIEF, "profile"])
+    brief = [column for column in BRIEF if column != "C2ST"]
+    cells = named(ours, [*brief, "profile"])
     cells.insert(3, f"MMD², {FIELD}", named(field, PRINTED)["MMD² to exact"])
     return cells
 

@@ -119,7 +119,6 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
             "share of the prior's": interval("mmd2_ratio"),
             "e_posterior": ("e_posterior", 3),
             "E‖f(θ) − y‖²": ("e_resim_best", 3),
-            "C2ST": ("c2st", 2),
             "profile": "profile",
         },
     )

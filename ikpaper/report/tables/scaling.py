@@ -26,7 +26,6 @@ def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
             "MMD² to exact": ("mmd2", 2),
             "of the prior's": ("mmd2", "mmd2_prior", lambda own, prior: percent(own / prior, 2)),
             "rejected": ("rejected", percent),
-            "C2ST": ("c2st", "{:.3f}"),
             "E‖f(θ) − y‖²": ("e_resim", 2),
             "samples/s": ("samples_per_second", "{:,.0f}"),
             "exact sampler's samples/s": ("exact_samples_per_second", "{:,.0f}"),

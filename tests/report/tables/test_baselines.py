@@ -9,13 +9,11 @@ def test_numbers_of_the_text():
             "sampler": ["exact", "flow", "npe", "flow", "npe"],
             "mmd2": [7e-6, 1e-5, 0.008, 2e-5, 0.0072],
             "e_resim": [3e-31, 6e-8, 0.005, 8e-8, 0.006],
-            "c2st_targets": [3, 3, 3, 5, 5],
             "training_threads": [None, 1, 1, 2, 1],
         }
     )
     assert baselines.numbers(rows) == {
         "threads": "1 or 2",
-        "c2st_targets": "5",
         "mmd_exact": "7.0e-6",
         "mmd_flow": "1.5e-5",
         "mmd_npe": "0.0076",
