@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from ikpaper import paper
+from ikpaper.evaluation import CHECK_MMD, CHECK_REJECTED
 from ikpaper.format import joined, over_runs, significant, with_interval
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
@@ -21,6 +22,7 @@ from ikpaper.report.tables.base import (
     formatted,
     interval,
     label,
+    named,
     reported,
     sides,
 )
@@ -29,6 +31,8 @@ __all__ = [
     "beside_seeds",
     "conclusions",
     "hardware",
+    "networks",
+    "networks_numbers",
     "notice",
     "profiles",
     "reported_and_ours",
@@ -124,6 +128,33 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def networks(random: pd.DataFrame) -> pd.DataFrame:
+    """The paper's networks by all scores against exact samples.
+
+    Args:
+        random: The published benchmark at random targets; see `evaluation.results`.
+    """
+    rows = random[(random["refine"] == 0) & random["sampler"].isin(NETWORKS)]
+    columns = ["DoF", "sampler", "MMD² to exact", "rejected", CHECK_MMD, CHECK_REJECTED, "C2ST"]
+    return named(rows, columns)
+
+
+def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """On how many arms each network is better, by score, in words; `random` as in `networks`."""
+    means = random[random["refine"] == 0].set_index(["dof", "sampler"])
+    return {
+        f"{key}_tally": _tally(_better(means, quantity))
+        for key, quantity in (("mmd", "mmd2"), ("check", "mmd2_check"), ("c2st", "c2st"))
+    }
+
+
+def _tally(better: pd.Series) -> str:
+    counts = better.value_counts()
+    return ", ".join(
+        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), _UNDECIDED)
+    )
+
+
 def _better(means: pd.DataFrame, quantity: str) -> pd.Series:
     """The network whose interval lies below the other's, if one does, by DoF."""
     cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
@@ -157,10 +188,7 @@ def conclusions(scores: pd.DataFrame) -> dict[str, str]:
     for key, mean, quantity in (("posterior", "mmd", "mmd2"), ("resim", "resim", "e_resim_best")):
         lower = int((cvae[quantity] < inn[quantity]).sum())
         numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
-        counts = _better(means, quantity).value_counts()
-        numbers[f"{key}_tally"] = ", ".join(
-            f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), _UNDECIDED)
-        )
+        numbers[f"{key}_tally"] = _tally(_better(means, quantity))
         for name, value in means[quantity].groupby("sampler").mean().items():
             numbers[f"{mean}_{name}"] = significant(value, 2)
     return numbers
