@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,13 +14,19 @@ from ikpaper.checks import check_count, check_positive
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = ["TOLERANCE", "VERSION", "Projected", "damped_step", "project"]
+__all__ = ["PATIENCE", "TOLERANCE", "VERSION", "Projected", "damped_step", "project"]
 
 #: Part of the identity of whatever is refined. Raise it when its numbers change.
-VERSION = 1
+VERSION = 2
 
 #: Distance to the target up to which a sample counts as converged, as a share of the arm's reach.
 TOLERANCE = 1e-6
+
+#: Steps that a sample may take beyond those of all, by default.
+PATIENCE = 50
+
+#: Further steps are taken in rounds of so many, each only by those that have not converged yet.
+_ROUND = 5
 
 #: What a refused step multiplies the damping by, at least.
 _MORE_DAMPING = 10.0
@@ -40,6 +46,16 @@ class Projected:
     theta: Tensor
     distance: Tensor
     converged: Tensor
+
+
+class _State(NamedTuple):
+    """Where the steps have led so far, each with samples (...) in front."""
+
+    found: Tensor  # Joint angles (..., dof).
+    error: Tensor  # Squared distance (...) to the target.
+    damping: Tensor  # Of the next step, (...).
+    residual: Tensor  # f(found) - tcp, (..., 2).
+    jacobian: Tensor  # At found, (..., 2, dof).
 
 
 def damped_step(jacobian: Tensor, residual: Tensor, damping: Tensor | float) -> Tensor:
@@ -78,6 +94,7 @@ def project(
     steps: int = 3,
     *,
     tolerance: float | None = None,
+    patience: int = PATIENCE,
 ) -> Projected:
     """Move joint angles onto {theta : f(theta) = tcp} by damped Gauss-Newton steps.
 
@@ -85,17 +102,21 @@ def project(
     and steps short near full reach, where the Jacobian loses rank (Yamashita and Fukushima,
     2001). A step that would lead away from the target is refused and damped more. All in float64.
 
+    Most samples converge in a few steps. The few that have not, where the arm is nearly straight
+    or the start is far away, go on alone, and leave the others as they are.
+
     Args:
         arm: The arm.
         theta: Joint angles in radians, near a solution: one vector (dof,), (n, dof), or
             (B, n, dof) as samplers return them.
         tcp: Targets in the unit of the link lengths: (2,), (n, 2) for as many vectors, or (B, 2).
-        steps: Number of steps, at least 1.
+        steps: Number of steps that all samples take, at least 1.
         tolerance: Distance to the target of a converged sample; by default `TOLERANCE` times the
             arm's reach.
+        patience: Most further steps of those that have not converged; 0 for none.
 
     Raises:
-        ValueError: If a shape or the number of steps makes no sense.
+        ValueError: If a shape or a number of steps makes no sense.
 
     Example:
         >>> arm = PlanarArm([0.5, 0.5, 1.0])
@@ -104,7 +125,7 @@ def project(
     """
     found = as_tensor(theta, "theta").double()
     target = as_tensor(tcp, "tcp").to(found)
-    steps = check_count("steps", steps)
+    steps, patience = check_count("steps", steps), check_count("patience", patience, 0)
     if target.ndim == 0 or target.shape[-1] != 2:
         raise ValueError(f"tcp: expected shape (2,) or (B, 2), got {tuple(target.shape)}")
     if found.ndim == 3 and target.ndim == 2:
@@ -117,7 +138,32 @@ def project(
     error = residual.square().sum(-1)
     # Below rounding, so that an exact sample meets no division by zero.
     least = (torch.finfo(found.dtype).eps * arm.reach) ** 2
-    damping = error + least
+    state = _stepped(
+        arm, _State(found, error, error + least, residual, jacobian), target, least, steps
+    )
+    # Samples in one row, whatever their shape; a round works on those that are late.
+    shape, target = state.error.shape, target.expand(state.residual.shape).reshape(-1, 2)
+    state = _State(*(values.reshape(-1, *values.shape[len(shape) :]) for values in state))
+    found, error = state.found, state.error
+    late = torch.arange(len(error), device=error.device)
+    while patience:
+        # NaN is not late: it would never arrive.
+        left = (state.error.sqrt() > tolerance).nonzero().flatten()
+        late, target = late[left], target[left]
+        if not len(late):
+            break
+        state = _State(*(values[left] for values in state))
+        state = _stepped(arm, state, target, least, min(_ROUND, patience))
+        patience -= min(_ROUND, patience)
+        # In place: whatever they were made of has been copied by the first step.
+        found[late], error[late] = state.found, state.error
+    found, distance = found.reshape(*shape, found.shape[-1]), error.reshape(shape).sqrt()
+    return Projected(arm.wrapped(found), distance, distance <= tolerance)
+
+
+def _stepped(arm: PlanarArm, state: _State, target: Tensor, least: float, steps: int) -> _State:
+    """The state after as many steps, none of which leads away from the target."""
+    found, error, damping, residual, jacobian = state
     for _ in range(steps):
         candidate = found - damped_step(jacobian, residual, damping)
         point, slope = arm.linearised(candidate)
@@ -129,5 +175,4 @@ def project(
         residual = torch.where(better[..., None], rest, residual)
         found = torch.where(better[..., None], candidate, found)
         jacobian = torch.where(better[..., None, None], slope, jacobian)
-    distance = error.sqrt()
-    return Projected(arm.wrapped(found), distance, distance <= tolerance)
+    return _State(found, error, damping, residual, jacobian)

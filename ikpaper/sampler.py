@@ -14,7 +14,8 @@ from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count, check_generator
-from ikpaper.projection import project
+from ikpaper.identity import digest
+from ikpaper.projection import PATIENCE, Projected, project
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -23,6 +24,9 @@ __all__ = ["SAMPLERS", "PosteriorSampler", "Refined", "Sampler", "normal"]
 
 #: torch fills noise on the CPU in blocks of this size, and draws the rest of it another way.
 _BLOCK = 16
+
+#: How often `Refined` draws samples anew that do not converge.
+_REDRAWS = 10
 
 _registered: dict[str, type[PosteriorSampler]] = {}
 
@@ -113,11 +117,12 @@ class PosteriorSampler(ABC):
 class Refined:
     """A sampler whose samples are moved onto f(theta) = tcp afterwards, in float64.
 
-    A warning counts the samples that have not converged; see `projection.project`.
+    Samples that do not converge, see `projection.project`, are drawn again for their target and
+    moved, up to ten times; a warning counts those that even then have not converged.
 
     Args:
         sampler: Anything with a method `sample(tcp, n, generator=None)`.
-        steps: Gauss-Newton steps, at least 1.
+        steps: Gauss-Newton steps of all samples, at least 1.
         arm: The arm; by default the sampler's.
 
     Raises:
@@ -132,16 +137,58 @@ class Refined:
 
     def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """Joint angles (n, dof) or (B, n, dof), float64; see `PosteriorSampler.sample`."""
+        generator = check_generator(generator)
+        state = (torch.default_generator if generator is None else generator).get_state()
         theta = as_tensor(self.sampler.sample(tcp, n, generator=generator), "samples").detach()
-        projected = project(self.arm, theta, as_tensor(tcp, "tcp").detach(), self.steps)
+        targets = as_tensor(tcp, "tcp").detach()
+        projected = project(self.arm, theta, targets, self.steps)
+        if not projected.converged.all():
+            device = theta.device if generator is None else generator.device
+            projected = self._redrawn(projected, targets.reshape(-1, 2), state, device)
         if missed := int((~projected.converged).sum()):
             warnings.warn(
                 f"{missed} of {projected.converged.numel()} samples have not converged after "
-                f"{self.steps} steps; the worst is {float(projected.distance.max()):.2g} away from "
-                "its target. `ikpaper.project` tells which",
+                f"{self.steps} steps, {PATIENCE} more and {_REDRAWS} redraws; the worst is "
+                f"{float(projected.distance.max()):.2g} away from its target. `ikpaper.project` "
+                "tells which",
                 stacklevel=2,
             )
         return projected.theta
+
+    def _redrawn(
+        self, projected: Projected, tcp: Tensor, state: Tensor, device: torch.device
+    ) -> Projected:
+        """With samples drawn anew for targets (B, 2), where possible, that had not converged.
+
+        Each target has a generator of its own, seeded from itself and the caller's `state`: so
+        its samples do not depend on the other targets, nor the caller's next numbers on redraws.
+        """
+        shape = projected.distance.shape
+        theta = projected.theta.reshape(len(tcp), -1, self.arm.dof).clone()
+        distance = projected.distance.reshape(len(tcp), -1).clone()
+        converged = projected.converged.reshape(len(tcp), -1).clone()
+        # What is not finite is a fault of the sampler, and no start too far away: it stays seen.
+        lost = ~converged & distance.isfinite()
+        for i in lost.any(dim=1).nonzero().flatten().tolist():
+            target = tcp[i : i + 1]
+            # A target that comes again gets other samples.
+            before = int((tcp[:i] == target).all(dim=1).sum())
+            seed = int(digest(state.tolist(), target.tolist(), before)[:15], 16)
+            own = Generator(device).manual_seed(seed)
+            for _ in range(_REDRAWS):
+                left = lost[i].nonzero().flatten()
+                if not len(left):
+                    break
+                drawn = as_tensor(self.sampler.sample(target, len(left), generator=own), "samples")
+                again = project(self.arm, drawn.detach(), target, self.steps)
+                good = again.converged[0].nonzero().flatten()[: len(left)]
+                places = left[: len(good)]
+                theta[i, places] = again.theta[0, good]
+                distance[i, places] = again.distance[0, good]
+                lost[i, places], converged[i, places] = False, True
+        return Projected(
+            theta.reshape(projected.theta.shape), distance.reshape(shape), converged.reshape(shape)
+        )
 
 
 def normal(

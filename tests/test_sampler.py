@@ -10,6 +10,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ikpaper
+from ikpaper.projection import project
 from ikpaper.sampler import SAMPLERS as REGISTERED
 from ikpaper.sampler import PosteriorSampler, Refined, Sampler
 from ikpaper.samplers import LookupTable
@@ -177,6 +178,112 @@ def test_samples_are_refined_in_full_precision_under_autocast(arm):
         theta = draw(refined, TCP, 3)
     residual = arm.forward(theta) - torch.tensor(TCP, dtype=torch.float64)[:, None]
     assert residual.norm(dim=-1).max() < 1e-9
+
+
+class Singular:
+    """The prior, but half of what the first call draws is a straight arm along the axis.
+
+    No step turns it where the target lies on the axis as well.
+    """
+
+    def __init__(self, arm, straight=True):
+        self.arm, self.straight, self.calls = arm, straight, []
+
+    def sample(self, tcp, n, *, generator=None):
+        theta = ikpaper.Prior(self.arm, 0.3).sample(tcp, n, generator=generator).double()
+        if self.straight and not self.calls:
+            theta[..., : n // 2, :] = 0.0
+        self.calls.append(tuple(theta.shape))
+        return theta.numpy()
+
+
+#: On the axis, and off it.
+ON_AXIS = [[1.8, 0.0], [2.1, 0.0], [1.9, -0.7]]
+
+
+def off_target(theta, tcp):
+    residual = ARMS[0].forward(theta) - torch.tensor(tcp, dtype=torch.float64)[..., None, :]
+    return residual.norm(dim=-1)
+
+
+def test_what_no_step_brings_to_the_target_is_drawn_again():
+    sampler = Singular(ARMS[0])
+    theta = draw(Refined(sampler), ON_AXIS, 8)
+    assert off_target(theta, ON_AXIS).max() < 1e-5
+    # Only what is missing, and only where something is.
+    assert sampler.calls[:3] == [(3, 8, 4), (1, 4, 4), (1, 4, 4)]
+    # What had converged is what it is without redraws.
+    first = Singular(ARMS[0])
+    once = project(
+        ARMS[0],
+        first.sample(ON_AXIS, 8, generator=torch.Generator().manual_seed(0)),
+        ON_AXIS,
+    )
+    assert not once.converged[:2, :4].any()
+    assert once.converged[:2, 4:].all()
+    assert torch.equal(theta[once.converged], once.theta[once.converged])
+
+
+def test_a_seed_decides_what_is_drawn_again():
+    tcp = [ON_AXIS[0]] * 2
+    first, again, other = (draw(Refined(Singular(ARMS[0])), tcp, 8, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    # Neither another seed nor the same target once more gets the same.
+    for one, two in [(first, other), (first[:1], first[1:])]:
+        assert not torch.isclose(one[:, :4], two[:, :4]).all(dim=-1).any()
+
+
+def test_what_is_drawn_again_depends_on_no_other_target():
+    theta = draw(Refined(Singular(ARMS[0])), ON_AXIS, 16)
+    alone = draw(Refined(Singular(ARMS[0])), ON_AXIS[0], 16)
+    assert alone.shape == (16, 4)
+    torch.testing.assert_close(alone, theta[0])
+    among_others = draw(Refined(Singular(ARMS[0])), [[2.0, 0.3], ON_AXIS[1], TCP[2]], 16)
+    torch.testing.assert_close(among_others[1], theta[1])
+
+
+def test_redraws_leave_the_callers_generator_where_the_sampler_left_it():
+    states = []
+    for sampler in (Refined(Singular(ARMS[0])), Singular(ARMS[0])):
+        generator = torch.Generator().manual_seed(0)
+        sampler.sample(ON_AXIS, 8, generator=generator)
+        states.append(generator.get_state())
+    assert torch.equal(*states)
+    torch.manual_seed(3)
+    first = Refined(Singular(ARMS[0])).sample(ON_AXIS, 8)
+    torch.manual_seed(3)
+    assert torch.equal(Refined(Singular(ARMS[0])).sample(ON_AXIS, 8), first)
+
+
+def test_a_warning_counts_what_never_converges():
+    class Stuck:
+        arm, calls = ARMS[0], 0
+
+        def sample(self, tcp, n, *, generator=None):
+            self.calls += 1
+            return np.zeros((len(tcp), n, 4))
+
+    sampler = Stuck()
+    message = "10 of 15 samples have not converged after 3 steps, 50 more and 10 redraws; the worst"
+    with pytest.warns(UserWarning, match=message) as caught:
+        theta = draw(Refined(sampler), ON_AXIS, 5)
+    assert caught[0].filename == __file__
+    assert sampler.calls == 1 + 2 * 10
+    assert theta[:2].abs().max() == 0.0
+
+
+def test_what_is_not_finite_stays_to_be_seen():
+    class Broken(Singular):
+        def sample(self, tcp, n, *, generator=None):
+            theta = super().sample(tcp, n, generator=generator)
+            theta[0, 0] = math.nan
+            return theta
+
+    sampler = Broken(ARMS[0], straight=False)
+    with pytest.warns(UserWarning, match="1 of 24 samples have not converged"):
+        theta = draw(Refined(sampler), TCP, 8)
+    assert theta[0, 0].isnan().all()
+    assert len(sampler.calls) == 1
 
 
 @pytest.mark.parametrize("name", ["exact", "flow"])

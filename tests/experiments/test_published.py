@@ -97,7 +97,7 @@ def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(jobs, monkeypatc
     changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
     assert changed == {"flow", "flow-guess"}
     monkeypatch.setattr(Flow, "version", 1)
-    monkeypatch.setattr(projection, "VERSION", 2)
+    monkeypatch.setattr(projection, "VERSION", projection.VERSION + 1)
     changed = {name for name, key in _keys(jobs()).items() if key != before[name]}
     assert changed == {"prior", "lookup", "lookup-large", "flow-guess", "flow", "flow-fast"}
 
