@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
 __all__ = [
+    "CHECKED",
     "COLUMNS",
     "GUESS",
     "TARGET_COUNT",
@@ -50,6 +51,13 @@ TARGET_COUNT = 1000
 #: The flow's velocity without its network: what the kinematics alone give.
 GUESS = "flow-guess"
 
+#: Columns of what only this table has: pairs with the exact sampler, another kernel, a classifier.
+CHECKED = (
+    *("only_this", "only_exact"),
+    *("checks", "mmd2_check", "mmd2_check_low", "mmd2_check_high", "rejected_check"),
+    *("c2st", "c2st_low", "c2st_high"),
+)
+
 #: Columns of the table.
 COLUMNS = (
     "sampler",
@@ -63,16 +71,7 @@ COLUMNS = (
     "mmd2_high",
     "mmd2_worst1",
     "rejected",
-    "only_this",
-    "only_exact",
-    "checks",
-    "mmd2_check",
-    "mmd2_check_low",
-    "mmd2_check_high",
-    "rejected_check",
-    "c2st",
-    "c2st_low",
-    "c2st_high",
+    *CHECKED,
     "e_resim",
     "e_resim_worst1",
     "e_resim_worst",
@@ -247,8 +246,8 @@ def published_jobs(
 def _job(task: Task, entry: _Entry, profile: str) -> Job:
     name = entry.name
     count = min(_FEWER.get(name, len(task)), len(task))
-    # None where all targets are the same.
-    checks = 0 if task.name == "slides" else min(CHECKS, count)
+    # Over fewer targets, a classifier says little.
+    checks = _checks(task) if count >= _checks(task) else 0
 
     def measure(progress: Progress) -> list[dict[str, Any]]:
         plain = entry.load()
@@ -310,8 +309,12 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
 @lru_cache(maxsize=1)
 def _exact_scores(task: Task) -> Scores:
     """Scores of exact samples, beside which those of all other samplers of a task stand."""
-    checks = 0 if task.name == "slides" else min(CHECKS, len(task))
-    return task.score(task.truth, permutations=PERMUTATIONS, checks=checks)
+    return task.score(task.truth, permutations=PERMUTATIONS, checks=_checks(task))
+
+
+def _checks(task: Task) -> int:
+    """At how many targets a task's samplers are checked; none where all are the same."""
+    return 0 if task.name == "slides" else min(CHECKS, len(task))
 
 
 class _Remembering:

@@ -215,7 +215,6 @@ class PlainFlow(FlowMatching):
     colour = "#b5838d"
     marker = "v"
     version = 1  # Raise when numbers change.
-    published_arms = ()
 
     @staticmethod
     def inputs(dof: int) -> int:
