@@ -74,7 +74,7 @@ _ROUNDING = 1e-6
 
 #: Epochs after which the classifiers of `c2st_batch` stop. At equal cost, many targets and a short
 #: training tell more than the other way round: training longer separates the sets of one target
-#: better, and spreads targets apart. Page Speed compares stops.
+#: better, and spreads targets apart. Page Beyond compares stops.
 C2ST_EPOCHS = 25
 
 #: Targets whose classifiers are trained together, and samples of a batch.

@@ -99,6 +99,9 @@ _TIMED = {"rejection": 5, "numerical": 2}
 #: Gauss-Newton steps of the rows of all samplers that do not end on the target by themselves.
 _STEPS = (0, 3)
 
+#: Samplers that are checked after steps, too: without them, nobody would use these.
+_CHECKED_REFINED = ("prior", "lookup", "lookup-large", "flow-fast")
+
 #: Seconds to draw and score the samples of a target, roughly, for the time left.
 _SECONDS = {"rejection": 3.0, "numerical": 20.0, "flow": 0.3, "flow-plain": 0.3, GUESS: 0.3}
 _SECONDS_ELSE = 0.1
@@ -248,6 +251,7 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
     count = min(_FEWER.get(name, len(task)), len(task))
     # Over fewer targets, a classifier says little.
     checks = _checks(task) if count >= _checks(task) else 0
+    checks_refined = checks if name in _CHECKED_REFINED else 0
 
     def measure(progress: Progress) -> list[dict[str, Any]]:
         plain = entry.load()
@@ -260,7 +264,11 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
                 scores = exact
             else:
                 sampler = Refined(drawn, steps, task.arm) if steps else drawn
-                scores = part.score(sampler, permutations=PERMUTATIONS, checks=checks)
+                scores = part.score(
+                    sampler,
+                    permutations=PERMUTATIONS,
+                    checks=checks_refined if steps else checks,
+                )
             only_this, only_exact = scores.rejected_alone(exact)
             timed = Refined(plain, steps, task.arm) if steps else plain
             rows.append(
@@ -288,6 +296,7 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
             "count": count,
             "permutations": PERMUTATIONS,
             **task.check_settings(checks),
+            **({"checks_refined": checks_refined} if any(entry.steps) else {}),
         },
         dict(entry.inputs),
         {

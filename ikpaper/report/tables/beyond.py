@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from scipy.stats import norm
+from torch import Tensor
 
 from ikpaper.evaluation import CHECK_REJECTED, LEVEL, as_text
 from ikpaper.format import extent, joined, percent, significant
 from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.models import CATALOGUE
-from ikpaper.projection import TOLERANCE
+from ikpaper.projection import PATIENCE, TOLERANCE
 from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, label, named
-from ikpaper.statistics import mcnemar
+from ikpaper.statistics import bootstrap_interval, mcnemar
 
 __all__ = [
     "FLOWS",
@@ -26,6 +28,8 @@ __all__ = [
     "amortised_numbers",
     "benchmark_numbers",
     "by_arm",
+    "classifier_stop",
+    "classifier_stops",
     "flow_steps",
     "flow_steps_numbers",
     "likelihood",
@@ -311,7 +315,15 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         "checks": str(random["checks"].max()),
         "c2st_epochs": str(C2ST_EPOCHS),
         "tolerance": f"{TOLERANCE:g}",
+        "patience": str(PATIENCE),
     }
+    for key, steps, other in (
+        ("lookup_cvae", _STEPS, "cvae"),
+        ("lookup_inn", _STEPS, "inn"),
+        ("lookup_plain_inn", 0, "inn"),
+    ):
+        closer = _of(random, "lookup-large", steps)["mmd2_high"] < _of(random, other)["mmd2_low"]
+        numbers[key] = f"{int(closer.sum())} of {len(closer)}"
     gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
     for which, dof in (("best", gan.idxmin()), ("worst", gan.idxmax())):
         numbers[f"gan_{which}"] = significant(gan[dof], 2)
@@ -353,6 +365,46 @@ def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
         "most_steps": str(most),
         **{f"{key}_rejected": percent(plain["rejected"][n], 0) for key, n in counts.items()},
     }
+
+
+def classifier_stop(name: str, epochs: int | None, accuracy: Tensor) -> dict[str, Any]:
+    """A row of `classifier_stops` from accuracies (B,), a target each."""
+    low, high = bootstrap_interval(accuracy.tolist())
+    return {
+        "sampler": name,
+        "epochs": epochs or 0,
+        "targets": len(accuracy),
+        "c2st": float(accuracy.mean()),
+        "c2st_low": low,
+        "c2st_high": high,
+        "spread": float(accuracy.std()),
+    }
+
+
+def classifier_stops(rows: pd.DataFrame) -> pd.DataFrame:
+    """When classifiers of a C2ST stop, and what that does.
+
+    Args:
+        rows: Those of `classifier_stop`, where 0 epochs are a training to the end, which has no
+            fixed cost.
+    """
+    shown = max(rows["targets"])
+    affordable = shown * C2ST_EPOCHS / rows["epochs"].replace(0, math.nan)
+    errors = (rows["c2st"] - 0.5) / rows["spread"] * affordable**0.5
+    return formatted(
+        rows.assign(
+            stop=[str(epochs) if epochs else "to the end" for epochs in rows["epochs"]],
+            errors=errors,
+        ),
+        {
+            "sampler": ("sampler", label),
+            "epochs": "stop",
+            "targets": "targets",
+            "C2ST": (*_C2ST, "{:.3f} ({:.3f} to {:.3f})"),
+            "spread over targets": ("spread", "{:.3f}"),
+            "standard errors from 0.5, at equal cost": ("errors", 2),
+        },
+    )
 
 
 #: Ways to ask for samples, by column of `amortised`.
