@@ -64,7 +64,7 @@ out.number("trainings", tables.trainings(records))
 #
 # ## Training
 
-# %% mystnb={"figure": {"name": "fig-training-dof", "caption": "Loss terms of a batch of 1000, mean over each epoch, with the weights that they have in the sum. The INN's fourth term is ramped up over the epochs."}, "image": {"alt": "Two panels of falling training curves on a logarithmic axis: reconstruction and KL of the cVAE, and the four terms of the INN, each with their sum dashed."}}
+# %% mystnb={"figure": {"name": "fig-training-dof", "caption": "Above: loss terms of a batch of 1000, mean over each epoch, with the weights that they have in the sum. The INN's fourth term is ramped up over the epochs. Below: the learning rate at the end of each epoch."}, "image": {"alt": "Two panels of training curves on a logarithmic axis: reconstruction and KL of the cVAE, and the four terms of the INN, one of which rises, each with their sum dashed. Below each, the learning rate, which falls in steps."}}
 out.result(tables.training_terms(records, profile, dof), f"training-{dof:02d}")
 out.figure(results.training_curves({name: record["history"] for name, record in records.items()}))
 

@@ -147,13 +147,15 @@ PAGES = (
     *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
     Page(
         "comparison",
-        reads=(*_SCORES, "seeds.csv", "ablations.csv"),
+        reads=(*_SCORES, "seeds.csv", "ablations.csv", "benchmark.csv"),
         arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
         reported=True,
     ),
     Page(
         "published",
         reads=(*_SCORES, "ablations.csv"),
+        arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
+        models=("inn",),
         samplers=("exact", "rejection", "prior"),
         reported=True,
     ),

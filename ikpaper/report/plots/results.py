@@ -123,20 +123,23 @@ def _around_zero(ax: Axes, low: pd.Series) -> None:
 
 @style()
 def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Loss terms of a batch over epochs, one panel a model.
+    """Loss terms of a batch over epochs, and the learning rate below, a column a model.
 
     Args:
         histories: `history` of a training record by model name.
     """
-    figure, grid = new_grid(len(histories), height=2.9)
-    for ax, (name, history) in zip(grid[0], histories.items(), strict=True):
+    count = len(histories)
+    figure, grid = new_grid(2 * count, count, height=1.9, height_ratios=(3, 1), sharex="col")
+    for ax, below, (name, history) in zip(*grid, histories.items(), strict=True):
         epochs = [row["epoch"] for row in history]
         terms = pd.DataFrame([row["terms"] for row in history])
         for (term, values), color in zip(terms.items(), _TERM_COLORS, strict=False):
             ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
         total = terms.sum(axis=1)
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=DASHED_CURVE, label="sum")
-        ax.set(xlabel="epoch", title=LABELS[name])
+        ax.set(title=LABELS[name])
+        below.plot(epochs, [row["learning_rate"] for row in history], color=INK, linewidth=1.2)
+        below.set(xlabel="epoch", yscale="log")
         # A log-likelihood may have either sign.
         if (terms > 0).all(axis=None):
             ax.set_yscale("log")
@@ -144,6 +147,7 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(ncols=2)
     grid[0, 0].set_ylabel("mean loss of a batch")
+    grid[1, 0].set_ylabel("learning rate")
     return figure
 
 

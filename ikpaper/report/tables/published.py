@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +13,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PLOTTED_SIGMA
 from ikpaper.format import extent, percent, significant
+from ikpaper.models import INN, build
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import NETWORKS, by_sampler, formatted, label, reported
 
@@ -21,6 +24,8 @@ __all__ = [
     "hulls",
     "left",
     "near_the_edge",
+    "schedule",
+    "schedule_numbers",
     "wide_prior",
     "winners",
     "wins",
@@ -219,3 +224,59 @@ def halves(scores: pd.DataFrame) -> dict[str, str]:
     # Nearer on a logarithmic scale: below the geometric mean of the two, ours / sqrt(2).
     nearer = rows["files"] < rows["formula"] / math.sqrt(2)
     return {"halves": str(len(rows)), "halves_nearer": str(int(nearer.sum()))}
+
+
+def _schedule(records: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    """Learning rates of the INN's training beside the ramp of L_p(x), a row an arm."""
+    rows = []
+    for dof, record in records.items():
+        rates = pd.Series({row["epoch"]: row["learning_rate"] for row in record["history"]})
+        model, epochs = build(INN.name, dof), record["training"]["epochs"]
+        assert isinstance(model, INN)
+        # A weight is that of an epoch's first step.
+        weights = pd.Series({epoch: model.ramp((epoch - 1) / epochs) for epoch in rates.index})
+        first, full = rates.index[rates < rates.max()].min(), weights.index[weights >= 1].min()
+        rows.append(
+            {
+                "dof": dof,
+                "start": rates.max(),
+                "first": first,
+                "weight": weights[first],
+                "full": full,
+                # What it is at the end of an epoch, the next one trains with.
+                "rate": rates[full - 1],
+                "last": rates.iloc[-1],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def schedule(records: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    """When the plateau schedule lowered the INN's learning rate, beside the ramp of L_p(x).
+
+    Args:
+        records: Training records of the INN by DoF; see `training.train`.
+    """
+    return formatted(
+        _schedule(records),
+        {
+            "DoF": "dof",
+            "rate at the start": ("start", 2),
+            "first lowered after epoch": "first",
+            "weight of L_p(x) then": ("weight", lambda share: percent(share, 0)),
+            "full weight from epoch": "full",
+            "rate then": ("rate", 2),
+            "rate at the end": ("last", 2),
+        },
+    )
+
+
+def schedule_numbers(records: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
+    """Extents over the arms, by key; `records` as in `schedule`."""
+    rows = _schedule(records)
+    return {
+        "lowered": extent(rows["first"], "{:.0f}"),
+        "lowered_weight": extent(100 * rows["weight"], "{:.0f}") + " %",
+        "full_weight": extent(rows["full"], "{:.0f}"),
+        "slower": extent(rows["start"] / rows["rate"], "{:,.0f}"),
+    }

@@ -22,6 +22,10 @@ def test_tables_are_the_committed_ones(measured, random):
         "tails": beyond.tails(measured),
         "projection": beyond.projection(random),
         "likelihood": beyond.likelihood(random),
+        "no-learning": beyond.by_arm(random, beyond.NO_LEARNING),
+        "kinematics": beyond.by_arm(random, beyond.KINEMATICS),
+        "paired": beyond.paired(random),
+        "stops": beyond.classifier_stops(result("classifier-stops")),
         "flow-steps": beyond.flow_steps(result("flow-steps")),
         "amortised": beyond.amortised(result("amortised")),
     }
@@ -32,8 +36,9 @@ def test_numbers_of_the_text(random):
     numbers = beyond.benchmark_numbers(random)
     known = {
         "targets": "1,000",
-        "c2st_targets": "5",
-        "c2st_else": "2",
+        "checks": "100",
+        "c2st_epochs": "25",
+        "patience": "50",
         "tolerance": "1e-06",
         "gan_best_dof": "6",
         "gan_worst": "0.040",

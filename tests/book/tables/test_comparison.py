@@ -29,6 +29,7 @@ def test_tables_are_the_committed_ones(scores, records):
         "reported-and-ours": comparison.reported_and_ours(scores, arms("figures")),
         "summary": comparison.summary(scores),
         "verdicts": comparison.verdicts(scores),
+        "networks": comparison.networks(result("benchmark").query("at == 'random'")),
         "seeds": comparison.seeds(result("seeds")),
         "profiles": comparison.profiles(),
         "times": comparison.training_times(records),

@@ -1,8 +1,10 @@
+import json
+
 import pytest
 
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import published
-from tests.report.committed import arms, assert_committed, result
+from tests.report.committed import BOOK, arms, assert_committed, result
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +13,13 @@ def scores():
 
 
 def test_tables_are_the_committed_ones(scores):
+    folder = BOOK.parent / "weights" / "paper"
+    records = {
+        dof: json.loads((folder / f"inn-{dof:02d}dof-seed42.json").read_text())
+        for dof in (4, 6, 8, 10)
+    }
     made = {
+        "schedule": published.schedule(records),
         "winners": published.winners(scores, 0.2),
         "floor": published.floor(scores),
         "hulls": published.hulls(arms("figures")),

@@ -63,15 +63,21 @@ def test_scores_have_a_point_an_arm_with_its_interval():
 
 def test_training_curves_add_up_to_their_sum():
     history = [
-        {"epoch": epoch, "terms": {"reconstruction": 2.0 / epoch, "kl": 1.0}} for epoch in (1, 2)
+        {
+            "epoch": epoch,
+            "terms": {"reconstruction": 2.0 / epoch, "kl": 1.0},
+            "learning_rate": 1e-3 / epoch,
+        }
+        for epoch in (1, 2)
     ]
-    (ax,) = results.training_curves({"cvae": history}).axes
+    ax, below = results.training_curves({"cvae": history}).axes
+    assert list(below.lines[0].get_ydata()) == [1e-3, 5e-4]
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert list(lines["sum"]) == [3.0, 2.0]
     assert ax.get_yscale() == "log"
     # A log-likelihood may be negative.
-    negative = [{"epoch": 1, "terms": {"kl": -1.0}}]
-    (ax,) = results.training_curves({"inn-ml": negative}).axes
+    negative = [{"epoch": 1, "terms": {"kl": -1.0}, "learning_rate": 1e-3}]
+    ax, _ = results.training_curves({"inn-ml": negative}).axes
     assert ax.get_yscale() == "linear"
 
 

@@ -1,0 +1,21 @@
+from ikpaper.report.tables import published
+
+
+def test_a_schedule_is_read_off_the_record():
+    rates = [1e-3] * 30 + [5e-5] * 24 + [1e-9] * 6
+    history = [{"epoch": i, "learning_rate": rate} for i, rate in enumerate(rates, 1)]
+    records = {4: {"history": history, "training": {"epochs": 60}}}
+    (row,) = published.schedule(records).to_dict("records")
+    assert (row["DoF"], row["first lowered after epoch"]) == (4, 31)
+    # The ramp of epoch 31 of 60: 2 * 0.002^(1 - 30/60).
+    assert row["weight of L_p(x) then"] == "9 %"
+    # 2 * 0.002^(1 - 54/60) is above 1; that of epoch 54 is not.
+    assert row["full weight from epoch"] == 55
+    # The rate of an epoch is what stands at the end of the one before.
+    assert (row["rate then"], row["rate at the end"]) == ("5.0e-5", "1.0e-9")
+    assert published.schedule_numbers(records) == {
+        "lowered": "31",
+        "lowered_weight": "9 %",
+        "full_weight": "55",
+        "slower": "20",
+    }
