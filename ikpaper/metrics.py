@@ -315,6 +315,8 @@ class _Distances:
     def __init__(self, points: Tensor) -> None:
         self._points = points - points.mean(dim=0)
         self._product = float(self._points.abs().max()) < _NEAR
+        if not self._product:
+            return
         squares, ones = self._points.square().sum(dim=1, keepdim=True), points.new_ones(1, 1)
         ones = ones.expand_as(squares)
         self._left = torch.cat([-2 * self._points, squares, ones], dim=1)

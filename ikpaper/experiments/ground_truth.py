@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,20 @@ import torch
 from torch import Generator
 
 from ikpaper.arm import PlanarArm
-from ikpaper.evaluation import Task
+from ikpaper.evaluation import MANY_PROPOSALS, Task
 from ikpaper.metrics import mmd2, mmd2_floor
 from ikpaper.profiles import Profile
+from ikpaper.sampler import Sampler
 from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.statistics import bootstrap_interval
 
-__all__ = ["acceptance_rate", "mismatch_by_prior", "rejection_bias", "statistic_floor"]
+__all__ = [
+    "acceptance_rate",
+    "mismatch_at_target",
+    "mismatch_by_prior",
+    "rejection_bias",
+    "statistic_floor",
+]
 
 
 def acceptance_rate(
@@ -100,6 +108,41 @@ def mismatch_by_prior(
             scores = task.score_samples(theta)
             rows.append((sigma, reference, scores.mean("mmd2"), *scores.interval("mmd2")))
     return pd.DataFrame(rows, columns=["sigma", "reference_sigma", "value", "low", "high"])
+
+
+def mismatch_at_target(
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samplers: Mapping[str, Sampler],
+    references: Sequence[float],
+    *,
+    eps: float,
+    n: int = 1000,
+    repeats: int = 3,
+) -> pd.DataFrame:
+    """e_posterior of samplers at one target, against ground truth of several priors.
+
+    Args:
+        arm: The arm.
+        tcp: The target.
+        samplers: Samplers by name.
+        references: Standard deviations of the priors of the ground truth by rejection sampling.
+        eps: Tolerance of the ground truth.
+        n: Samples of a set.
+        repeats: How often both sets are drawn.
+
+    Returns:
+        One row a sampler and reference: `sampler`, `reference_sigma`, the mean `value`, and the
+        smallest and largest, `low` and `high`.
+    """
+    rows = []
+    for reference in references:
+        truth = RejectionPosterior(arm, reference, eps, max_proposals=MANY_PROPOSALS)
+        task = replace(Task.at(arm, tcp, repeats=repeats, samples=n), truth=truth, unbiased=False)
+        for name, sampler in samplers.items():
+            values = task.score(sampler).targets["mmd2"]
+            rows.append((name, reference, values.mean(), values.min(), values.max()))
+    return pd.DataFrame(rows, columns=["sampler", "reference_sigma", "value", "low", "high"])
 
 
 def statistic_floor(

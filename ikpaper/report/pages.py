@@ -155,7 +155,6 @@ PAGES = (
         "published",
         reads=(*_SCORES, "ablations.csv"),
         arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
-        models=("inn",),
         samplers=("exact", "rejection", "prior"),
         reported=True,
     ),

@@ -12,7 +12,7 @@ from ikpaper import paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PLOTTED_SIGMA
-from ikpaper.format import extent, percent, significant
+from ikpaper.format import extent, percent, significant, with_interval
 from ikpaper.models import INN, build
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import NETWORKS, by_sampler, formatted, label, reported
@@ -24,6 +24,7 @@ __all__ = [
     "hulls",
     "left",
     "near_the_edge",
+    "printed",
     "schedule",
     "schedule_numbers",
     "wide_prior",
@@ -75,6 +76,28 @@ def winners(scores: pd.DataFrame, sigma: float) -> pd.DataFrame:
     }
     table = _values(scores).map(cell, na_action="ignore").rename(columns=headers)
     return table.rename_axis("DoF").reset_index()
+
+
+def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
+    """The mismatches that the slides print for one target, beside ours by the reference's prior.
+
+    Args:
+        rows: See `experiments.ground_truth.mismatch_at_target`.
+        dof: The arm.
+    """
+    theirs = reported("slides")["e_posterior", dof]
+    table = []
+    for name, mine in rows.groupby("sampler", sort=False):
+        ours = {
+            f"ours, {sigma:g} rad": with_interval(*values)
+            for sigma, *values in zip(
+                *(mine[column] for column in ("reference_sigma", "value", "low", "high")),
+                strict=True,
+            )
+        }
+        their = f"{theirs[name]:g}" if name in theirs else "–"
+        table.append({"sampler": label(str(name)), "printed": their, **ours})
+    return pd.DataFrame(table)
 
 
 def wins(scores: pd.DataFrame) -> dict[str, str]:

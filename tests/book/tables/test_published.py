@@ -19,6 +19,7 @@ def test_tables_are_the_committed_ones(scores):
         for dof in (4, 6, 8, 10)
     }
     made = {
+        "printed-mismatch": published.printed(result("printed-mismatch"), 10),
         "schedule": published.schedule(records),
         "winners": published.winners(scores, 0.2),
         "floor": published.floor(scores),

@@ -1,3 +1,5 @@
+import pandas as pd
+
 from ikpaper.report.tables import published
 
 
@@ -19,3 +21,23 @@ def test_a_schedule_is_read_off_the_record():
         "full_weight": "55",
         "slower": "20",
     }
+
+
+def test_printed_values_stand_beside_ours_by_prior():
+    rows = pd.DataFrame(
+        [
+            ("cvae", 0.5, 0.05, 0.049, 0.051),
+            ("exact", 0.5, 0.04, 0.039, 0.041),
+            ("cvae", 0.2, 0.003, 0.002, 0.004),
+            ("exact", 0.2, 0.002, 0.001, 0.003),
+        ],
+        columns=["sampler", "reference_sigma", "value", "low", "high"],
+    )
+    cvae, exact = published.printed(rows, 10).to_dict("records")
+    assert cvae == {
+        "sampler": "cVAE",
+        "printed": "0.057",
+        "ours, 0.5 rad": "0.0500 (0.049 to 0.051)",
+        "ours, 0.2 rad": "0.00300 (0.0020 to 0.0040)",
+    }
+    assert exact["printed"] == "–"
