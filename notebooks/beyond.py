@@ -63,6 +63,7 @@ numbers = {
     **beyond.benchmark_numbers(random),
     **beyond.likelihood_numbers(random),
     **beyond.paired_numbers(random),
+    **beyond.home_numbers(random),
 }
 for key, text in numbers.items():
     out.number(key, text)
@@ -153,6 +154,7 @@ for key, text in numbers.items():
 # together; those of the exact sampler itself show by how much.
 
 # %% tags=["remove-cell"]
+out.table(beyond.home(random), "home")
 for dof in ikpaper.PlanarArm.PAPER_DOF:
     out.table(beyond.samplers(random, dof), f"beyond-{dof:02d}")
 

@@ -388,11 +388,11 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, st
 
 
 def write_readme_table(root: Path) -> None:
-    """Put the summary of all samplers, as the book has it, between the marks in README.md."""
-    summary = root / "book" / "tables" / "summary.csv"
-    if not summary.exists():
+    """Put the table of the front page between the marks in README.md."""
+    table = root / "book" / "tables" / "home.csv"
+    if not table.exists():
         return
-    with summary.open(encoding="utf-8", newline="") as file:
+    with table.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     lines = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
     _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")

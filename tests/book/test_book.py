@@ -131,7 +131,7 @@ def test_the_readme_table_is_the_books(tmp_path):
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     write_readme_table(tmp_path)
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
-    assert "<!-- results:begin -->\n| DoF |" in (ROOT / "README.md").read_text()
+    assert "<!-- results:begin -->\n| sampler |" in (ROOT / "README.md").read_text()
 
 
 def test_every_page_is_current():

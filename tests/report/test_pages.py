@@ -249,7 +249,7 @@ def test_publishable_strips_what_changes_at_every_run():
 
 def test_the_readme_table_is_the_books(tmp_path):
     (tmp_path / "book" / "tables").mkdir(parents=True)
-    (tmp_path / "book" / "tables" / "summary.csv").write_text('a,b\n1,"2, 3"\n')
+    (tmp_path / "book" / "tables" / "home.csv").write_text('a,b\n1,"2, 3"\n')
     readme = tmp_path / "README.md"
     readme.write_text("top\n<!-- results:begin -->\nold\n<!-- results:end -->\nend\n")
     write_readme_table(tmp_path)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import norm
 from torch import Tensor
 
+from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import CHECK_REJECTED, LEVEL, as_text
 from ikpaper.format import extent, joined, percent, significant
 from ikpaper.metrics import C2ST_EPOCHS
@@ -32,6 +33,8 @@ __all__ = [
     "classifier_stops",
     "flow_steps",
     "flow_steps_numbers",
+    "home",
+    "home_numbers",
     "likelihood",
     "likelihood_numbers",
     "paired",
@@ -46,6 +49,9 @@ FLOWS = ("flow", "flow-fast")
 
 #: Steps onto the target of those rows that have them.
 _STEPS = 3
+
+#: Samplers of the front page.
+_HOME = ("exact", "flow", *NETWORKS, "prior")
 
 #: What no learning gives, with the paper's networks beside it: samplers and their steps.
 NO_LEARNING = (
@@ -90,6 +96,42 @@ def samplers(random: pd.DataFrame, dof: int) -> pd.DataFrame:
     """
     columns = [*BRIEF, "parameters", "training [min]", "profile"]
     return named(_shown(random[random["dof"] == dof]), columns)
+
+
+def home(random: pd.DataFrame) -> pd.DataFrame:
+    """The answer in five rows: how far from the posterior, and how far from the target.
+
+    Args:
+        random: As in `samplers`.
+    """
+    prior = _of(random, "prior")["mmd2"]
+    reach = pd.Series({dof: PlanarArm.paper(dof).reach for dof in prior.index})
+    rows = []
+    for name in _HOME:
+        mine = _of(random, name)
+        rows.append(
+            {
+                "sampler": label(name),
+                # Of equal distributions, an unbiased score is below zero half of the time.
+                "mismatch, in % of the prior's": extent(
+                    (100 * mine["mmd2"] / prior).clip(lower=0.0), "{:.1f}"
+                ),
+                "miss of the target, in % of the reach": extent(
+                    100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
+                ),
+                "told from exact samples, in % of the targets": extent(
+                    100 * mine["rejected"], "{:.0f}"
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def home_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """Numbers of the front page's sentences, by key; `random` as in `samplers`."""
+    cvae, inn = (_of(random, name) for name in NETWORKS)
+    closer = (cvae["mmd2_high"] < inn["mmd2_low"]).sum()
+    return {"home_cvae": f"{closer} of the {len(cvae)}", "home_arms": joined(cvae.index)}
 
 
 def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
