@@ -118,15 +118,17 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument("--only", nargs="+", default=[], metavar="PAGE", help="only these pages")
         self.add_flag("--fresh", "run again what is up to date")
 
-    def add_resources(self, what: str) -> None:
-        """A cluster, and what each of the tasks takes of it."""
+    def add_cluster(self, what: str) -> None:
+        """A cluster, and the CPUs that each of the tasks takes of it."""
         cluster = "Ray cluster to join, HOST:PORT or auto (default: RAY_ADDRESS, or none)"
-        cpus, gpus = (
-            f"CPUs and threads of a {what}, or a share (1)",
-            f"GPUs of a {what}, or a share (0)",
-        )
+        cpus = f"CPUs and threads of a {what}, or a share (1)"
         self.add_argument("--address", help=cluster)
         self.add_argument("--cpus", type=float, default=1, help=cpus)
+
+    def add_resources(self, what: str) -> None:
+        """A cluster, and all that each of the tasks takes of it."""
+        self.add_cluster(what)
+        gpus = f"GPUs of a {what}, or a share (0)"
         self.add_argument("--gpus", type=float, default=0.0, help=gpus)
 
     def add_model(
@@ -194,6 +196,7 @@ def _parser() -> _Parser:
     benchmark.add_dof()
     benchmark.add_whole("--targets", "random targets (1000)", 1000)
     benchmark.add_flag("--fresh", "measure again")
+    benchmark.add_cluster("sampler on a cluster")
 
     baselines = add(
         _baselines,
@@ -247,11 +250,13 @@ def _parser() -> _Parser:
     ablate.add_profile("ablation")
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
     ablate.add_flag("--fresh", "also what the table has")
+    ablate.add_cluster("run on a cluster")
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
     scaling.add_argument("--dof", type=int, nargs="+", help="numbers of joints (default: 4 to 32)")
     scaling.add_flag("--fresh", "also what the table has")
+    scaling.add_cluster("run on a cluster")
 
     sample = add(_sample, "joint angles for one target, as CSV")
     sample.add_model(models=[*CATALOGUE, "exact"], seed="--model-seed")
@@ -295,6 +300,12 @@ def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
             f"{arguments.gpus:g}"
         )
     return {"cpus": arguments.cpus, "gpus": arguments.gpus}
+
+
+def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.cpus <= 0:
+        raise ValueError(f"expected more than 0 CPUs, got {arguments.cpus:g}")
+    return {"address": cluster_address(arguments.address), "cpus": arguments.cpus}
 
 
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
@@ -377,7 +388,8 @@ def _benchmark(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import as_text
     from ikpaper.experiments.published import run_published
 
-    table = run_published(dofs=arguments.dof, targets=arguments.targets, fresh=arguments.fresh)
+    options = _pick(arguments, "targets", "fresh")
+    table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{as_text(part).to_string(index=False)}")
 
@@ -439,13 +451,14 @@ def _ablate(arguments: argparse.Namespace) -> None:
     studies = list(dict.fromkeys(variant.study for variant in VARIANTS))
     check_known("study", arguments.only, studies)
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
-    run_ablations(chosen, profile=arguments.profile, fresh=arguments.fresh)
+    run_ablations(chosen, **_pick(arguments, "profile", "fresh"), **_cluster(arguments))
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
     from ikpaper.experiments.scaling import DOF, run_scaling
 
-    run_scaling(arguments.dof or DOF, profile=arguments.profile, fresh=arguments.fresh)
+    options = _pick(arguments, "profile", "fresh")
+    run_scaling(arguments.dof or DOF, **options, **_cluster(arguments))
 
 
 def _sample(arguments: argparse.Namespace) -> None:

@@ -7,13 +7,13 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ikpaper.files import scratch
 
-__all__ = ["RESTARTS", "cluster_address", "connected", "max_parallel"]
+__all__ = ["RESTARTS", "as_tasks", "cluster_address", "connected", "max_parallel"]
 
 
 #: How often a trial or a training run starts again after its process or its node died.
@@ -186,6 +186,41 @@ def _check_protocol(connection: socket.socket) -> None:
     answer = connection.recv(len(settings))
     if answer[3:4] != settings[3:4]:
         raise ValueError("something else answers; is that the port of the head?")
+
+
+def as_tasks(
+    function: Callable[..., Any],
+    calls: Mapping[int, tuple[Any, ...]],
+    *,
+    cpus: float = 1,
+    gpus: float = 0.0,
+) -> Iterator[tuple[int, Any]]:
+    """Calls of a function as tasks of the connected cluster, in the order in which they end.
+
+    A task whose process or node dies starts again, up to `RESTARTS` times.
+
+    Args:
+        function: What each task calls.
+        calls: Its arguments by number, those that take longest first.
+        cpus: CPUs of a task, or a share of one.
+        gpus: GPUs of a task, or a share of one.
+
+    Yields:
+        The number of a call and its result, or the exception that it ended with.
+    """
+    import ray
+
+    options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
+    remote = ray.remote(**options)(function)
+    tasks = {remote.remote(*arguments): number for number, arguments in calls.items()}
+    while tasks:
+        (task,), _ = ray.wait(list(tasks))
+        try:
+            result = ray.get(task)
+        except ray.exceptions.RayError as error:
+            # An error of ours is a mixture of it and Ray's own, which holds it.
+            result = getattr(error, "cause", None) or error
+        yield tasks.pop(task), result
 
 
 def max_parallel(cpus: float, gpus: float) -> int:

@@ -184,6 +184,32 @@ def test_divergence_is_told_after_the_others_are_done(cluster, tmp_path):
     assert [path.stem for path in tmp_path.rglob("*.safetensors")] == ["cvae-04dof-seed1"]
 
 
+ROWS = """
+import sys
+from pathlib import Path
+from ikpaper.experiments.published import published_jobs, published_table
+from ikpaper.experiments.runner import run_jobs
+
+jobs = [job for job in published_jobs([4], targets=3, samples=300)
+        if job.place["sampler"] in ("exact", "prior", "cvae", "flow-fast")]
+run_jobs(jobs, published_table(path=Path(sys.argv[1])), address=(sys.argv[2:] or [None])[0])
+"""
+
+
+@pytest.mark.slow
+def test_rows_measured_on_the_cluster_are_those_measured_here(cluster, tmp_path):
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    for path, *address in ((here,), (there, cluster.address)):
+        command = [sys.executable, "-W", "ignore", "-c", ROWS, str(path), *address]
+        done = cluster.run(*command)
+        assert done.returncode == 0, done.stderr
+    assert "4 jobs, 2 at a time" in done.stderr
+    one, other = (pd.read_csv(path) for path in (here, there))
+    times = "samples_per_second"
+    assert one.drop(columns=times).equals(other.drop(columns=times))
+    assert len(one) == 7
+
+
 LONG = """
 import sys
 from ikpaper.training import TrainingRun, train_on_cluster

@@ -101,6 +101,8 @@ def run_ablations(
     fresh: bool = False,
     table: Path | None = None,
     root: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Train and score every variant that the table lacks; the table is written after each.
 
@@ -114,9 +116,12 @@ def run_ablations(
             than `ablation` one of their own in `.cache/`.
         root: Folder of weights and checkpoints, which are not kept for readers; by default
             `.cache/ablations/`.
+        address: Ray cluster for the jobs; see `runner.run_jobs`.
+        cpus: CPUs of a job there.
     """
     jobs = ablation_jobs(variants, profile=profile, root=root, fresh=fresh)
-    return run_jobs(jobs, ablation_table(profile, table), fresh=fresh)
+    where = ablation_table(profile, table)
+    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
 
 
 def ablation_table(profile: str | Profile = PROFILE, path: Path | None = None) -> ResultTable:
@@ -149,14 +154,14 @@ def _job(
     variant: Variant, run: TrainingRun, protocol: PaperProtocol, root: Path | None, fresh: bool
 ) -> Job:
     training = run.identity()
+    folder = root or project_root() / ".cache" / "ablations"
+    folder /= digest(variant.study, variant.label)[:12]
 
     def measure(progress: Progress) -> dict[str, Any]:
         row = {"model": run.name, "dof": run.arm.dof}
         row |= {"profile": run.profile.name, "precision": run.precision}
-        directory = root or project_root() / ".cache" / "ablations"
-        directory /= digest(variant.study, variant.label)[:12]
         try:
-            model, record = train(run, directory=directory, progress=progress, fresh=fresh)
+            model, record = train(run, directory=folder, progress=progress, fresh=fresh)
         except Diverged as error:
             return {**row, "outcome": "diverged", "where": error.where}
         scores = protocol.score({run.name: model}).set_index("quantity")["value"]

@@ -114,6 +114,8 @@ def run_published(
     fresh: bool = False,
     table: Path | None = None,
     directory: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Score ground truth, baselines and all published models; the table outlasts a kill.
 
@@ -128,9 +130,12 @@ def run_published(
         table: File of results; by default `book/results/benchmark.csv`, and for another number of
             targets one of its own in `.cache/`.
         directory: Folder of all weights; see `weights.weights_path`.
+        address: Ray cluster for the jobs; see `runner.run_jobs`.
+        cpus: CPUs of a job there.
     """
     jobs = list(published_jobs(dofs, targets=targets, directory=directory))
-    return run_jobs(jobs, published_table(targets, table), fresh=fresh)
+    where = published_table(targets, table)
+    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
 
 
 def published_table(targets: int = TARGET_COUNT, path: Path | None = None) -> ResultTable:
@@ -187,7 +192,8 @@ def _entries(arm: PlanarArm, numbers: Profile, directory: Path | None) -> Iterat
         settings={"hyperparameters": asdict(Flow.configure(arm, sigma=sigma))},
     )
     for name, model in CATALOGUE.items():
-        record = load_record(weights_path(name, arm, numbers, numbers.seed, directory))
+        path = weights_path(name, arm, numbers, numbers.seed, directory)
+        record = load_record(path)
         if record is None:
             continue
         seconds = record["seconds"]
@@ -199,7 +205,8 @@ def _entries(arm: PlanarArm, numbers: Profile, directory: Path | None) -> Iterat
         yield _Entry(
             name,
             {name: model.version},
-            partial(_weights, name, arm, numbers, directory),
+            # Where they are now: a node of a cluster need not have the same default.
+            partial(_weights, name, arm, numbers, path.parents[1]),
             _STEPS,
             inputs={"weights": record["sha256"]},
             origin={
@@ -211,7 +218,7 @@ def _entries(arm: PlanarArm, numbers: Profile, directory: Path | None) -> Iterat
         )
 
 
-def _weights(name: str, arm: PlanarArm, numbers: Profile, directory: Path | None) -> Sampler:
+def _weights(name: str, arm: PlanarArm, numbers: Profile, directory: Path) -> Sampler:
     return load_with_record(name, arm, numbers, numbers.seed, directory)[0]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from ikpaper.cluster import as_tasks, connected, max_parallel
 from ikpaper.files import project_root, write_json, write_text
 from ikpaper.identity import Identity, State, accepted, provenance
-from ikpaper.matmul import fast_matmul
+from ikpaper.matmul import fast_matmul, use_fast_matmul
 from ikpaper.progress import Progress, duration
 
 __all__ = ["Job", "ResultTable", "accept_rows", "made", "results_path", "run_jobs", "states"]
@@ -39,6 +41,21 @@ class Job:
     cost: float
     measure: Callable[[Progress], dict[str, Any] | list[dict[str, Any]]]
     describe: Callable[[dict[str, Any]], str] = lambda row: "done"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a job gave.
+
+    Attributes:
+        rows: What `Job.measure` returned.
+        provenance: Of the machine that measured.
+        seconds: What it took there.
+    """
+
+    rows: dict[str, Any] | list[dict[str, Any]]
+    provenance: Mapping[str, Any]
+    seconds: float
 
 
 class ResultTable:
@@ -99,15 +116,15 @@ class ResultTable:
             return ""
         return "; ".join(job.identity.differs(self.records.get(key, {})))
 
-    def add(self, job: Job, measured: dict[str, Any] | list[dict[str, Any]]) -> dict[str, Any]:
+    def add(self, job: Job, measured: Measured) -> dict[str, Any]:
         """Put a job's rows in their place and write the files; returns the first row."""
-        found = measured if isinstance(measured, list) else [measured]
+        found = measured.rows if isinstance(measured.rows, list) else [measured.rows]
         group = [
             {name: {**job.place, **row, "key": job.identity.key}.get(name) for name in self.columns}
             for row in found
         ]
         self._groups[self._name(job.place)] = group
-        self._note(job, {"provenance": {**provenance(), "fast_matmul": fast_matmul()}})
+        self._note(job, {"provenance": measured.provenance})
         self.write()
         return group[0]
 
@@ -142,7 +159,13 @@ class ResultTable:
 
 
 def run_jobs(
-    jobs: Sequence[Job], table: ResultTable, *, fresh: bool = False, keep: bool = False
+    jobs: Sequence[Job],
+    table: ResultTable,
+    *,
+    fresh: bool = False,
+    keep: bool = False,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Measure what the table lacks; it is written after each job, so that a kill costs one at most.
 
@@ -151,27 +174,94 @@ def run_jobs(
         table: Where rows go; rows that no job is about stay.
         fresh: Measure also what is current.
         keep: Keep what is there though it is not current, and say so, unless `fresh`.
+        address: Ray cluster to hand jobs to, see `cluster.connected`; by default they run here,
+            one after the other. Its nodes must see the folders of weights under the same paths.
+        cpus: CPUs of each job there, and its threads; or a share of one.
 
     Returns:
         The rows of the jobs.
+
+    Raises:
+        ValueError: If nobody answers at the address.
+        RuntimeError: If a job fails on the cluster; the others are finished first.
     """
     progress = Progress(sum(job.cost for job in jobs))
+    waiting = []
     for number, job in enumerate(jobs, 1):
         label = f"[{number}/{len(jobs)}] {job.label}"
         outdated = table.outdated(job)
         kept = keep and table.key(job.place) is not None
-        if (kept or not outdated) and not fresh:
-            progress.skip(job.cost)
-            if outdated:
-                progress.say(f"{label}: kept, though it differs ({outdated})")
+        if fresh or (outdated and not kept):
+            waiting.append((label, job))
             continue
-        before, start = progress.done, time.monotonic()
+        progress.skip(job.cost)
+        if outdated:
+            progress.say(f"{label}: kept, though it differs ({outdated})")
+    if address is None:
+        measured = _one_by_one(waiting, progress)
+    else:
+        measured = _on_cluster(waiting, progress, address, cpus)
+    for (label, job), found in measured:
+        row = table.add(job, found)
+        progress.say(f"{label}: {job.describe(row)}, {duration(found.seconds)}")
+    return table.rows(jobs)
+
+
+#: A job and what progress lines call it.
+_Waiting = tuple[str, Job]
+
+
+def _one_by_one(
+    waiting: Sequence[_Waiting], progress: Progress
+) -> Iterator[tuple[_Waiting, Measured]]:
+    for label, job in waiting:
+        before = progress.done
         progress.show(label)
-        row = table.add(job, job.measure(progress))
+        found = _measured(job.measure, progress)
         # What the measurement has reported itself is part of the cost.
         progress.advance(job.cost - (progress.done - before), label)
-        progress.say(f"{label}: {job.describe(row)}, {duration(time.monotonic() - start)}")
-    return table.rows(jobs)
+        yield (label, job), found
+
+
+def _on_cluster(
+    waiting: Sequence[_Waiting], progress: Progress, address: str, cpus: float
+) -> Iterator[tuple[_Waiting, Measured]]:
+    if not waiting:
+        return
+    failures = []
+    # The longest first, so that none of them is started last.
+    order = sorted(range(len(waiting)), key=lambda i: -waiting[i][1].cost)
+    with connected(address):
+        progress.show(f"{len(waiting)} jobs, {max_parallel(cpus, 0)} at a time")
+        calls = {i: (waiting[i][1].measure, cpus, fast_matmul()) for i in order}
+        for i, found in as_tasks(_measure_there, calls, cpus=cpus):
+            label, job = waiting[i]
+            if isinstance(found, Exception):
+                lines = str(found).strip().splitlines() or [""]
+                failures.append(f"{label}: given up after {type(found).__name__}: {lines[0]}")
+                progress.say(failures[-1])
+                continue
+            progress.advance(job.cost, label)
+            yield waiting[i], found
+    if failures:
+        raise RuntimeError(failures[0])
+
+
+def _measure_there(measure: Callable[[Progress], Any], cpus: float, fast: bool) -> Measured:
+    """What a task does on its node."""
+    import torch
+
+    torch.set_num_threads(max(1, int(cpus)))
+    if fast:
+        use_fast_matmul()
+    return _measured(measure, Progress(1.0, stream=io.StringIO()))
+
+
+def _measured(measure: Callable[[Progress], Any], progress: Progress) -> Measured:
+    start = time.monotonic()
+    rows = measure(progress)
+    origin = {**provenance(), "fast_matmul": fast_matmul()}
+    return Measured(rows, origin, time.monotonic() - start)
 
 
 def states(jobs: Iterable[Job], table: ResultTable) -> list[State]:

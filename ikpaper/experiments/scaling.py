@@ -47,6 +47,8 @@ def run_scaling(
     fresh: bool = False,
     table: Path | None = None,
     root: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Train a model for each arm and score it; the table is written after each row.
 
@@ -60,13 +62,16 @@ def run_scaling(
             `quick` one of their own in `.cache/`.
         root: Folder of weights and checkpoints, which are not kept for readers; by default
             `.cache/scaling/`.
+        address: Ray cluster for the jobs; see `runner.run_jobs`.
+        cpus: CPUs of a job there.
 
     Returns:
         One row an arm: scores and rate, the prior's MMD^2 beside it, and the rate of the exact
         sampler.
     """
     jobs = scaling_jobs(dofs, model=model, profile=profile, targets=targets, root=root)
-    return run_jobs(jobs, scaling_table(profile, table), fresh=fresh)
+    where = scaling_table(profile, table)
+    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
 
 
 def scaling_table(profile: str | Profile = PROFILE, path: Path | None = None) -> ResultTable:
@@ -103,9 +108,9 @@ def scaling_jobs(
 
 def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
     training = run.identity()
+    folder = root or project_root() / ".cache" / "scaling"
 
     def measure(progress: Progress) -> dict[str, Any]:
-        folder = root or project_root() / ".cache" / "scaling"
         network, record = train(run, directory=folder, progress=progress)
         scores = task.score(network, permutations=PERMUTATIONS)
         prior = task.score(Prior(run.arm, task.sigma), permutations=PERMUTATIONS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ikpaper.cluster import RESTARTS, connected, max_parallel
+from ikpaper.cluster import as_tasks, connected, max_parallel
 from ikpaper.matmul import use_fast_matmul
 from ikpaper.progress import Progress, duration
 from ikpaper.training.loop import Diverged
@@ -63,13 +63,8 @@ def train_on_cluster(
             if not wave:
                 continue
             stack.enter_context(connected(address))
-            # Not before: where Ray listens is decided by its first import in a process.
-            import ray
-
-            options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
-            remote = ray.remote(**options)(_train_here)
             progress.show(f"{len(wave)} runs, {max_parallel(cpus, gpus)} at a time")
-            tasks = {}
+            calls = {}
             # The longest first, so that none of them is started last.
             for i in sorted(wave, key=lambda i: -runs[i].cost()):
                 folder = runs[i].path(directory).parents[1]
@@ -81,16 +76,13 @@ def train_on_cluster(
                     continue
                 folder.mkdir(parents=True, exist_ok=True)
                 settings = (str(folder), cpus, gpus > 0, fresh, retries)
-                tasks[remote.remote(runs[i], *settings, teacher)] = i
-            while tasks:
-                (task,), _ = ray.wait(list(tasks))
-                i = tasks.pop(task)
-                try:
-                    data, record = ray.get(task)
-                except ray.exceptions.RayError as error:
-                    failures.append(_cause(error, runs[i]))
+                calls[i] = (runs[i], *settings, teacher)
+            for i, result in as_tasks(_train_here, calls, cpus=cpus, gpus=gpus):
+                if isinstance(result, Exception):
+                    failures.append(_failure(result, runs[i]))
                     progress.say(str(failures[-1]))
                     continue
+                data, record = result
                 path = runs[i].path(directory)
                 if load_record(path) != record:
                     store(path, data, record)
@@ -103,10 +95,8 @@ def train_on_cluster(
     return [records[i] for i in range(len(runs))]
 
 
-def _cause(error: Exception, run: TrainingRun) -> Exception:
+def _failure(cause: Exception, run: TrainingRun) -> Exception:
     """Why a run failed."""
-    # An error of ours is a mixture of it and Ray's own, which holds it.
-    cause = getattr(error, "cause", None) or error
     if isinstance(cause, Diverged):
         return cause
     lines = str(cause).strip().splitlines() or [""]

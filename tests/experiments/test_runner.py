@@ -1,9 +1,11 @@
+import contextlib
 import dataclasses
 import json
 
 import pandas as pd
 import pytest
 
+from ikpaper.experiments import runner
 from ikpaper.experiments.runner import Job, ResultTable, accept_rows, results_path, run_jobs, states
 from ikpaper.identity import Identity
 
@@ -148,3 +150,47 @@ def test_other_variants_are_out_of_readers_sight(tmp_path, monkeypatch):
     monkeypatch.setattr("ikpaper.experiments.runner.project_root", lambda: tmp_path)
     assert results_path("t", "smoke", published=False) == tmp_path / ".cache" / "t-smoke.csv"
     assert results_path("t", "paper", published=True) == tmp_path / "book" / "results" / "t.csv"
+
+
+@pytest.fixture
+def no_cluster(monkeypatch):
+    """In place of Ray: calls here, the last one first; notes how many CPUs each asks for."""
+    asked = []
+
+    def as_tasks(function, calls, *, cpus):
+        for number, arguments in reversed(calls.items()):
+            asked.append(cpus)
+            try:
+                yield number, function(*arguments)
+            except ZeroDivisionError as error:
+                yield number, error
+
+    monkeypatch.setattr(runner, "connected", lambda address: contextlib.nullcontext())
+    monkeypatch.setattr(runner, "max_parallel", lambda cpus, gpus: 2)
+    monkeypatch.setattr(runner, "as_tasks", as_tasks)
+    return asked
+
+
+def test_a_cluster_gives_the_same_table(table, tmp_path, no_cluster):
+    jobs = [job(name, size) for size in (1, 2) for name in ("small", "big")]
+    here = run_jobs(jobs, table())
+    path = tmp_path / "other.csv"
+    order = {"name": ("big", "small")}
+    other = ResultTable(path, COLUMNS, ("name", "size"), order)
+    assert run_jobs(jobs, other, address="host:1", cpus=0.5).equals(here)
+    assert path.read_bytes() == table().path.read_bytes()
+    assert no_cluster == [0.5] * 4
+    # What is there is not asked for again.
+    run_jobs(jobs, other, address="host:1")
+    assert len(no_cluster) == 4
+
+
+def test_a_job_that_fails_on_a_cluster_is_told_after_the_others(table, no_cluster, capsys):
+    def fail(progress):
+        raise ZeroDivisionError("no such number")
+
+    failing = dataclasses.replace(job("big"), measure=fail)
+    with pytest.raises(RuntimeError, match=r"big of 1: given up after ZeroDivisionError: no such"):
+        run_jobs([job("small"), failing, job("big", 2)], table(), address="host:1")
+    assert pd.read_csv(table().path)["value"].tolist() == [20.0, 10.0]
+    assert "no such number" in capsys.readouterr().err
