@@ -93,8 +93,9 @@ _REPEATS = 100
 #: Samplers for which fewer targets must do: they take hours for a thousand.
 _FEWER = {"rejection": 100, "numerical": 10}
 
-#: Targets over which the rate of slow samplers is measured.
-_TIMED = {"rejection": 5, "numerical": 2}
+#: Targets over which the rate of slow samplers is measured, and of others.
+_TIMED = {"rejection": 5, "numerical": 1}
+_TIMED_ELSE = 10
 
 #: Gauss-Newton steps of the rows of all samplers that do not end on the target by themselves.
 _STEPS = (0, 3)
@@ -285,7 +286,7 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
                     "only_this": only_this,
                     "only_exact": only_exact,
                     **entry.origin,
-                    "samples_per_second": part.rate(timed, _TIMED.get(name, 20)),
+                    "samples_per_second": part.rate(timed, _TIMED.get(name, _TIMED_ELSE)),
                     "profile": profile,
                     "seed": 0,
                 }
