@@ -55,7 +55,7 @@ numbers = {**comparison.conclusions(scores), **comparison.networks_numbers(rando
 for key, text in numbers.items():
     out.number(key, text)
 out.number("random_targets", f"{random['targets'].max():,}")
-out.number("checks", str(random["checks"].max()))
+out.number("checks", f"{random['checks'].max():.0f}")
 out.number("beside_seeds", comparison.beside_seeds(seeds, scores))
 out.number("inverse_runs", ablations.inverse_effects(variants))
 

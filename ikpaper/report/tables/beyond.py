@@ -160,6 +160,19 @@ def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.Data
     return pd.DataFrame(rows).fillna("–")
 
 
+def _paired_rows(random: pd.DataFrame) -> pd.DataFrame:
+    """Rows of flows that were counted in pairs with the exact sampler, with its share beside."""
+    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)].reset_index()
+    rows = rows.dropna(subset="only_this").astype({"only_this": int, "only_exact": int})
+    exact, prior = (_of(random, name).loc[rows["dof"]] for name in ("exact", "prior"))
+    pairs = zip(rows["only_this"], rows["only_exact"], strict=True)
+    return rows.assign(
+        rejected_exact=exact["rejected"].array,
+        prior=prior["mmd2"].array,
+        p=[mcnemar(*pair) for pair in pairs],
+    )
+
+
 def paired(random: pd.DataFrame) -> pd.DataFrame:
     """Flows and exact sampler at the same targets: who is rejected where the other is not.
 
@@ -169,14 +182,8 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
     Args:
         random: As in `samplers`.
     """
-    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)].reset_index()
-    exact = _of(random, "exact").loc[rows["dof"]].reset_index()
-    rows = rows.assign(
-        rejected_exact=exact["rejected"],
-        p=[mcnemar(*pair) for pair in zip(rows["only_this"], rows["only_exact"], strict=True)],
-    )
     return formatted(
-        rows.sort_values("dof", kind="stable"),
+        _paired_rows(random).sort_values("dof", kind="stable"),
         {
             "DoF": "dof",
             "sampler": ("sampler", "refine", _refined),
@@ -199,21 +206,16 @@ def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
     Bonferroni's correction; the largest end of the intervals of the difference of the shares;
     and the largest end of the intervals of the flows' MMD^2, in units of the prior's.
     """
-    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)]
-    p = [mcnemar(*pair) for pair in zip(rows["only_this"], rows["only_exact"], strict=True)]
-    ends = [
-        _wald(*pair)[2]
-        for pair in zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
-    ]
-    prior = _of(random, "prior")["mmd2"].loc[rows["dof"]]
-    share = rows["mmd2_high"].to_numpy() / prior.to_numpy()
+    rows = _paired_rows(random)
+    counts = zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
     return {
-        "pairs": str(len(p)),
-        "pairs_unequal": str(sum(value <= LEVEL for value in p)),
-        "pairs_unequal_corrected": str(sum(value <= LEVEL / len(p) for value in p)),
-        "pairs_most": percent(max(ends)),
-        "pairs_share": percent(share.max(), 2),
-        "exact_checks": str(_of(random, "exact")["checks"].max()),
+        "pairs": str(len(rows)),
+        "pairs_arms": joined(sorted(rows["dof"].unique())),
+        "pairs_unequal": str((rows["p"] <= LEVEL).sum()),
+        "pairs_unequal_corrected": str((rows["p"] <= LEVEL / len(rows)).sum()),
+        "pairs_most": percent(max(_wald(*each)[2] for each in counts)),
+        "pairs_share": percent((rows["mmd2_high"] / rows["prior"]).max(), 2),
+        "exact_checks": f"{random['checks'].max():.0f}",
         "exact_check": f"{extent(100 * _of(random, 'exact')['rejected_check'], '{:.0f}')} %",
     }
 
@@ -354,7 +356,7 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
     numbers = {
         "targets": f"{random['targets'].max():,}",
         "samples": f"{random['samples'].max():,}",
-        "checks": str(random["checks"].max()),
+        "checks": f"{random['checks'].max():.0f}",
         "c2st_epochs": str(C2ST_EPOCHS),
         "tolerance": f"{TOLERANCE:g}",
         "patience": str(PATIENCE),
@@ -364,8 +366,12 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         ("lookup_inn", _STEPS, "inn"),
         ("lookup_plain_inn", 0, "inn"),
     ):
-        closer = _of(random, "lookup-large", steps)["mmd2_high"] < _of(random, other)["mmd2_low"]
-        numbers[key] = f"{int(closer.sum())} of {len(closer)}"
+        ends = pd.concat(
+            [_of(random, "lookup-large", steps)["mmd2_high"], _of(random, other)["mmd2_low"]],
+            axis=1,
+            join="inner",
+        )
+        numbers[key] = f"{int((ends['mmd2_high'] < ends['mmd2_low']).sum())} of {len(ends)}"
     gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
     for which, dof in (("best", gan.idxmin()), ("worst", gan.idxmax())):
         numbers[f"gan_{which}"] = significant(gan[dof], 2)

@@ -143,7 +143,10 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     """On how many arms each network is better, by score, in words; `random` as in `networks`."""
     means = random[random["refine"] == 0].set_index(["dof", "sampler"])
     return {
-        f"{key}_tally": _tally(_better(means, quantity))
+        # An arm counts where both are measured.
+        f"{key}_tally": _tally(
+            _better(means, quantity)[means[quantity].unstack()[list(NETWORKS)].notna().all(axis=1)]
+        )
         for key, quantity in (("mmd", "mmd2"), ("check", "mmd2_check"), ("c2st", "c2st"))
     }
 
