@@ -196,6 +196,7 @@ def _parser() -> _Parser:
     benchmark.add_dof()
     benchmark.add_whole("--targets", "random targets (1000)", 1000)
     benchmark.add_flag("--fresh", "measure again")
+    benchmark.add_flag("--rates", "measure nothing but the rates of all rows, in one run")
     benchmark.add_cluster("sampler on a cluster")
 
     baselines = add(
@@ -386,10 +387,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 def _benchmark(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import as_text
-    from ikpaper.experiments.published import run_published
+    from ikpaper.experiments.published import run_published, time_published
 
-    options = _pick(arguments, "targets", "fresh")
-    table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
+    if arguments.rates:
+        table = time_published(dofs=arguments.dof)
+    else:
+        options = _pick(arguments, "targets", "fresh")
+        table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{as_text(part).to_string(index=False)}")
 

@@ -38,6 +38,24 @@ def test_a_loaded_model_draws_the_same_samples(saved):
     assert torch.equal(*draws)
 
 
+def test_subnormal_weights_are_loaded_as_zeros(tmp_path):
+    model = models.build("cvae", arm=ARMS[0], neurons=12)
+    tiny = torch.finfo(torch.float32).tiny
+    weight = next(p for p in model.parameters() if p.ndim == 2)
+    with torch.no_grad():
+        weight[0, :3] = torch.tensor([tiny, tiny / 2, -tiny / 8])
+    save(model, weights_path("cvae", ARMS[0], "quick", 42, tmp_path), {"key": "k", "history": []})
+    loaded = load("cvae", arm=ARMS[0], directory=tmp_path)
+    found = next(p for p in loaded.parameters() if p.ndim == 2)
+    assert found[0, :3].tolist() == [tiny, 0.0, 0.0]
+    assert torch.equal(found[1:], weight[1:])
+    draws = [
+        m.sample([1.5, 0.3], 20, generator=torch.Generator().manual_seed(1))
+        for m in (model.eval(), loaded)
+    ]
+    assert torch.equal(*draws)
+
+
 def test_what_only_training_needs_is_not_published(tmp_path):
     model = models.build("cgan", arm=ARMS[0], neurons=12)
     path = weights_path("cgan", ARMS[0], "paper", 42, tmp_path)

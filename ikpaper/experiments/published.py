@@ -43,6 +43,7 @@ __all__ = [
     "published_jobs",
     "published_table",
     "run_published",
+    "time_published",
 ]
 
 #: Random targets of the published table.
@@ -137,6 +138,41 @@ def run_published(
     jobs = list(published_jobs(dofs, targets=targets, directory=directory))
     where = published_table(targets, table)
     return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
+
+
+def time_published(
+    *,
+    dofs: Sequence[int] = PlanarArm.PAPER_DOF,
+    table: Path | None = None,
+    directory: Path | None = None,
+) -> pd.DataFrame:
+    """Measure the rates of all rows at random targets anew, in one run, so that they compare.
+
+    Rows are measured beside other work, perhaps on several machines. Nothing but the column
+    `samples_per_second` changes, and no key: a rate is nothing that decides a result.
+
+    Args:
+        dofs: Which of the paper's arms.
+        table: As for `run_published`.
+        directory: Likewise.
+    """
+    numbers, known = get_profile(PUBLISHED), published_table(path=table)
+    tasks = {
+        dof: Task.random(PlanarArm.paper(dof), _TIMED_ELSE, sigma=numbers.sigma) for dof in dofs
+    }
+    entries = [
+        (task, entry) for task in tasks.values() for entry in _entries(task.arm, numbers, directory)
+    ]
+    progress = Progress(len(entries))
+    for task, entry in entries:
+        sampler = entry.load()
+        for row in known.group({"dof": task.arm.dof, "at": task.name, "sampler": entry.name}):
+            steps = int(row["refine"])
+            timed = Refined(sampler, steps, task.arm) if steps else sampler
+            row["samples_per_second"] = task.rate(timed, _TIMED.get(entry.name, _TIMED_ELSE))
+        progress.advance(1, f"{entry.name} {task.arm.dof} DoF")
+    known.write()
+    return known.rows(published_jobs(dofs, directory=directory))
 
 
 def published_table(targets: int = TARGET_COUNT, path: Path | None = None) -> ResultTable:

@@ -104,8 +104,12 @@ class ResultTable:
 
     def key(self, place: Mapping[str, Any]) -> str | None:
         """Content key of what stands in a place, if anything does."""
-        group = self._groups.get(self._name(place))
-        return None if not group else str(group[0].get("key"))
+        group = self.group(place)
+        return str(group[0].get("key")) if group else None
+
+    def group(self, place: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows that stand in a place."""
+        return self._groups.get(self._name(place), [])
 
     def outdated(self, job: Job) -> str:
         """Why a job's result is not current; empty if it is."""

@@ -120,3 +120,31 @@ def test_other_numbers_of_targets_have_a_table_of_their_own():
     assert published_table().path.name == "benchmark.csv"
     other = published_table(2).path
     assert (other.name, other.parent.name) == ("benchmark-2.csv", ".cache")
+
+
+def test_rates_are_measured_anew_in_one_run(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    columns = dict.fromkeys(COLUMNS, 0)
+    rows = [
+        {**columns, "sampler": name, "dof": 4, "refine": steps, "at": at, "mmd2": 0.25, "key": "k"}
+        for name, steps, at in (
+            *(("prior", 0, "random"), ("prior", 3, "random"), ("prior", 0, "slides")),
+            ("sampler of another one", 0, "random"),
+        )
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    asked = []
+
+    def rate(self, sampler, targets):
+        asked.append((type(sampler).__name__, targets))
+        return 5.0
+
+    monkeypatch.setattr(Task, "rate", rate)
+    published.time_published(dofs=[4], table=path, directory=tmp_path)
+    found = pd.read_csv(path).set_index(["sampler", "refine", "at"])
+    assert asked == [("Prior", 10), ("Refined", 10)]
+    rates = found["samples_per_second"]
+    assert (rates["prior", 0, "random"], rates["prior", 3, "random"]) == (5.0, 5.0)
+    assert rates["prior", 0, "slides"] == rates["sampler of another one", 0, "random"] == 0
+    assert set(found["key"]) == {"k"}
+    assert set(found["mmd2"]) == {0.25}
