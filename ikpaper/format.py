@@ -60,7 +60,9 @@ def extent(values: Iterable[float], form: int | str = 2) -> str:
         values: Values; what is missing does not count.
         form: As in `cell`.
     """
-    measured = [value for value in values if not math.isnan(value)] or [math.nan]
+    measured = [value for value in values if not math.isnan(value)]
+    if not measured:
+        return "–"
     return " to ".join(dict.fromkeys(cell(form, end) for end in (min(measured), max(measured))))
 
 

@@ -65,4 +65,5 @@ out.table(baselines.baselines(rows), "baselines")
 # E‖f(θ) − y‖² is {glue:text}`resim_fmpe` and
 # {glue:text}`resim_flow`. How much of that the kinematics are worth is not
 # separated: networks, batches and learning rates differ too, and a longer
-# training would help whoever learns more slowly.
+# training would help whoever learns more slowly. {numref}`tab-kinematics`
+# separates it for one network.

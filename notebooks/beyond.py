@@ -121,8 +121,9 @@ for key, text in numbers.items():
 # **Parts of the flow.** The flow without its network is its analytic guess of
 # the velocity, untrained. The flow without kinematics
 # ({py:class}`ikpaper.models.flow.PlainFlow`) is plain conditional flow
-# matching: the same layers, data, epochs and optimiser, and a network that
-# sees joint angles, time and the target alone.
+# matching: the same layers, data, epochs and optimiser. Its network sees joint
+# angles and time, and of the target the same features as the flow's: bearing,
+# distance from full reach, and the mirror image.
 #
 # **Look-up tables** ({py:class}`ikpaper.samplers.lookup.LookupTable`). Of
 # 10⁵ or 10⁶ prior samples, those whose TCP is nearest to the target. Nothing
@@ -193,7 +194,7 @@ for dof in ikpaper.PlanarArm.PAPER_DOF:
 #
 # ## Cost against quality
 
-# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that three Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples, or are on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
+# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples, or are on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
 out.figure(results.pareto(random))
 
 # %% [markdown]
@@ -250,9 +251,9 @@ out.table(beyond.by_arm(random, beyond.KINEMATICS), "kinematics")
 # Two shares of rejected targets side by side say little about a small
 # difference. {numref}`tab-paired` counts in pairs: at how many targets a flow
 # is rejected and the exact sampler is not, and the other way round, with both
-# tested against the same reference samples. By chance alone, both are equally
-# likely; *p* is the probability of a difference as large (McNemar's exact
-# test {cite}`mcnemar1947`). The last two columns are over the first
+# tested against the same reference samples. If both were rejected equally
+# often, the two would be equally likely; *p* is the probability of a difference
+# at least as large then (McNemar's exact test {cite}`mcnemar1947`). The last two columns are over the first
 # {glue:text}`checks` targets: the test with the kernel `multi-bandwidth`,
 # which also looks for finer structure, and the classifier.
 
@@ -270,7 +271,7 @@ out.table(beyond.paired(random), "paired")
 # {glue:text}`level` or below, and {glue:text}`pairs_unequal_corrected` after
 # Bonferroni's correction for their number. By the second kernel, the exact
 # sampler itself is rejected at {glue:text}`exact_check` of
-# {glue:text}`exact_checks` targets. What could still hide: shares of rejected
+# {glue:text}`checks` targets. What could still hide: shares of rejected
 # targets that differ by up to {glue:text}`pairs_most`, an MMD² of up to
 # {glue:text}`pairs_share` of the prior's, and whatever tests with these
 # kernels, this classifier and {glue:text}`samples` samples a target cannot
@@ -293,10 +294,9 @@ out.table(beyond.aims(random, out.read("bench"), out.read("scaling")), "aims")
 # :name: tab-aims
 # ```
 #
-# The classifier has less power than the permutation test: for the cVAE's
-# samples, moved onto the target, its accuracy is
-# {glue:text}`c2st_cvae_refined`, where the test rejects
-# {glue:text}`rejected_cvae_refined` of the targets.
+# The classifier has less power than the permutation test: for prior samples
+# moved onto the target its accuracy is {glue:text}`c2st_prior_refined`, where
+# the test rejects {glue:text}`rejected_prior_refined` of the targets.
 #
 # ## Tails
 #
@@ -375,7 +375,7 @@ out.table(beyond.likelihood(random), "likelihood")
 #   posterior: at few targets, they have an MMD² of
 #   {glue:text}`mmd_numerical`, and the test tells them apart at
 #   {glue:text}`rejected_numerical`.
-# - **A projection as a cure.** Three steps onto the target take the INN's
+# - **A projection as a cure.** Steps onto the target take the INN's
 #   E‖f(θ) − y‖² from {glue:text}`resim_inn` to
 #   {glue:text}`resim_inn_refined`, but its MMD² from {glue:text}`mmd_inn` to
 #   no less than {glue:text}`mmd_inn_refined`; that of the cVAE goes from
@@ -480,10 +480,10 @@ out.number("stop_targets", str(stops["targets"].max()))
 # distance of the mean from 0.5 in standard errors, if as many targets are
 # taken as the cost of {glue:text}`c2st_epochs` epochs at each of
 # {glue:text}`stop_targets` affords. This report stops at
-# {glue:text}`c2st_epochs`, where accuracies are still far from 0.5 for samples
-# that the permutation test rejects.
+# {glue:text}`c2st_epochs`. Even at the end of a training, the accuracy can be
+# close to 0.5 for samples that the permutation test rejects.
 #
-# ```{csv-table} Accuracy of classifiers over targets, with 95 % intervals, by when their training stops; the last rows are scikit-learn's, trained as sbibm does.
+# ```{csv-table} Accuracy of classifiers over targets, with 95 % intervals, by when their training stops; rows *to the end* are scikit-learn's, trained as sbibm does, over fewer targets.
 # :file: tables/stops.csv
 # :header-rows: 1
 # :name: tab-stops

@@ -206,8 +206,8 @@ out.table(tables.inn_loss(inn, inn10), "inn-loss")
 #
 # Both networks train with Adam, learning rate and weight decay from
 # {numref}`tab-cvae` and {numref}`tab-inn`; the learning rate is multiplied
-# by {glue:text}`plateau_factor` when the training loss of an epoch has not
-# fallen for {glue:text}`plateau_patience` epochs. For the INN each element of
+# by {glue:text}`plateau_factor` when the training loss has not come
+# below its lowest value for more than {glue:text}`plateau_patience` epochs. For the INN each element of
 # the gradient is clamped to ±{glue:text}`grad_clamp`, and the learning rate
 # rises from zero over the first {glue:text}`warmup` steps. The authors'
 # program has no such warm-up; {ref}`sec-left-out` has what was run

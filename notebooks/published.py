@@ -278,8 +278,8 @@ out.table(published.halved(scores), "halved")
 # ## A schedule that stops the training
 #
 # The INN's learning rate is divided by {glue:text}`divided` whenever the sum of
-# its losses has not fallen for {glue:text}`patience` epochs
-# (`ReduceLROnPlateau`). One term of that sum, L_p(x), is ramped up on purpose:
+# its losses has not come below its lowest value for more than
+# {glue:text}`patience` epochs (`ReduceLROnPlateau`). One term of that sum, L_p(x), is ramped up on purpose:
 # its weight grows from next to nothing to its full value in epoch
 # {glue:text}`full_weight`. The rate is lowered for the first time after epoch
 # {glue:text}`lowered`, depending on the arm, when L_p(x) has
@@ -288,9 +288,9 @@ out.table(published.halved(scores), "halved")
 # again and again. Once L_p(x) has all of its weight, the rate is
 # {glue:text}`slower` times smaller than at the start ({numref}`tab-schedule`,
 # our trainings by the authors' schedule; the curves are on the pages of the
-# arms). The loss that is to make up for the INN's inverse pass acts when next
-# to nothing is learned any more. What another schedule would change has not
-# been measured yet.
+# arms). L_p(x), the loss on samples of the inverse pass, has its full weight
+# only when the learning rate is too small to change much. What another schedule
+# would change has not been measured yet.
 
 # %% tags=["remove-cell"]
 out.table(published.schedule(trained), "schedule")

@@ -189,7 +189,10 @@ import sys
 from pathlib import Path
 from ikpaper.experiments.published import published_jobs, published_table
 from ikpaper.experiments.runner import run_jobs
+from ikpaper.matmul import use_fast_matmul
 
+# As on the nodes.
+use_fast_matmul()
 jobs = [job for job in published_jobs([4], targets=3, samples=300)
         if job.place["sampler"] in ("exact", "prior", "cvae", "flow-fast")]
 run_jobs(jobs, published_table(path=Path(sys.argv[1])), address=(sys.argv[2:] or [None])[0])

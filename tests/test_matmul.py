@@ -35,6 +35,16 @@ def test_products_stay_in_float32():
     torch.testing.assert_close(values.double(), exact, rtol=1e-5, atol=1e-4)
 
 
+def test_subnormal_numbers_count_as_zero_while_it_is_on():
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor has no such setting")
+    subnormal = torch.full((8,), 1e-39)
+    use_fast_matmul()
+    assert (subnormal * 1).eq(0).all()
+    use_fast_matmul(False)
+    assert (subnormal * 1).ne(0).all()
+
+
 @needs_setting
 def test_it_says_whether_it_is_on_and_goes_off_again():
     before = SETTING.fp32_precision

@@ -45,7 +45,7 @@ def test_subnormal_weights_are_loaded_as_zeros(tmp_path):
     with torch.no_grad():
         weight[0, :3] = torch.tensor([tiny, tiny / 2, -tiny / 8])
     save(model, weights_path("cvae", ARMS[0], "quick", 42, tmp_path), {"key": "k", "history": []})
-    loaded = load("cvae", arm=ARMS[0], directory=tmp_path)
+    loaded = load("cvae", arm=ARMS[0], profile="quick", directory=tmp_path)
     found = next(p for p in loaded.parameters() if p.ndim == 2)
     assert found[0, :3].tolist() == [tiny, 0.0, 0.0]
     assert torch.equal(found[1:], weight[1:])

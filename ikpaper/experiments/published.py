@@ -98,7 +98,7 @@ _FEWER = {"rejection": 100, "numerical": 10}
 _TIMED = {"rejection": 5, "numerical": 1}
 _TIMED_ELSE = 10
 
-#: Gauss-Newton steps of the rows of all samplers that do not end on the target by themselves.
+#: Gauss-Newton steps of the rows of prior, look-up tables, and models with their parts.
 _STEPS = (0, 3)
 
 #: Samplers that are checked after steps, too: without them, nobody would use these.
@@ -121,9 +121,9 @@ def run_published(
 ) -> pd.DataFrame:
     """Score ground truth, baselines and all published models; the table outlasts a kill.
 
-    What does not end on the target by itself also with three Gauss-Newton steps; everything also
-    at the slides' targets, a hundred times each. Rows that are current are kept, as are those of
-    arms that this call is not about.
+    Prior, look-up tables and models also with three Gauss-Newton steps; everything also at the
+    slides' targets, a hundred times each. Rows that are current are kept, as are those of arms
+    that this call is not about.
 
     Args:
         dofs: Which of the paper's arms.

@@ -171,7 +171,7 @@ def run_jobs(
     address: str | None = None,
     cpus: float = 1,
 ) -> pd.DataFrame:
-    """Measure what the table lacks; it is written after each job, so that a kill costs one at most.
+    """Measure what the table lacks; it is written after each job, which outlasts a kill.
 
     Args:
         jobs: What the table should hold; those whose rows are current are skipped.
@@ -237,10 +237,10 @@ def _on_cluster(
     order = sorted(range(len(waiting)), key=lambda i: -waiting[i][1].cost)
     with connected(address):
         progress.show(f"{len(waiting)} jobs, {max_parallel(cpus, 0)} at a time")
-        calls = {i: (waiting[i][1].measure, cpus, fast_matmul()) for i in order}
+        calls = {i: (waiting[i][1].measure, cpus) for i in order}
         for i, found in as_tasks(_measure_there, calls, cpus=cpus):
             label, job = waiting[i]
-            if isinstance(found, Exception):
+            if isinstance(found, BaseException):
                 lines = str(found).strip().splitlines() or [""]
                 failures.append(f"{label}: given up after {type(found).__name__}: {lines[0]}")
                 progress.say(failures[-1])
@@ -251,13 +251,12 @@ def _on_cluster(
         raise RuntimeError(failures[0])
 
 
-def _measure_there(measure: Callable[[Progress], Any], cpus: float, fast: bool) -> Measured:
+def _measure_there(measure: Callable[[Progress], Any], cpus: float) -> Measured:
     """What a task does on its node."""
     import torch
 
     torch.set_num_threads(max(1, int(cpus)))
-    if fast:
-        use_fast_matmul()
+    use_fast_matmul()
     return _measured(measure, Progress(1.0, stream=io.StringIO()))
 
 

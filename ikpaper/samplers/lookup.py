@@ -22,6 +22,7 @@ class LookupTable(PosteriorSampler):
     Rejection sampling whose tolerance is as small as the number of samples allows, at the price
     of one table for all targets. `Refined(LookupTable(arm))` takes them onto the target. Samples
     of one target are distinct; asked again, the table gives the same ones, in another order.
+    So `Refined` may fill the place of one that does not converge with a copy of another.
 
     Args:
         arm: The arm.
@@ -32,7 +33,7 @@ class LookupTable(PosteriorSampler):
 
     name = "lookup"
     label = "look-up table, 10⁵"
-    colour = "#999933"
+    colour = "#b3a125"
     marker = "<"
     version = 1
 

@@ -78,7 +78,7 @@ def train_on_cluster(
                 settings = (str(folder), cpus, gpus > 0, fresh, retries)
                 calls[i] = (runs[i], *settings, teacher)
             for i, result in as_tasks(_train_here, calls, cpus=cpus, gpus=gpus):
-                if isinstance(result, Exception):
+                if isinstance(result, BaseException):
                     failures.append(_failure(result, runs[i]))
                     progress.say(str(failures[-1]))
                     continue
@@ -95,7 +95,7 @@ def train_on_cluster(
     return [records[i] for i in range(len(runs))]
 
 
-def _failure(cause: Exception, run: TrainingRun) -> Exception:
+def _failure(cause: BaseException, run: TrainingRun) -> Exception:
     """Why a run failed."""
     if isinstance(cause, Diverged):
         return cause

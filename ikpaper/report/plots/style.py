@@ -87,7 +87,7 @@ LABELS: Mapping[str, str] = _BySampler(
 )
 
 #: Marker of each sampler.
-MARKERS: Mapping[str, str] = _BySampler("marker", {"flow-guess": "2"}, "o")
+MARKERS: Mapping[str, str] = _BySampler("marker", {"flow-guess": "d"}, "o")
 
 _RC: Any = {
     "figure.facecolor": "white",

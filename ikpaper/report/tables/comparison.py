@@ -145,7 +145,9 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     return {
         # An arm counts where both are measured.
         f"{key}_tally": _tally(
-            _better(means, quantity)[means[quantity].unstack()[list(NETWORKS)].notna().all(axis=1)]
+            _better(means, quantity)[
+                means[f"{quantity}_low"].unstack()[list(NETWORKS)].notna().all(axis=1)
+            ]
         )
         for key, quantity in (("mmd", "mmd2"), ("check", "mmd2_check"), ("c2st", "c2st"))
     }
