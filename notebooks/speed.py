@@ -50,6 +50,10 @@ for key, text in speed.numbers(bench, steps).items():
 #   `ikpaper.use_fast_matmul()` turns it on, the commands do so themselves; it is
 #   used where its products prove to be float32 ({ref}`sec-speed-breakdown` has
 #   the rates).
+# - **Subnormal numbers as zero.** Weight decay leaves weights below 1e-38 in
+#   cVAEs and INNs, some of them by the hundred thousand, and on some processors
+#   a product with such a number takes many times as long. Weights are loaded
+#   with zeros in their place, which gives the same samples.
 # - **MMD in one pass.** Value and gradients come from the same sweep over a
 #   kernel matrix, which is never kept as a whole: that saves memory, and
 #   time for batches larger than those of training ({numref}`tab-other-speed`).
