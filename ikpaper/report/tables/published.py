@@ -25,6 +25,7 @@ __all__ = [
     "left",
     "near_the_edge",
     "printed",
+    "printed_numbers",
     "schedule",
     "schedule_numbers",
     "wide_prior",
@@ -98,6 +99,24 @@ def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
         their = f"{theirs[name]:g}" if name in theirs else "–"
         table.append({"sampler": label(str(name)), "printed": their, **ours})
     return pd.DataFrame(table)
+
+
+def printed_numbers(rows: pd.DataFrame, dof: int) -> dict[str, str]:
+    """For the text, by key: values as printed (`printed_cvae`), and ours against ground truth of
+    the widest prior (`printed_cvae_wide`) and the narrowest (`printed_cvae_narrow`).
+
+    Args:
+        rows: As in `printed`.
+        dof: The arm.
+    """
+    theirs = reported("slides")["e_posterior", dof]
+    numbers = {f"printed_{name}": f"{value:g}" for name, value in theirs.items()}
+    values = rows.set_index(["reference_sigma", "sampler"])["value"]
+    sigmas = {"wide": rows["reference_sigma"].max(), "narrow": rows["reference_sigma"].min()}
+    for which, sigma in sigmas.items():
+        for name, value in values[sigma].items():
+            numbers[f"printed_{name}_{which}"] = significant(value, 2)
+    return numbers
 
 
 def wins(scores: pd.DataFrame) -> dict[str, str]:

@@ -41,3 +41,11 @@ def test_printed_values_stand_beside_ours_by_prior():
         "ours, 0.2 rad": "0.00300 (0.0020 to 0.0040)",
     }
     assert exact["printed"] == "–"
+    assert published.printed_numbers(rows, 10) == {
+        "printed_cvae": "0.057",
+        "printed_inn": "0.025",
+        "printed_cvae_wide": "0.050",
+        "printed_exact_wide": "0.040",
+        "printed_cvae_narrow": "0.0030",
+        "printed_exact_narrow": "0.0020",
+    }
