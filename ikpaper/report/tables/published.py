@@ -102,8 +102,10 @@ def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
 
 
 def printed_numbers(rows: pd.DataFrame, dof: int) -> dict[str, str]:
-    """For the text, by key: values as printed (`printed_cvae`), and ours against ground truth of
-    the widest prior (`printed_cvae_wide`) and the narrowest (`printed_cvae_narrow`).
+    """Numbers of `printed` for the text, by key.
+
+    Values as printed (`printed_cvae`), and ours against ground truth of the widest prior
+    (`printed_cvae_wide`) and of the narrowest (`printed_cvae_narrow`).
 
     Args:
         rows: As in `printed`.
