@@ -145,12 +145,12 @@ for key, text in numbers.items():
 # other stops): 0.5 if it cannot tell them, 1 if it never errs. Rejection
 # sampling and the numerical solver are scored at fewer targets, since they
 # take seconds for each. With `refine=3`, samples are moved onto
-# the target by three Gauss-Newton steps; E‖f(θ) − y‖² is in squared units of
-# length. Training times are of one or two threads of machines that differ in
+# the target by three Gauss-Newton steps, and by more where three are not
+# enough; E‖f(θ) − y‖² is in squared units of length. Training times are of one or two threads of machines that differ in
 # speed, and compare by their order of magnitude alone; that of the flow in one
 # evaluation includes its teacher's. Those of {ref}`sec-longer-arms` were
-# measured one after the other on one machine. Rates of sampling compare within
-# a table, and only roughly, since other work shared the machine. All rows of
+# measured one after the other on one machine. Rates of sampling are of one run
+# on two threads, in which nothing else ran. All rows of
 # an arm are scored against the same exact samples, so that their scores move
 # together; those of the exact sampler itself show by how much.
 
@@ -243,8 +243,10 @@ out.table(beyond.by_arm(random, beyond.KINEMATICS), "kinematics")
 # {glue:text}`mmd_flow`; the kinematics alone have {glue:text}`mmd_flow-guess`.
 # The precision is that of the kinematics: E‖f(θ) − y‖² is
 # {glue:text}`resim_flow-plain` without and {glue:text}`resim_flow` with them.
-# A classifier sees that: its accuracy is {glue:text}`c2st_flow-plain` for the
-# flow without kinematics, and {glue:text}`c2st_flow` with them.
+# Neither the test nor a classifier sees that difference: the accuracy of the
+# classifier is {glue:text}`c2st_flow-plain` without kinematics, and
+# {glue:text}`c2st_flow` with them. (Cross-validation is biased to just below
+# 0.5 for sets that cannot be told apart.)
 #
 # ## The flows against the exact sampler
 #

@@ -24,6 +24,7 @@ def test_tables_are_the_committed_ones(measured, random):
         "likelihood": beyond.likelihood(random),
         "no-learning": beyond.by_arm(random, beyond.NO_LEARNING),
         "kinematics": beyond.by_arm(random, beyond.KINEMATICS),
+        "home": beyond.home(random),
         "paired": beyond.paired(random),
         "stops": beyond.classifier_stops(result("classifier-stops")),
         "flow-steps": beyond.flow_steps(result("flow-steps")),
@@ -44,14 +45,22 @@ def test_numbers_of_the_text(random):
         "gan_worst": "0.040",
         "gan_worst_share": "1.9",
         "mmd_inn": "0.0067",
-        "mmd_inn_refined": "0.0056",
-        "resim_cvae_refined": "1.4e-7",
-        "c2st_inn-ml": "0.660",
+        "mmd_inn_refined": "0.0055",
+        "resim_cvae_refined": "3.8e-14",
+        "c2st_inn-ml": "0.566",
         "rejected_cvae_refined": "51.4 to 85.0 %",
         "rejected_numerical": "100.0 %",
         "parameters_flow": "103,304",
+        "lookup_cvae": "4 of 4",
+        "lookup_inn": "4 of 4",
     }
     assert {key: numbers[key] for key in known} == known
+    assert beyond.home_numbers(random) == {
+        "home_cvae": "4 of the 4",
+        "home_arms": "4, 6, 8 and 10",
+    }
+    pairs = beyond.paired_numbers(random)
+    assert (pairs["pairs"], pairs["pairs_unequal"]) == ("12", "0")
     assert beyond.likelihood_numbers(random) == {
         "ml_dof": "8",
         "ml_large_mmd": "4.0",
