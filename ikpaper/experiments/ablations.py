@@ -12,7 +12,7 @@ import pandas as pd
 
 from ikpaper.evaluation import PaperProtocol
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.files import project_root
+from ikpaper.files import find_project
 from ikpaper.identity import Identity, digest
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
@@ -154,7 +154,8 @@ def _job(
     variant: Variant, run: TrainingRun, protocol: PaperProtocol, root: Path | None, fresh: bool
 ) -> Job:
     training = run.identity()
-    folder = root or project_root() / ".cache" / "ablations"
+    # Where there is no checkout there is no table either, and nothing is trained.
+    folder = root or (find_project() or Path()) / ".cache" / "ablations"
     folder /= digest(variant.study, variant.label)[:12]
 
     def measure(progress: Progress) -> dict[str, Any]:

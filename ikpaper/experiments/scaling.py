@@ -11,7 +11,7 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.files import project_root
+from ikpaper.files import find_project
 from ikpaper.identity import Identity
 from ikpaper.models import model_type
 from ikpaper.profiles import Profile, get_profile
@@ -108,7 +108,8 @@ def scaling_jobs(
 
 def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
     training = run.identity()
-    folder = root or project_root() / ".cache" / "scaling"
+    # Where there is no checkout there is no table either, and nothing is trained.
+    folder = root or (find_project() or Path()) / ".cache" / "scaling"
 
     def measure(progress: Progress) -> dict[str, Any]:
         network, record = train(run, directory=folder, progress=progress)
