@@ -45,7 +45,7 @@ from ikpaper.report import Outputs, parameters
 from ikpaper.report.plots import results
 from ikpaper.report.tables import NETWORKS, ablations, joined, published
 from ikpaper.training import PLATEAU_FACTOR, PLATEAU_PATIENCE, trained_models
-from ikpaper.weights import load_record, weights_path
+from ikpaper.weights import find_weights, load_record
 
 given = parameters(profile=profile, train=train, book=book)
 profile, out = given.profile, Outputs(given.book)
@@ -57,7 +57,7 @@ singles = out.read_arms("figures", profile.name)
 variants = out.read("ablations")
 full = get_profile(PUBLISHED)
 trained = {
-    dof: load_record(weights_path("inn", ikpaper.PlanarArm.paper(dof), full, full.seed))
+    dof: load_record(find_weights("inn", ikpaper.PlanarArm.paper(dof), full, full.seed))
     for dof in ikpaper.PlanarArm.PAPER_DOF
 }
 

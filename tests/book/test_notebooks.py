@@ -19,15 +19,24 @@ def test_pages_of_published_results_make_the_committed_tables(name, tmp_path):
         assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
 
 
-def test_the_page_on_published_numbers_reads_the_arms_results(tmp_path):
+def test_the_page_on_published_numbers_reads_the_arms_results(tmp_path, monkeypatch):
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(tmp_path / "weights"))
     results = tmp_path / "book" / "results"
     results.mkdir(parents=True)
     for kind in ("scores", "figures"):
         for dof, rows in arms(kind).assign(profile="smoke").groupby("dof"):
             rows.to_csv(results / f"{kind}-{dof:02d}.csv", index=False)
-    numbers = run_page("published", tmp_path, profile="smoke")
+    numbers = run_page("published", tmp_path, profile="smoke", train=True)
     assert (numbers["inn_plotted"], numbers["inn_exact"]) == ("4 of 4", "0 of 4")
-    for known in ("winners", "floor", "hulls", "halved", "ablations", "ablation-profile"):
+    for known in (
+        "winners",
+        "floor",
+        "hulls",
+        "halved",
+        "ablations",
+        "ablation-profile",
+        "schedule",
+    ):
         assert (tmp_path / f"book/tables/{known}.csv").read_text() == table(known), known
 
 
@@ -40,6 +49,8 @@ def test_papermill_runs_the_page_beyond_the_paper(tmp_path, monkeypatch):
     # The numbers of steps, with and without a projection, below the header.
     assert len(made.pop("flow-steps").splitlines()) == 11
     assert len(made.pop("amortised").splitlines()) == 5
+    # Five stops for each of two samplers.
+    assert len(made.pop("stops").splitlines()) == 11
     # The rest is of published results.
     for known in made:
         assert made[known] == table(known), known
