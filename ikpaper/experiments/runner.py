@@ -19,7 +19,16 @@ from ikpaper.identity import Identity, State, accepted, provenance
 from ikpaper.matmul import fast_matmul, use_fast_matmul
 from ikpaper.progress import Progress, duration
 
-__all__ = ["Job", "ResultTable", "accept_rows", "made", "results_path", "run_jobs", "states"]
+__all__ = [
+    "Job",
+    "Measured",
+    "ResultTable",
+    "accept_rows",
+    "made",
+    "results_path",
+    "run_jobs",
+    "states",
+]
 
 
 @dataclass(frozen=True)
