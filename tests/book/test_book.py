@@ -174,3 +174,10 @@ def test_no_absolute_paths_in_what_is_published():
         if file.is_file():
             found = pattern.search(file.read_text(encoding="utf-8"))
             assert not found, (file, found and found.group())
+
+
+def test_no_fence_of_backticks_has_backticks_in_its_title():
+    # CommonMark takes it for text, and all that follows for code: a fence of colons may have them.
+    sources = [*BOOK.glob("*.md"), *(ROOT / "notebooks").glob("*.py")]
+    titles = re.compile(r"^(?:# )?```\S.*`", re.MULTILINE)
+    assert [path.name for path in sources if titles.search(path.read_text())] == []
