@@ -167,9 +167,7 @@ def time_published(
     for task, entry in entries:
         sampler = entry.load()
         for row in known.group({"dof": task.arm.dof, "at": task.name, "sampler": entry.name}):
-            steps = int(row["refine"])
-            timed = Refined(sampler, steps, task.arm) if steps else sampler
-            row["samples_per_second"] = task.rate(timed, _TIMED.get(entry.name, _TIMED_ELSE))
+            row["samples_per_second"] = _rate(task, entry.name, sampler, int(row["refine"]))
         progress.advance(1, f"{entry.name} {task.arm.dof} DoF")
     known.write()
     return known.rows(published_jobs(dofs, directory=directory))
@@ -307,14 +305,12 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
             if name == ExactPosterior.name:
                 scores = exact
             else:
-                sampler = Refined(drawn, steps, task.arm) if steps else drawn
                 scores = part.score(
-                    sampler,
+                    _refined(drawn, steps, task.arm),
                     permutations=PERMUTATIONS,
                     checks=checks_refined if steps else checks,
                 )
             only_this, only_exact = scores.rejected_alone(exact)
-            timed = Refined(plain, steps, task.arm) if steps else plain
             rows.append(
                 {
                     "refine": steps,
@@ -322,7 +318,7 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
                     "only_this": only_this,
                     "only_exact": only_exact,
                     **entry.origin,
-                    "samples_per_second": part.rate(timed, _TIMED.get(name, _TIMED_ELSE)),
+                    "samples_per_second": _rate(part, name, plain, steps),
                     "profile": profile,
                     "seed": 0,
                 }
@@ -357,6 +353,15 @@ def _job(task: Task, entry: _Entry, profile: str) -> Job:
         measure,
         lambda row: f"MMD² to exact {row['mmd2']:.3g}",
     )
+
+
+def _refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
+    return Refined(sampler, steps, arm) if steps else sampler
+
+
+def _rate(task: Task, name: str, sampler: Sampler, steps: int) -> float:
+    """Samples a second, over as many targets as the sampler of that name can afford."""
+    return task.rate(_refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
 
 
 @lru_cache(maxsize=1)
