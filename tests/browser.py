@@ -11,7 +11,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -189,21 +189,37 @@ def check_page(tab: Any, file: Path, screenshots: Path | None) -> tuple[str, lis
     problems = list(seen["problems"])
     for mode in ("light", "dark"):
         tab.emulate_media(color_scheme=mode)
-        tab.wait_for_timeout(300)
-        theme, ground, text = tab.evaluate(LIGHTNESS)
-        dark = mode == "dark"
-        if theme != mode or (ground < 100) != dark or (text > 150) != dark:
-            problems.append(
-                f"{mode} mode: theme {theme}, ground {ground:.0f} and text {text:.0f} of 255"
-            )
+        if wrong := once_settled(tab, lambda mode=mode: wrong_colours(tab, mode)):
+            problems.append(wrong)
         keep(mode)
     tab.emulate_media(color_scheme="light")
     tab.set_viewport_size(NARROW)
-    tab.wait_for_timeout(200)
-    if overflow := tab.evaluate(OVERFLOW):
+    if overflow := once_settled(tab, lambda: tab.evaluate(OVERFLOW)):
         problems.append(overflow)
     keep("narrow")
     return f"{seen['figures']} figures, {seen['equations']} equations", problems
+
+
+def once_settled(tab: Any, problem: Callable[[], str]) -> str:
+    """A problem of a page that is still there ten seconds after a change of the screen, or "".
+
+    The theme and the layout answer events, and on a busy machine that takes longer than any
+    fixed pause.
+    """
+    for _ in range(100):
+        if not (found := problem()):
+            return ""
+        tab.wait_for_timeout(100)
+    return found
+
+
+def wrong_colours(tab: Any, mode: str) -> str:
+    """What of the page is not in the colours of a mode."""
+    theme, ground, text = tab.evaluate(LIGHTNESS)
+    dark = mode == "dark"
+    if theme == mode and (ground < 100) == dark and (text > 150) == dark:
+        return ""
+    return f"{mode} mode: theme {theme}, ground {ground:.0f} and text {text:.0f} of 255"
 
 
 def check_search(tab: Any, html: Path, word: str) -> tuple[str, list[str]]:
