@@ -274,6 +274,8 @@ def _parser() -> _Parser:
     )
     reproduce.add_pages()
     reproduce.add_flag("--publish", "put the certificate into the book")
+    reproduce.add_whole("--parallel", "pages at a time (default: one a CPU)")
+    reproduce.add_cluster("page on a cluster")
 
     status = add(
         _status, "list weights, rows of results, studies and pages: current or not, and why"
@@ -490,7 +492,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def _reproduce(arguments: argparse.Namespace) -> int:
     from ikpaper.report.reproduce import reproduce
 
-    return reproduce(only=arguments.only, fresh=arguments.fresh, publish=arguments.publish)
+    options = _pick(arguments, "only", "fresh", "publish", "parallel")
+    return reproduce(**options, **_cluster(arguments))
 
 
 def _status(arguments: argparse.Namespace) -> None:

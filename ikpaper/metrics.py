@@ -32,6 +32,7 @@ __all__ = [
     "hull_area",
     "hull_perimeter",
     "hull_points",
+    "mean_kernel",
     "mmd2",
     "mmd2_floor",
     "resimulation_error",
@@ -153,9 +154,44 @@ def _distance(x: Tensor, y: Tensor) -> Tensor:
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _mean_off_diagonal(gram: Tensor) -> Tensor:
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
+def mean_kernel(
+    a: TensorLike,
+    b: TensorLike | None = None,
+    *,
+    unbiased: bool = False,
+    kernel: str | Kernel = "paper",
+) -> Tensor:
+    """Mean of a kernel over pairs of samples, of which `mmd2` is made.
+
+    Args:
+        a: Samples, shape (n, d).
+        b: Samples, shape (m, d), for pairs of one of each; by default both are of `a`.
+        unbiased: Leave out the pairs of a sample with itself.
+        kernel: As for `mmd2`.
+
+    Raises:
+        ValueError: As `mmd2`.
+    """
+    k, own = _kernel(kernel), b is None
+    a, b = _sample_sets(a, a if b is None else b, 2 if unbiased and own else 1)
+    n, total = len(a), a.new_zeros(())
+    # Rows by rows, so that they stay in the cache.
+    for start in range(0, n, _ROWS):
+        rows = a[start : start + _ROWS]
+        if not own:
+            total = total + k(_distance(rows, b)).sum()
+            continue
+        # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
+        square, beyond = k(_distance(rows, a[start:])).tensor_split([len(rows)], dim=1)
+        total = total + square.sum() + 2 * beyond.sum()
+    if not (own and unbiased):
+        return total / (n * len(b))
+    return (total - n * _at_zero(k, a)) / (n * (n - 1))
+
+
+def _at_zero(k: Kernel, like: Tensor) -> Tensor:
+    """What a kernel is for a sample and itself."""
+    return k(like.new_zeros(1))[0]
 
 
 def mmd2(
@@ -188,12 +224,9 @@ def mmd2(
         ValueError: If the sets are not matrices of the same width, are empty or not finite, have
             fewer than two samples with `unbiased`, or if the kernel is unknown.
     """
-    k = _kernel(kernel)
     a, b = _sample_sets(a, b, 2 if unbiased else 1)
-    aa, bb, ab = k(_distance(a, a)), k(_distance(b, b)), k(_distance(a, b))
-    if unbiased:
-        return _mean_off_diagonal(aa) + _mean_off_diagonal(bb) - 2 * ab.mean()
-    return aa.mean() + bb.mean() - 2 * ab.mean()
+    within = [mean_kernel(each, unbiased=unbiased, kernel=kernel) for each in (a, b)]
+    return within[0] + within[1] - 2 * mean_kernel(a, b, kernel=kernel)
 
 
 def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "paper") -> Tensor:
@@ -214,8 +247,8 @@ def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "p
     n, m, k = check_count("n", n), check_count("m", m), _kernel(kernel)
     samples = _finite("samples", samples, "N", "d")
     check_count("number of samples", len(samples), 2)
-    gram = k(_distance(samples, samples))
-    return (1 / n + 1 / m) * (gram.diagonal().mean() - _mean_off_diagonal(gram))
+    pairs = mean_kernel(samples, unbiased=True, kernel=k)
+    return (1 / n + 1 / m) * (_at_zero(k, samples) - pairs)
 
 
 class TwoSampleTest(NamedTuple):
@@ -276,7 +309,7 @@ def two_sample_tests(
     single = labels.float()
     # V-statistics l^T K l of the columns l of `labels`, in single precision. As they sum to zero,
     # a constant makes no difference but to rounding: k(0) is taken off the kernel.
-    at_zero = [float(k(points.new_zeros(1))) for k in functions]
+    at_zero = [float(_at_zero(k, points)) for k in functions]
     forms = labels.new_zeros(len(functions), permutations + 1)
     # Sums of the kernel over pairs within a, within b, and of one of each in either order.
     sums = [[0.0, 0.0, 0.0] for _ in functions]
