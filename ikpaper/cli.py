@@ -208,6 +208,7 @@ def _parser() -> _Parser:
     baselines.add_whole("--targets", "random targets (200)", 200)
     baselines.add_profile(PUBLISHED)
     baselines.add_flag("--fresh", "train and score again")
+    baselines.add_cluster("baseline on a cluster")
 
     search = add(_search, "search hyperparameters; what is finished already is kept")
     search.add_model(profile="search", device=False)
@@ -246,6 +247,7 @@ def _parser() -> _Parser:
     confirm.add_profile(PUBLISHED)
     confirm.add_whole("--retries", f"{repeats} (3)", 3)
     confirm.add_flag("--fresh", "train and score again")
+    confirm.add_cluster("trial on a cluster")
 
     ablate = add(_ablate, "train and score what differs in one choice")
     ablate.add_profile("ablation")
@@ -296,19 +298,16 @@ def _pick(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names}
 
 
-def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.cpus <= 0 or arguments.gpus < 0:
-        raise ValueError(
-            f"expected more than 0 CPUs and no negative GPUs, got {arguments.cpus:g} and "
-            f"{arguments.gpus:g}"
-        )
-    return {"cpus": arguments.cpus, "gpus": arguments.gpus}
-
-
 def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.cpus <= 0:
         raise ValueError(f"expected more than 0 CPUs, got {arguments.cpus:g}")
     return {"address": cluster_address(arguments.address), "cpus": arguments.cpus}
+
+
+def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.gpus < 0:
+        raise ValueError(f"expected no negative number of GPUs, got {arguments.gpus:g}")
+    return {**_cluster(arguments), "gpus": arguments.gpus}
 
 
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
@@ -357,15 +356,16 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
     options = _pick(arguments, "fresh", "retries")
-    address, resources = cluster_address(arguments.address), _resources(arguments)
-    if address is None and resources != {"cpus": 1, "gpus": 0}:
+    cluster = _resources(arguments)
+    address = cluster["address"]
+    if address is None and cluster != {"address": None, "cpus": 1, "gpus": 0}:
         raise ValueError("--cpus and --gpus are for a cluster (--address); here it is --device")
     if address is not None and arguments.device != "cpu":
         raise ValueError("--device is for training here; on a cluster --gpus asks for GPUs")
     if address is None:
         train_all(runs, device=arguments.device, **options)
     else:
-        train_on_cluster(runs, address=address, **resources, **options)
+        train_on_cluster(runs, **cluster, **options)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -405,7 +405,7 @@ def _baselines(arguments: argparse.Namespace) -> None:
     from ikpaper.report.tables.baselines import baselines
 
     options = _pick(arguments, "epochs", "targets", "profile", "fresh")
-    table = run_baselines(dofs=arguments.dof, **options)
+    table = run_baselines(dofs=arguments.dof, **options, **_cluster(arguments))
     for dof, part in table.groupby("dof"):
         print(f"\n{dof} DoF\n{baselines(part).to_string(index=False)}")
 
@@ -422,7 +422,7 @@ def _search(arguments: argparse.Namespace) -> None:
         ranges=_ranges(arguments),
         **_pick(arguments, "objective", "method", "epochs", "early_stopping", "precision"),
     )
-    options = _pick(arguments, "trials", "folder", "parallel", "address")
+    options = _pick(arguments, "trials", "folder", "parallel")
     run_study(study, **options, **_resources(arguments))
 
 
@@ -430,7 +430,7 @@ def _confirm(arguments: argparse.Namespace) -> None:
     from ikpaper.search import confirm
 
     options = _pick(arguments, "count", "printed", "profile", "retries", "fresh")
-    confirm(arguments.folder, **options)
+    confirm(arguments.folder, **options, **_cluster(arguments))
 
 
 def _ranges(arguments: argparse.Namespace) -> Ranges:
