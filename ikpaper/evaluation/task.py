@@ -71,7 +71,7 @@ class Task:
         tcp: Targets, shape (N, 2), float64.
         samples: Samples a target, of the reference and of whatever is scored.
         sigma: Standard deviation of the prior, one a joint.
-        name: Where the targets come from: `random`, `slides`, `test`.
+        name: Where the targets come from: `random`, `slides`, `test`; or what else sets it apart.
         truth: What draws the reference samples; the exact posterior.
         seeds: Seeds of the reference samples, of the sampler, and of the permutation test.
         unbiased: Whether the MMD^2 is the U-statistic; else it is the paper's V-statistic.
