@@ -257,7 +257,11 @@ def _parser() -> _Parser:
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
-    scaling.add_argument("--dof", type=int, nargs="+", help="numbers of joints (default: 4 to 32)")
+    joints = "numbers of joints (default: 4 to 32; in full 16 and 32)"
+    scaling.add_argument("--dof", type=int, nargs="+", help=joints)
+    scaling.add_flag(
+        "--full", "the published profile, and more and less training, width and steps (hours)"
+    )
     scaling.add_flag("--fresh", "also what the table has")
     scaling.add_cluster("run on a cluster")
 
@@ -461,8 +465,11 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.scaling import DOF, run_scaling
+    from ikpaper.experiments.scaling import DOF, FULL_DOF, run_full, run_scaling
 
+    if arguments.full:
+        run_full(arguments.dof or FULL_DOF, fresh=arguments.fresh, **_cluster(arguments))
+        return
     options = _pick(arguments, "profile", "fresh")
     run_scaling(arguments.dof or DOF, **options, **_cluster(arguments))
 

@@ -149,7 +149,10 @@ def _tables(kind: str) -> _Tables:
     tables: dict[str, Callable[[], _Tables]] = {
         "benchmark": lambda: [(published.published_jobs(), published.published_table())],
         "ablations": lambda: [(ablations.ablation_jobs(), ablations.ablation_table())],
-        "scaling": lambda: [(scaling.scaling_jobs(), scaling.scaling_table())],
+        "scaling": lambda: [
+            (scaling.scaling_jobs(), scaling.scaling_table()),
+            (scaling.full_jobs(), scaling.full_table()),
+        ],
         "baselines": lambda: [(baselines.baseline_jobs(), baselines.baseline_table())],
         "confirmed": lambda: [(confirmed_jobs(r), confirmed_table(r)) for r in load_studies()],
     }
