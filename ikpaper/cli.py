@@ -260,7 +260,7 @@ def _parser() -> _Parser:
     joints = "numbers of joints (default: 4 to 32; in full 16 and 32)"
     scaling.add_argument("--dof", type=int, nargs="+", help=joints)
     scaling.add_flag(
-        "--full", "the published profile, and more and less training, width and steps (hours)"
+        "--full", "the published profile, for less time too, and more and fewer steps (an hour)"
     )
     scaling.add_flag("--fresh", "also what the table has")
     scaling.add_cluster("run on a cluster")
