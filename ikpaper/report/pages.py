@@ -141,7 +141,7 @@ _SCORES = tuple(
 PAGES = (
     Page("inverse-kinematics", samplers=("exact", "numerical")),
     Page("data", samplers=("prior",)),
-    Page("models", samplers=("cvae", "inn")),
+    Page("models", samplers=("cvae", "inn", "flow")),
     Page("ground-truth", samplers=("exact", "rejection", "prior")),
     Page("hyperparameters", samplers=("cvae", "inn")),
     *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
