@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-__all__ = ["cell", "extent", "joined", "over_runs", "percent", "significant", "with_interval"]
+__all__ = [
+    "cell",
+    "extent",
+    "joined",
+    "over_runs",
+    "percent",
+    "significant",
+    "times",
+    "with_interval",
+]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -75,3 +84,8 @@ def joined(words: Iterable[Any]) -> str:
     """Words as a text lists them: `4, 6 and 8`."""
     *most, last = [str(word) for word in words] or [""]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def times(count: int) -> str:
+    """How often something happened: `once`, `11 times`."""
+    return "once" if count == 1 else f"{count} times"

@@ -56,7 +56,7 @@ TOLERANCES = (
         "times and rates",
         r"second|samples/s\b|samples_per|\[(ms|min|h|s)\]|\bms a sample|_ms\b|µs|core hours"
         r"|: .*\btime\b"
-        r"|^(timing-\d\d|amortised|hardware): |^beyond: (call|one|many)_",
+        r"|^(amortised|hardware): |^beyond: (call|one|many)_",
         why="of the machine and its load: counted, not held to a tolerance",
         apart=True,
     ),

@@ -50,6 +50,7 @@ __all__ = [
     "hulls",
     "joint_marginals",
     "kernel_shapes",
+    "median_sample",
     "mismatch_by_prior",
     "pareto",
     "posterior_arms",
@@ -151,9 +152,31 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     return figure
 
 
+def median_sample(arm: PlanarArm, tcp: Sequence[float], theta: Tensor) -> int:
+    """Index of the sample whose TCP has the median distance to the target: the one to highlight.
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        theta: Joint angles (n, dof).
+    """
+    points = arm.forward(theta.double())
+    return int((points - as_tensor(tcp)).norm(dim=1).argsort()[len(points) // 2])
+
+
+def _titled(ax: Axes, name: str, notes: Mapping[str, str] | None) -> None:
+    """A panel's title: the sampler, and below it what is noted of it."""
+    below = (notes or {}).get(name, "")
+    ax.set_title(f"{LABELS[name]}\n{below}" if below else LABELS[name])
+
+
 @style()
 def hulls(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], percentile: float = 97
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    percentile: float = 97,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Re-simulated TCPs around the target with the convex hull of the nearest (Figure 4).
 
@@ -162,6 +185,7 @@ def hulls(
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
         percentile: Share of the points inside the hull, in percent.
+        notes: What stands below a panel's title, by sampler name.
     """
     figure, grid = new_grid(len(samples), height=3.1, sharex=True, sharey=True)
     extent = 0.0
@@ -177,7 +201,8 @@ def hulls(
             ax.fill(*outline.T, color=color, alpha=0.18)
             ax.fill(*outline.T, fill=False, edgecolor=color, linewidth=1.2)
         ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
-        ax.set(title=LABELS[name], aspect="equal")
+        ax.set(aspect="equal")
+        _titled(ax, name, notes)
     (x, y), half = tcp, 1.15 * extent
     grid[0, 0].set(xlim=(x - half, x + half), ylim=(y - half, y + half))
     outer_labels(grid)
@@ -186,15 +211,22 @@ def hulls(
 
 @style()
 def posterior_arms(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], shown: int = 1000
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    shown: int = 1000,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Arms of each sampler's posterior, translucent, one highlighted (Figure 6).
+
+    The highlighted one is `median_sample`.
 
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name; ground truth sets the section shown.
         shown: Arms drawn at most.
+        notes: What stands below a panel's title, by sampler name.
     """
     truth = [samples[name][:shown] for name in ("rejection", "exact") if name in samples]
     points = torch.cat([arm.joint_positions(theta).flatten(0, 1) for theta in truth])
@@ -208,9 +240,11 @@ def posterior_arms(
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
         fan = theta[:shown]
         alpha = max(0.02, min(1.0, 15 / len(fan)))
-        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=0)
+        median = median_sample(arm, tcp, fan)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 12, 2)
-        ax.set(title=LABELS[name], aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        ax.set(aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        _titled(ax, name, notes)
     outer_labels(grid)
     return figure
 

@@ -7,17 +7,18 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from ikpaper import paper
 from ikpaper.evaluation import CHECK_MMD, CHECK_REJECTED
-from ikpaper.format import joined, over_runs, significant, with_interval
+from ikpaper.format import joined, over_runs, significant, times, with_interval
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.base import (
     NETWORKS,
+    UNDECIDED,
+    better,
     by_sampler,
     formatted,
     interval,
@@ -45,8 +46,6 @@ __all__ = [
 #: Records of trained models by DoF and name; see `training.train`.
 Records = Mapping[int, Mapping[str, Mapping[str, Any]]]
 
-_UNDECIDED = "undecided"
-
 
 def notice(profile: Profile, records: Records) -> str:
     """How the networks were trained, and what that makes of their scores."""
@@ -64,8 +63,7 @@ def notice(profile: Profile, records: Records) -> str:
             "the paper's networks."
         )
     counts = {dof: len(models["inn"]["divergences"]) for dof, models in records.items()}
-    times = {dof: "once" if count == 1 else f"{count} times" for dof, count in counts.items()}
-    repeats = ", ".join(f"{times[dof]} for {dof} DoF" for dof, count in counts.items() if count)
+    repeats = ", ".join(f"{times(n)} for {dof} DoF" for dof, n in counts.items() if n)
     return (
         f"The networks are the paper's, trained by its protocol: {scale}. The INN's training "
         "differs from the authors' in three choices: a warm-up of the learning rate, products in "
@@ -145,7 +143,7 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     return {
         # An arm counts where both are measured.
         f"{key}_tally": _tally(
-            _better(means, quantity)[
+            better(means, quantity)[
                 means[f"{quantity}_low"].unstack()[list(NETWORKS)].notna().all(axis=1)
             ]
         )
@@ -156,16 +154,8 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
 def _tally(better: pd.Series) -> str:
     counts = better.value_counts()
     return ", ".join(
-        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), _UNDECIDED)
+        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), UNDECIDED)
     )
-
-
-def _better(means: pd.DataFrame, quantity: str) -> pd.Series:
-    """The network whose interval lies below the other's, if one does, by DoF."""
-    cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
-    low, high = f"{quantity}_low", f"{quantity}_high"
-    below = [cvae[high] < inn[low], inn[high] < cvae[low]]
-    return pd.Series(np.select(below, [label(name) for name in NETWORKS], _UNDECIDED), cvae.index)
 
 
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
@@ -174,9 +164,9 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "DoF": means.index.unique("dof"),
-            "smaller E‖f(θ) − y‖²": _better(means, "e_resim_best").array,
-            "smaller e_posterior": _better(means, "e_posterior").array,
-            "smaller MMD² to exact": _better(means, "mmd2").array,
+            "smaller E‖f(θ) − y‖²": better(means, "e_resim_best").array,
+            "smaller e_posterior": better(means, "e_posterior").array,
+            "smaller MMD² to exact": better(means, "mmd2").array,
         }
     )
 
@@ -193,7 +183,7 @@ def conclusions(scores: pd.DataFrame) -> dict[str, str]:
     for key, mean, quantity in (("posterior", "mmd", "mmd2"), ("resim", "resim", "e_resim_best")):
         lower = int((cvae[quantity] < inn[quantity]).sum())
         numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
-        numbers[f"{key}_tally"] = _tally(_better(means, quantity))
+        numbers[f"{key}_tally"] = _tally(better(means, quantity))
         for name, value in means[quantity].groupby("sampler").mean().items():
             numbers[f"{mean}_{name}"] = significant(value, 2)
     return numbers

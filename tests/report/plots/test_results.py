@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ikpaper import PlanarArm
 from ikpaper.projection import TOLERANCE
@@ -59,6 +60,21 @@ def test_scores_have_a_point_an_arm_with_its_interval():
     bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
     assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
     assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+
+
+def test_the_arm_of_median_distance_is_highlighted_and_noted():
+    arm, tcp = PlanarArm.paper(4), (2.4, 0.3)
+    theta = torch.randn(101, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    distances = (arm.forward(theta) - torch.tensor(tcp, dtype=torch.float64)).norm(dim=1)
+    chosen = results.median_sample(arm, tcp, theta)
+    assert distances[chosen] == distances.median()
+    figure = results.posterior_arms(arm, tcp, {"exact": theta}, notes={"exact": "noted"})
+    ax = figure.axes[0]
+    assert ax.get_title() == "exact posterior\nnoted"
+    solid = next(line.get_xydata() for line in ax.lines if line.get_linewidth() == 1.8)
+    assert solid == pytest.approx(arm.joint_positions(theta[chosen]).numpy())
+    hulls = results.hulls(arm, tcp, {"exact": theta}, notes={"exact": "area"})
+    assert hulls.axes[0].get_title() == "exact posterior\narea"
 
 
 def test_training_curves_add_up_to_their_sum():
