@@ -55,6 +55,7 @@ __all__ = [
     "pareto",
     "posterior_arms",
     "proposal_closure",
+    "result_plots",
     "scaling",
     "scores_over",
     "speedups",
@@ -277,39 +278,57 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
 
 
 @style()
-def scores_over(
-    scores: pd.DataFrame, x: str, quantities: Mapping[str, str], xlabel: str, *, xlog: bool = False
-) -> Figure:
-    """Scores of models over a property of theirs, with intervals (the paper's result plots).
+def scores_over(scores: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Scores of samplers over the DoF, with intervals.
 
     Args:
-        scores: Tidy scores with columns sampler, quantity, value, low, high, dof and `x`.
-        x: Column of the horizontal axis.
-        quantities: Axis labels by quantity, one panel each.
-        xlabel: Label of the horizontal axis.
-        xlog: Logarithmic horizontal axis, with each point's DoF beside it.
+        scores: Tidy scores with columns sampler, quantity, value, low, high, dof.
+        quantities: Panel titles by quantity.
     """
     figure, grid = new_grid(len(quantities), height=3.2)
     names = scores["sampler"].unique()
     for ax, (quantity, label) in zip(grid[0], quantities.items(), strict=True):
         positive = scores[(scores["quantity"] == quantity) & (scores["value"] > 1e-12)]
         for name in names:
-            rows = positive[positive["sampler"] == name].sort_values(x)
-            if rows[x].isna().all():
-                continue
-            line = "none" if xlog else "-"
-            _error_bars(ax, name, rows[x], rows[_VALUE], linestyle=line, linewidth=1)
-            for *point, dof in zip(rows[x], rows["value"], rows["dof"], strict=True):
-                if xlog:
-                    note(ax, f"{dof}", point, (5, 4), fontsize=8, color=COLORS[name])
-        ax.set(yscale="log", xlabel=xlabel, title=label)
+            rows = positive[positive["sampler"] == name].sort_values("dof")
+            if not rows.empty:
+                _error_bars(ax, name, rows["dof"], rows[_VALUE], linestyle="-", linewidth=1)
+        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(scores["dof"].unique()))
         _log_ticks(ax.yaxis)
-        if xlog:
-            ax.set_xscale("log")
-            _log_ticks(ax.xaxis)
-        else:
-            ax.set_xticks(sorted(scores[x].unique()))
     figure.legend(**legend_entries(grid[0, :1]), loc="outside lower center", ncols=len(names))
+    return figure
+
+
+@style()
+def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) -> Figure:
+    """The slides' two result plots over the number of parameters, theirs open and ours filled.
+
+    Args:
+        rows: Columns quantity (a panel each), dof, sampler, reported, ours, low, high.
+        parameters: Trainable parameters by DoF and sampler.
+    """
+    panels = list(rows.groupby("quantity", sort=False))
+    figure, grid = new_grid(len(panels), height=3.4)
+    for ax, (quantity, part) in zip(grid[0], panels, strict=True):
+        for name, mine in part.groupby("sampler", sort=False):
+            x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
+            # What belongs together is joined: both have the same number of parameters.
+            ax.vlines(x, *mine[["reported", "ours"]].to_numpy().T, color=MUTED, linewidth=0.8)
+            theirs = look(str(name), label=f"{LABELS[str(name)]}, reported", linestyle="none")
+            ax.plot(x, mine["reported"], **theirs, markerfacecolor="white", markersize=7)
+            own = {"label": f"{LABELS[str(name)]}, ours", "linestyle": "none"}
+            _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
+            for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
+                note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
+        ax.set(xscale="log", xlabel="trainable parameters", title=quantity)
+        low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
+        if high < 3 * low:
+            ax.set_ylim(0, 1.15 * high)
+        else:
+            ax.set_yscale("log")
+            _log_ticks(ax.yaxis)
+        _log_ticks(ax.xaxis)
+    figure.legend(**legend_entries(grid[0, :1]), loc="outside lower center", ncols=4)
     return figure
 
 

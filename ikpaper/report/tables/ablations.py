@@ -9,13 +9,23 @@ from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables.base import ERRORS, label
 
-__all__ = ["ablations", "budget", "divergences", "inverse_effects", "inverse_losses"]
+__all__ = [
+    "ablations",
+    "budget",
+    "divergences",
+    "inverse_effects",
+    "inverse_losses",
+    "inverse_word",
+    "seed_factors",
+    "variant_name",
+]
 
 #: Studies of INN runs with a warm-up that differ in nothing but precision.
 _WARM = ("default", "precision")
 
 
-def _name(variant: str) -> str:
+def variant_name(variant: str) -> str:
+    """How a variant is called in tables."""
     return variant.replace("as published", "as in this book")
 
 
@@ -31,7 +41,7 @@ def ablations(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "study": study,
-                "variant": _name(variant),
+                "variant": variant_name(variant),
                 "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
                 "runs": len(same),
                 "diverged": len(same) - len(trained),
@@ -49,35 +59,49 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
 
 
+def _without_inverse(runs: pd.DataFrame) -> pd.DataFrame:
+    """Scores without losses of the inverse passes, beside those with both.
+
+    Returns:
+        By variant and score: `ratio` of the means over runs, and whether runs lie `apart`.
+    """
+    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
+    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
+    without = inn[inn["study"] == "inverse losses"]
+    effects = {}
+    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
+        apart = (same.min() > default["max"]) | (same.max() < default["min"])
+        effects[variant] = pd.DataFrame({"ratio": same.mean() / default["mean"], "apart": apart})
+    return pd.concat(effects, names=["variant", "score"])
+
+
 def inverse_effects(runs: pd.DataFrame) -> str:
     """How much larger the INN's scores are without losses of its inverse passes, in words.
 
     Args:
         runs: As in `ablations`.
     """
-    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
-    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
     effects = []
-    without = inn[inn["study"] == "inverse losses"]
-    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
-        ratios = same.mean() / default["mean"]
-        apart = (same.min() > default["max"]) | (same.max() < default["min"])
+    for variant, scores in _without_inverse(runs).groupby("variant", sort=False):
         factors = (
-            f"{significant(ratios[score], 2)} times the {name}"
-            + (", beyond the spread of seeds" if apart[score] else "")
-            for score, name in ERRORS.items()
+            f"{significant(ratio, 2)} times the {ERRORS[score]}"
+            + (", beyond the spread of seeds" if apart else "")
+            for (_, score), ratio, apart in scores.itertuples()
         )
         effects.append(f"{variant}: {' and '.join(factors)}")
     return "; ".join(effects) + "."
 
 
+def inverse_word(runs: pd.DataFrame) -> str:
+    """Whether the INN needs its inverse passes, from the runs without both; as `ablations`."""
+    both = _without_inverse(runs).loc["without both"]
+    worse = both["apart"] & (both["ratio"] > 1)
+    return "Holds" if worse.all() else "Holds in part" if worse.any() else "Undecided"
+
+
 def divergences(runs: pd.DataFrame) -> dict[str, str]:
-    """Which runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
-    diverged = runs[runs["outcome"] == "diverged"]
-    places = diverged.groupby("variant", sort=False)["where"].agg("; ".join)
-    numbers = {
-        "crashes": ". ".join(f"{_name(variant)}: {where}" for variant, where in places.items())
-    }
+    """How many runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
+    numbers = {}
     for key, chosen in (
         ("warm", (runs["model"] == "inn") & runs["study"].isin(_WARM)),
         ("cold", runs["study"] == "start"),
@@ -86,6 +110,23 @@ def divergences(runs: pd.DataFrame) -> dict[str, str]:
         numbers[f"{key}_runs"] = str(int(chosen.sum()))
         numbers[f"{key}_diverged"] = str(int((chosen & (runs["outcome"] == "diverged")).sum()))
     return numbers
+
+
+def seed_factors(runs: pd.DataFrame) -> dict[str, str]:
+    """How far re-simulation errors of the INN lie apart that differ in the seed alone, by key.
+
+    The largest over the smallest: with a warm-up, `warm_factor`, and without, `cold_factor`.
+
+    Args:
+        runs: As in `ablations`.
+    """
+    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")].groupby("study")
+    ends = inn["e_resim_test"].agg(["min", "max"])
+    factors = ends["max"] / ends["min"]
+    return {
+        "warm_factor": significant(factors["default"], 2),
+        "cold_factor": significant(factors["start"], 2),
+    }
 
 
 def budget(runs: pd.DataFrame) -> pd.DataFrame:

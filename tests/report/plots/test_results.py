@@ -49,7 +49,7 @@ def test_what_is_on_the_target_is_drawn_at_the_tolerance(random):
 
 def test_scores_have_a_point_an_arm_with_its_interval():
     scores = arms("scores")
-    figure = results.scores_over(scores, "dof", {"mmd2": "MMD"}, "DoF")
+    figure = results.scores_over(scores, {"mmd2": "MMD"})
     (ax,) = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     positive = scores[(scores["quantity"] == "mmd2") & (scores["value"] > 0)]
@@ -60,6 +60,27 @@ def test_scores_have_a_point_an_arm_with_its_interval():
     bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
     assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
     assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+
+
+def test_reported_values_are_open_beside_ours_at_the_same_size():
+    rows = pd.DataFrame(
+        {
+            "quantity": ["a"] * 4,
+            "dof": [4, 6] * 2,
+            "sampler": ["cvae"] * 2 + ["inn"] * 2,
+            "reported": [1.0, 2.0, 3.0, 4.0],
+            "ours": [1.1, 2.2, 2.9, 3.0],
+            "low": [1.0, 2.0, 2.8, 2.5],
+            "high": [1.2, 2.5, 3.0, 3.5],
+        }
+    )
+    sizes = {(4, "cvae"): 10, (6, "cvae"): 20, (4, "inn"): 30, (6, "inn"): 40}
+    (ax,) = results.result_plots(rows, sizes).axes
+    found = {line.get_label(): line for line in ax.lines if "reported" in str(line.get_label())}
+    assert found["cVAE, reported"].get_xydata().tolist() == [[10, 1.0], [20, 2.0]]
+    assert found["INN, reported"].get_markerfacecolor() == "white"
+    ours = ax.containers[1].lines[0].get_xydata()
+    assert ours.tolist() == [[30, 2.9], [40, 3.0]]
 
 
 def test_the_arm_of_median_distance_is_highlighted_and_noted():
