@@ -204,7 +204,10 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
         "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
         "worst target": significant(row["e_resim_worst"], 2),
         "on target": _on_target(row["missed"], row["targets"] * row["samples"]),
-        "samples/s": f"{float(significant(row['samples_per_second'], 2).replace(',', '')):,.0f}",
+        "samples/s": number(
+            "samples_per_second",
+            lambda value: f"{float(significant(value, 2).replace(',', '')):,.0f}",
+        ),
         "parameters": number("parameters", lambda value: f"{value:,.0f}"),
         "training [min]": number("training_seconds", lambda value: significant(value / 60, 2)),
         "profile": row.get("profile", "–"),

@@ -392,7 +392,7 @@ def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: `evaluation.Scores.summary` by `steps` of the integration and `refine`.
     """
-    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "samples/s", "profile"]
+    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "profile"]
     cells = as_text(rows, columns)
     cells.insert(0, "midpoint steps", list(rows["steps"]))
     cells.insert(1, "evaluations", list(2 * rows["steps"]))
