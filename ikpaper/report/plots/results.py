@@ -637,7 +637,7 @@ def scaling(table: pd.DataFrame) -> Figure:
         table: Rows of `ikpaper scaling` of one model, by dof.
     """
     name, dof = str(table["model"].iloc[0]), table["dof"]
-    own, prior, exact = (look(sampler, markersize=5) for sampler in (name, "prior", "exact"))
+    own, prior = (look(sampler, markersize=5) for sampler in (name, "prior"))
     figure, grid = new_grid(4, 2, height=2.6, sharex=True)
     (quality, miss), (training, sampling) = grid
 
@@ -654,9 +654,12 @@ def scaling(table: pd.DataFrame) -> Figure:
     training.plot(dof, table["training_seconds"] / 60, **own)
     training.set(title="training [min]", ylim=(0, None), xlabel="DoF")
 
-    sampling.plot(dof, table["samples_per_second"], **own)
-    sampling.plot(dof, table["exact_samples_per_second"], **exact)
-    sampling.set(title="samples per second", yscale="log", xscale="log", xlabel="DoF")
+    rate = table["samples_per_second"] / table["exact_samples_per_second"]
+    sampling.plot(dof, rate, **own)
+    sampling.axhline(1, color=MUTED, linewidth=0.8)
+    sampling.set(
+        title="rate of sampling over the exact sampler's", yscale="log", xscale="log", xlabel="DoF"
+    )
     _log_ticks(sampling.yaxis)
     number_ticks(sampling, dof)
     figure.legend(**legend_entries((quality, sampling)), loc="outside lower center", ncols=3)
