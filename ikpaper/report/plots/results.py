@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bias_near_reach",
+    "chains_to_exact",
     "eps_bias",
     "home",
     "hulls",
@@ -351,6 +352,24 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
     for ax in (left, right):
         ax.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
         ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED)
+    return figure
+
+
+@style()
+def chains_to_exact(curve: pd.DataFrame) -> Figure:
+    """How chains of constrained HMC approach exact samples.
+
+    Args:
+        curve: Columns iterations, mmd2, low, high, chance_low, chance_high.
+    """
+    figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=2.9)
+    _band(ax, curve["iterations"], curve[["mmd2", "low", "high"]], INK, label="chains of HMC")
+    chance = curve[["chance_low", "chance_high"]].iloc[0]
+    band = {"color": COLORS["exact"], "alpha": 0.25, "linewidth": 0}
+    ax.axhspan(*chance, label="two draws of exact samples", **band)
+    _around_zero(ax, curve["low"])
+    ax.set(xlabel="iterations", ylabel=_TO_EXACT)
+    ax.legend()
     return figure
 
 

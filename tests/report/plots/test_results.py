@@ -62,6 +62,23 @@ def test_scores_have_a_point_an_arm_with_its_interval():
     assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
 
 
+def test_chains_are_drawn_beside_what_chance_has():
+    curve = pd.DataFrame(
+        {
+            "iterations": [0, 5],
+            "mmd2": [0.007, 0.0],
+            "low": [0.006, -1e-4],
+            "high": [0.008, 1e-4],
+            "chance_low": -2e-4,
+            "chance_high": 3e-4,
+        }
+    )
+    (ax,) = results.chains_to_exact(curve).axes
+    assert ax.lines[0].get_xydata().tolist() == [[0, 0.007], [5, 0.0]]
+    (band,) = (patch for patch in ax.patches if "exact" in patch.get_label())
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((-2e-4, 3e-4))
+
+
 def test_reported_values_are_open_beside_ours_at_the_same_size():
     rows = pd.DataFrame(
         {
