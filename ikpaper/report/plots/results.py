@@ -599,7 +599,7 @@ def speedups(bench: pd.DataFrame) -> Figure:
 def pareto(table: pd.DataFrame) -> Figure:
     """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
 
-    Values that cannot be told from those of exact samples, or are on the target to
+    Values within the interval of exact samples, or on the target to
     `projection.TOLERANCE`, are drawn at the least one that can.
 
     Args:

@@ -15,7 +15,6 @@ __all__ = [
     "divergences",
     "inverse_effects",
     "inverse_losses",
-    "inverse_word",
     "seed_factors",
     "variant_name",
 ]
@@ -59,44 +58,26 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
 
 
-def _without_inverse(runs: pd.DataFrame) -> pd.DataFrame:
-    """Scores without losses of the inverse passes, beside those with both.
-
-    Returns:
-        By variant and score: `ratio` of the means over runs, and whether runs lie `apart`.
-    """
-    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
-    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
-    without = inn[inn["study"] == "inverse losses"]
-    effects = {}
-    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
-        apart = (same.min() > default["max"]) | (same.max() < default["min"])
-        effects[variant] = pd.DataFrame({"ratio": same.mean() / default["mean"], "apart": apart})
-    return pd.concat(effects, names=["variant", "score"])
-
-
 def inverse_effects(runs: pd.DataFrame) -> str:
     """How much larger the INN's scores are without losses of its inverse passes, in words.
 
     Args:
         runs: As in `ablations`.
     """
+    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
+    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
     effects = []
-    for variant, scores in _without_inverse(runs).groupby("variant", sort=False):
+    without = inn[inn["study"] == "inverse losses"]
+    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
+        ratios = same.mean() / default["mean"]
+        apart = (same.min() > default["max"]) | (same.max() < default["min"])
         factors = (
-            f"{significant(ratio, 2)} times the {ERRORS[score]}"
-            + (", beyond the spread of seeds" if apart else "")
-            for (_, score), ratio, apart in scores.itertuples()
+            f"{significant(ratios[score], 2)} times the {name}"
+            + (", beyond the spread of seeds" if apart[score] else "")
+            for score, name in ERRORS.items()
         )
         effects.append(f"{variant}: {' and '.join(factors)}")
     return "; ".join(effects) + "."
-
-
-def inverse_word(runs: pd.DataFrame) -> str:
-    """Whether the INN needs its inverse passes, from the runs without both; as `ablations`."""
-    both = _without_inverse(runs).loc["without both"]
-    worse = both["apart"] & (both["ratio"] > 1)
-    return "Holds" if worse.all() else "Holds in part" if worse.any() else "Undecided"
 
 
 def divergences(runs: pd.DataFrame) -> dict[str, str]:

@@ -280,17 +280,6 @@ def _tally(better: pd.Series) -> str:
     )
 
 
-def _word(networks: pd.Series, claimed: str) -> str:
-    """Whether a claim holds, from the better network of each arm and the one that it names."""
-    decided = networks[networks != UNDECIDED]
-    count = int((decided == claimed).sum())
-    if decided.empty:
-        return "Undecided"
-    if count == 0:
-        return "Reversed"
-    return "Holds" if count == len(networks) else f"Holds on {count} of {len(networks)} arms"
-
-
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     """The better network of each arm, by three scores; `scores` as in `reported_and_ours`."""
     means = by_sampler(scores)
@@ -307,8 +296,6 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
 def conclusions(scores: pd.DataFrame) -> dict[str, str]:
     """Numbers for the text, by their keys: means over the arms, and how often a network is better.
 
-    Whether the slides' conclusions hold is in `resim_word` and `posterior_word`.
-
     Args:
         scores: As in `reported_and_ours`.
     """
@@ -319,8 +306,6 @@ def conclusions(scores: pd.DataFrame) -> dict[str, str]:
         lower = int((cvae[quantity] < inn[quantity]).sum())
         numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
         numbers[f"{key}_tally"] = _tally(better(means, quantity))
-        claimed = label("cvae" if key == "resim" else "inn")
-        numbers[f"{key}_word"] = _word(better(means, quantity), claimed)
         for name, value in means[quantity].groupby("sampler").mean().items():
             numbers[f"{mean}_{name}"] = significant(value, 2)
     return numbers

@@ -40,15 +40,3 @@ def test_divergences_are_counted(runs):
 
 def test_runs_that_differ_in_the_seed_are_compared(runs):
     assert ablations.seed_factors(runs) == {"warm_factor": "1.6", "cold_factor": "21"}
-
-
-def test_the_inverse_losses_are_needed_where_runs_without_both_are_apart(runs):
-    assert ablations.inverse_word(runs) == "Holds"
-    without = runs["variant"] == "without both"
-    default = runs[(runs["study"] == "default") & (runs["model"] == "inn")]
-    same = runs.assign(mmd2=runs["mmd2"].where(~without, default["mmd2"].mean()))
-    assert ablations.inverse_word(same) == "Holds in part"
-    neither = same.assign(
-        e_resim_test=runs["e_resim_test"].where(~without, default["e_resim_test"].mean())
-    )
-    assert ablations.inverse_word(neither) == "Undecided"

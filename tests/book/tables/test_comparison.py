@@ -54,9 +54,7 @@ def test_conclusions_are_those_of_the_scores(scores):
         "-9.1e-6",
         "4.3",
     )
-    assert (told["resim_word"], told["posterior_word"]) == ("Holds on 3 of 4 arms", "Reversed")
     wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)
-    assert comparison.conclusions(wide)["posterior_word"] == "Undecided"
     assert comparison.conclusions(wide)["resim_tally"] == "cVAE 0, INN 0, undecided 4"
 
 
