@@ -40,7 +40,11 @@ arms = [ikpaper.PlanarArm.paper(dof) for dof in ikpaper.PlanarArm.PAPER_DOF]
 sets = [profile_dataset(arm, profile) for arm in arms]
 out.number("profile", profile.name)
 out.number("samples", f"{profile.samples:,}")
-out.number("paper_samples", f"{PROFILES[PUBLISHED].samples:,}")
+in_paper = PROFILES[PUBLISHED].samples
+out.number(
+    "as_paper",
+    "as many as the paper" if profile.samples == in_paper else f"the paper {in_paper:,}",
+)
 out.number("train", f"{100 * profile.train_fraction:.0f}")
 out.number("test", f"{100 * (1 - profile.train_fraction):.0f}")
 out.number("sigma", f"{profile.sigma:g}")
@@ -57,7 +61,7 @@ out.number("sigma", f"{profile.sigma:g}")
 #
 # independently of the others, and {eq}`eq-forward` gives the TCP. The profile
 # *{glue:text}`profile`* of this page draws {glue:text}`samples` samples an arm
-# (the paper {glue:text}`paper_samples`), of which {glue:text}`train` % are for
+# ({glue:text}`as_paper`), of which {glue:text}`train` % are for
 # training and {glue:text}`test` % for testing.
 #
 # The slides do not give the lengths of the links. The authors' public

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ikpaper.format import times
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import by_sampler, formatted, interval, label
 
@@ -27,7 +28,7 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> str:
         )
         if divergences := record["divergences"]:
             sentences.append(
-                f"It diverged {len(divergences)} times, after which the epoch was repeated with "
+                f"It diverged {times(len(divergences))}, after which the epoch was repeated with "
                 f"other noise: {'; '.join(divergences)}."
             )
     return " ".join(sentences)
@@ -66,9 +67,9 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
         results: Tidy scores; see `evaluation.PaperProtocol.score`.
     """
     headers = {
-        "e_posterior": "e_posterior",
         "mmd2": "MMD² to exact, unbiased",
         "mmd2_ratio": "share of the prior's",
+        "e_posterior": "e_posterior",
         "e_resim": "E‖f(θ) − y‖²",
         "e_resim_test": "one sample a test target",
     }
@@ -89,12 +90,12 @@ def single(results: pd.DataFrame, seconds: Mapping[str, float]) -> pd.DataFrame:
         results.assign(milliseconds=milliseconds),
         {
             "sampler": ("sampler", label),
-            "e_posterior": ("e_posterior", 3),
-            "MMD² to exact, unbiased": ("mmd2", 3),
-            "E‖f(θ) − y‖²": ("e_resim", 3),
-            "hull area": ("hull_area", 3),
-            "hull perimeter": ("hull_perimeter", 3),
-            "distinct solutions": "distinct",
+            "MMD² to exact, unbiased": ("mmd2", 2),
+            "e_posterior": ("e_posterior", 2),
+            "E‖f(θ) − y‖²": ("e_resim", 2),
+            "hull perimeter": ("hull_perimeter", 2),
             "ms a sample": ("milliseconds", 2),
+            "hull area": ("hull_area", 2),
+            "distinct solutions": "distinct",
         },
     )

@@ -13,7 +13,7 @@ import torch
 
 from ikpaper import paper
 from ikpaper.evaluation import CHECK_MMD, CHECK_REJECTED
-from ikpaper.format import joined, over_runs, significant, with_interval
+from ikpaper.format import concise, joined, over_runs, rounded, significant, times, with_interval
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.base import (
@@ -64,8 +64,7 @@ def notice(profile: Profile, records: Records) -> str:
             "the paper's networks."
         )
     counts = {dof: len(models["inn"]["divergences"]) for dof, models in records.items()}
-    times = {dof: "once" if count == 1 else f"{count} times" for dof, count in counts.items()}
-    repeats = ", ".join(f"{times[dof]} for {dof} DoF" for dof, count in counts.items() if count)
+    repeats = ", ".join(f"{times(count)} for {dof} DoF" for dof, count in counts.items() if count)
     return (
         f"The networks are the paper's, trained by its protocol: {scale}. The INN's training "
         "differs from the authors' in three choices: a warm-up of the learning rate, products in "
@@ -90,7 +89,7 @@ def reported_and_ours(scores: pd.DataFrame, singles: pd.DataFrame) -> pd.DataFra
         ("e_resim_halved", "e_resim_test", 0.5, "e_resim, halved"),
     ):
         for (dof, name), row in _networks(means).iterrows():
-            theirs = (f"{values[quantity, dof, name]:g}" for values in (plotted, files))
+            theirs = (concise(values[quantity, dof, name]) for values in (plotted, files))
             ours = (factor * row[f"{measured}{end}"] for end in ("", "_low", "_high"))
             size = f"N = {row[f'{measured}_targets']:.0f}, M = {row[f'{measured}_samples']:.0f}"
             rows.append((header, dof, label(name), *theirs, with_interval(*ours), size))
@@ -100,7 +99,7 @@ def reported_and_ours(scores: pd.DataFrame, singles: pd.DataFrame) -> pd.DataFra
     ):
         for (dof, name), row in _networks(at_target).iterrows():
             if dof in paper.TARGETS:
-                cells = (f"{printed[quantity, dof, name]:g}", "–", significant(row[quantity]))
+                cells = (concise(printed[quantity, dof, name]), "–", significant(row[quantity]))
                 rows.append((header, dof, label(name), *cells, f"M = {row['samples']:.0f}"))
     headers = ["quantity", "DoF", "model", "plot or slide", "result files", "ours", "our protocol"]
     return pd.DataFrame(rows, columns=headers)
@@ -121,8 +120,8 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
             "sampler": ("sampler", label),
             "MMD² to exact, unbiased": interval("mmd2"),
             "share of the prior's": interval("mmd2_ratio"),
-            "e_posterior": ("e_posterior", 3),
-            "E‖f(θ) − y‖²": ("e_resim_best", 3),
+            "e_posterior": ("e_posterior", 2),
+            "E‖f(θ) − y‖²": ("e_resim_best", 2),
             "profile": "profile",
         },
     )
@@ -135,7 +134,7 @@ def networks(random: pd.DataFrame) -> pd.DataFrame:
         random: The published benchmark at random targets; see `evaluation.results`.
     """
     rows = random[(random["refine"] == 0) & random["sampler"].isin(NETWORKS)]
-    columns = ["DoF", "sampler", "MMD² to exact", "rejected", CHECK_MMD, CHECK_REJECTED, "C2ST"]
+    columns = ["DoF", "sampler", "MMD² to exact", CHECK_MMD, "C2ST", "rejected", CHECK_REJECTED]
     return named(rows, columns)
 
 
@@ -246,21 +245,21 @@ def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
 
 
 def profiles() -> pd.DataFrame:
-    """How much each profile trains and evaluates."""
-    return pd.DataFrame(
-        {
-            "profile": profile.name,
-            "data set": f"{profile.samples:,}",
+    """How much each profile trains and evaluates: a column a profile."""
+    values = {
+        profile.name: {
+            "data set": profile.samples,
             "epochs cVAE": model_type("cvae").epochs_for(profile),
             "epochs INN": model_type("inn").epochs_for(profile),
             "batch": profile.batch,
-            "targets N": f"{profile.targets:,}",
+            "targets N": profile.targets,
             "samples M": profile.posterior_samples,
             "targets, exact": profile.exact_targets,
-            "samples, exact": f"{profile.exact_samples:,}",
+            "samples, exact": profile.exact_samples,
         }
         for profile in PROFILES.values()
-    )
+    }
+    return pd.DataFrame(values).map("{:,}".format).rename_axis("profile").reset_index()
 
 
 def training_times(records: Records) -> pd.DataFrame:
@@ -274,12 +273,12 @@ def training_times(records: Records) -> pd.DataFrame:
                 {
                     "model": label(name),
                     "DoF": dof,
+                    "training time [h]": significant(seconds / 3600, 2),
+                    "samples a second": rounded(record["training"]["samples"] * epochs / seconds),
+                    "epochs repeated after divergence": len(record["divergences"]),
                     "parameters": f"{record['num_parameters']:,}",
                     "epochs": epochs,
-                    "samples a second": f"{record['training']['samples'] * epochs / seconds:,.0f}",
-                    "training time [h]": significant(seconds / 3600, 2),
                     "threads": machine["cpu_threads"],
-                    "epochs repeated after divergence": len(record["divergences"]),
                 }
             )
     return pd.DataFrame(rows)

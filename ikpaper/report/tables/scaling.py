@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ikpaper.format import percent, significant
+from ikpaper.format import percent, rounded, significant
 from ikpaper.report.tables.base import formatted
 
 __all__ = ["longer_arms", "numbers"]
@@ -20,15 +20,15 @@ def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
         rows,
         {
             "DoF": "dof",
-            "parameters": ("parameters", "{:,.0f}"),
-            "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
-            "targets": "targets",
             "MMD² to exact": ("mmd2", 2),
             "of the prior's": ("mmd2", "mmd2_prior", lambda own, prior: percent(own / prior, 2)),
             "rejected": ("rejected", percent),
+            "samples/s": ("samples_per_second", rounded),
+            "exact sampler's samples/s": ("exact_samples_per_second", rounded),
             "E‖f(θ) − y‖²": ("e_resim", 2),
-            "samples/s": ("samples_per_second", "{:,.0f}"),
-            "exact sampler's samples/s": ("exact_samples_per_second", "{:,.0f}"),
+            "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
+            "parameters": ("parameters", "{:,.0f}"),
+            "targets": "targets",
             "profile": "profile",
         },
     )
@@ -46,6 +46,9 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "overtakes": str(faster.min()) if len(faster) else "no number of",
         "fastest": f"{rows['training_seconds'].min():,.0f}",
         "slowest": f"{rows['training_seconds'].max():,.0f}",
-        **{f"share_{k}": f"{100 * r['mmd2'] / r['mmd2_prior']:.2g} %" for k, r in ends.items()},
+        **{
+            f"share_{k}": f"{significant(100 * r['mmd2'] / r['mmd2_prior'], 2)} %"
+            for k, r in ends.items()
+        },
         **{f"rejected_{k}": percent(r["rejected"], 0) for k, r in ends.items()},
     }
