@@ -32,6 +32,7 @@ import torch
 
 import ikpaper
 from ikpaper.evaluation import LEVEL, PERMUTATIONS
+from ikpaper.format import concise
 from ikpaper.projection import TOLERANCE
 from ikpaper.report import Outputs, parameters
 from ikpaper.report.plots import results
@@ -44,7 +45,7 @@ ikpaper.use_fast_matmul()
 count = max(2, profile.exact_targets // 2)
 out.number("targets", str(count))
 out.number("level", f"{100 * LEVEL:g} %")
-out.number("tolerance", f"{TOLERANCE:g}")
+out.number("tolerance", concise(TOLERANCE))
 
 # %% [markdown]
 # ## A sampler in ten lines

@@ -39,13 +39,13 @@ def ablations(runs: pd.DataFrame) -> pd.DataFrame:
         trained = same[same["outcome"] == "trained"]
         rows.append(
             {
-                "study": study,
                 "variant": variant_name(variant),
                 "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
-                "runs": len(same),
-                "diverged": len(same) - len(trained),
                 "MMD² to exact, unbiased": over_runs(trained["mmd2"]),
                 "E‖f(θ) − y‖²": over_runs(trained["e_resim_test"]),
+                "runs": len(same),
+                "diverged": len(same) - len(trained),
+                "study": study,
             }
         )
     return pd.DataFrame(rows)

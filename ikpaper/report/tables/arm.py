@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ikpaper.arm import PlanarArm
-from ikpaper.format import joined, significant, times
+from ikpaper.format import joined, rounded, significant, times
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import (
     NETWORKS,
@@ -190,9 +190,9 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
         results: Tidy scores; see `evaluation.PaperProtocol.score`.
     """
     headers = {
-        "e_posterior": "e_posterior",
         "mmd2": "MMD² to exact, unbiased",
         "mmd2_ratio": "share of the prior's",
+        "e_posterior": "e_posterior",
         "e_resim": "E‖f(θ) − y‖²",
         "e_resim_test": "one sample a test target",
     }
@@ -213,12 +213,12 @@ def single(results: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
         results.assign(rate=results["sampler"].map(rates)),
         {
             "sampler": ("sampler", label),
-            "e_posterior": ("e_posterior", 3),
-            "MMD² to exact, unbiased": ("mmd2", 3),
-            "E‖f(θ) − y‖²": ("e_resim", 3),
-            "hull area": ("hull_area", 3),
-            "hull perimeter": ("hull_perimeter", 3),
+            "MMD² to exact, unbiased": ("mmd2", 2),
+            "e_posterior": ("e_posterior", 2),
+            "E‖f(θ) − y‖²": ("e_resim", 2),
+            "hull perimeter": ("hull_perimeter", 2),
+            "samples/s": ("rate", rounded),
+            "hull area": ("hull_area", 2),
             "distinct solutions": "distinct",
-            "samples/s": ("rate", "{:,.0f}"),
         },
     )

@@ -39,7 +39,7 @@ UNDECIDED = "undecided"
 ERRORS: Mapping[str, str] = {"mmd2": "MMD²", "e_resim_test": "re-simulation error"}
 
 #: Columns of `evaluation.as_text` that tell most about a sampler.
-BRIEF = ("sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s")
+BRIEF = ("sampler", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s", "targets")
 
 #: What stands in a column: a column of the rows as it is, or one or several with the form in which
 #: their values stand in the cell (see `format.cell`): `("mmd2", 2)`, `("what", "unit", "{} [{}]")`.

@@ -13,7 +13,16 @@ import pandas as pd
 import torch
 
 from ikpaper.evaluation import CHECK_MMD, CHECK_REJECTED
-from ikpaper.format import joined, over_runs, percent, significant, times, with_interval
+from ikpaper.format import (
+    concise,
+    joined,
+    over_runs,
+    percent,
+    rounded,
+    significant,
+    times,
+    with_interval,
+)
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.ablations import variant_name
@@ -153,7 +162,7 @@ def reported_and_ours(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "quantity, source": ("quantity", "source", "{} ({})"),
             "network": ("sampler", "dof", _network),
-            "reported": ("reported", "{:g}"),
+            "reported": ("reported", concise),
             "ours": ("ours", "low", "high", _with_interval),
             "ours / reported": ("ratio", 2),
             "verdict": ("ratio", _verdict),
@@ -241,8 +250,8 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
             "sampler": ("sampler", label),
             "MMD² to exact, unbiased": interval("mmd2"),
             "share of the prior's": interval("mmd2_ratio"),
-            "e_posterior": ("e_posterior", 3),
-            "E‖f(θ) − y‖²": ("e_resim_best", 3),
+            "e_posterior": ("e_posterior", 2),
+            "E‖f(θ) − y‖²": ("e_resim_best", 2),
             "profile": "profile",
         },
     )
@@ -255,7 +264,7 @@ def networks(random: pd.DataFrame) -> pd.DataFrame:
         random: The published benchmark at random targets; see `evaluation.results`.
     """
     rows = random[(random["refine"] == 0) & random["sampler"].isin(NETWORKS)]
-    columns = ["DoF", "sampler", "MMD² to exact", "rejected", CHECK_MMD, CHECK_REJECTED, "C2ST"]
+    columns = ["DoF", "sampler", "MMD² to exact", CHECK_MMD, "C2ST", "rejected", CHECK_REJECTED]
     return named(rows, columns)
 
 
@@ -358,21 +367,21 @@ def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
 
 
 def profiles() -> pd.DataFrame:
-    """How much each profile trains and evaluates."""
-    return pd.DataFrame(
-        {
-            "profile": profile.name,
-            "data set": f"{profile.samples:,}",
+    """How much each profile trains and evaluates: a column a profile."""
+    values = {
+        profile.name: {
+            "data set": profile.samples,
             "epochs cVAE": model_type("cvae").epochs_for(profile),
             "epochs INN": model_type("inn").epochs_for(profile),
             "batch": profile.batch,
-            "targets N": f"{profile.targets:,}",
+            "targets N": profile.targets,
             "samples M": profile.posterior_samples,
             "targets, exact": profile.exact_targets,
-            "samples, exact": f"{profile.exact_samples:,}",
+            "samples, exact": profile.exact_samples,
         }
         for profile in PROFILES.values()
-    )
+    }
+    return pd.DataFrame(values).map("{:,}".format).rename_axis("profile").reset_index()
 
 
 def training_times(records: Records) -> pd.DataFrame:
@@ -386,12 +395,12 @@ def training_times(records: Records) -> pd.DataFrame:
                 {
                     "model": label(name),
                     "DoF": dof,
+                    "training time [h]": significant(seconds / 3600, 2),
+                    "samples a second": rounded(record["training"]["samples"] * epochs / seconds),
+                    "epochs repeated after divergence": len(record["divergences"]),
                     "parameters": f"{record['num_parameters']:,}",
                     "epochs": epochs,
-                    "samples a second": f"{record['training']['samples'] * epochs / seconds:,.0f}",
-                    "training time [h]": significant(seconds / 3600, 2),
                     "threads": machine["cpu_threads"],
-                    "epochs repeated after divergence": len(record["divergences"]),
                 }
             )
     return pd.DataFrame(rows)

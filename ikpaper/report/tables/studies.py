@@ -13,7 +13,7 @@ import pandas as pd
 
 from ikpaper import paper
 from ikpaper.arm import PlanarArm
-from ikpaper.format import joined, significant, with_interval
+from ikpaper.format import concise, joined, significant, with_interval
 from ikpaper.models import count_parameters, model_type
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import ERRORS, UNDECIDED, Column, formatted, label, sides
@@ -209,12 +209,12 @@ def overview(studies: Studies) -> pd.DataFrame:
                 "DoF": study.arm.dof,
                 "proposals": "Bayesian" if study.method == "bayesian" else study.method,
                 "seed": study.seed,
+                "best": significant(record.best["objective"]),
+                "core hours": significant(core_hours(trials), 2),
                 "trials": len(trials),
                 "stopped": int(lagging.sum()),
                 "failed": int((trials["objective"].isna() & ~lagging).sum()),
-                "best": significant(record.best["objective"]),
                 "in trial": int(record.best["trial"]),
-                "core hours": significant(core_hours(trials), 2),
                 "median [s]": f"{trials['seconds'].median():,.0f}",
                 "profile": study.profile.name,
             }
@@ -287,7 +287,20 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     """Ranges, and printed and found hyperparameters of a network for each arm."""
     ranges = model_type(model).search_ranges
     names = [name for name in PARAMETERS if name in ranges]
-    rows = [("all", "range", "–", "–", *("{:g} to {:g}".format(*ranges[name]) for name in names))]
+    # Counts share a column, so that all of it fits.
+    sizes = [name for name in names if isinstance(ranges[name][0], int)]
+    rest = [name for name in names if name not in sizes]
+    searched = [f"{concise(low)} to {concise(high)}" for low, high in map(ranges.get, rest)]
+    rows = [
+        (
+            "all",
+            "range",
+            "–",
+            " × ".join("{}–{}".format(*ranges[name]) for name in sizes),
+            *searched,
+            "–",
+        )
+    ]
     for (network, dof), record in studies.first.items():
         if network != model:
             continue
@@ -298,12 +311,14 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
         ):
             values = record.configuration(trial)
             parameters = f"{count_parameters(model, PlanarArm.paper(dof), **values):,}"
-            cells = (
-                str(value) if isinstance(value, int) else f"{value:.3g}"
-                for value in map(values.get, names)
-            )
-            rows.append((str(dof), setting, significant(objective), parameters, *cells))
-    headers = ["DoF", "setting", "objective", "parameters", *(PARAMETERS[name] for name in names)]
+            size = " × ".join(str(values[name]) for name in sizes)
+            cells = (concise(float(f"{values[name]:.3g}")) for name in rest)
+            rows.append((str(dof), setting, significant(objective), size, *cells, parameters))
+    headers = [
+        *("DoF", "setting", "objective", " × ".join(PARAMETERS[name] for name in sizes)),
+        *(PARAMETERS[name] for name in rest),
+        "parameters",
+    ]
     return pd.DataFrame(rows, columns=headers)
 
 
