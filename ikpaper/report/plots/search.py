@@ -17,7 +17,9 @@ from ikpaper.report.plots.style import (
     COLORS,
     INK,
     MUTED,
+    NEUTRAL,
     WIDTH,
+    is_narrow,
     legend_entries,
     new_grid,
     outer_labels,
@@ -58,7 +60,7 @@ def convergence(
         for table in studies:
             trials = np.arange(1, len(table) + 1)
             ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
-            _best_so_far(ax, table, color=COLORS["inn"], label="Bayesian")
+            _best_so_far(ax, table, color=NEUTRAL[1], label="Bayesian")
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
     outer_labels(grid, "trials that ended", "best objective so far")
@@ -105,7 +107,7 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
         for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
             # What has no score diverged.
             known = pairs[np.isfinite(pairs[quantity])]
-            ax.plot(known["objective"], known[quantity], "o", color=COLORS["cvae"], markersize=4)
+            ax.plot(known["objective"], known[quantity], "o", color=NEUTRAL[0], markersize=4)
             ax.set(xscale="log", yscale="log", ylabel=label)
             _few_ticks(ax.xaxis, known["objective"])
             _few_ticks(ax.yaxis, known[quantity])
@@ -131,7 +133,7 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
     colors = ScalarMappable(norm, "viridis")
     for row, value in zip(columns, good["objective"], strict=True):
         ax.plot(row, color=colors.to_rgba(value), alpha=0.6, linewidth=1)
-    ax.plot(columns[-1], color=COLORS["inn"], linewidth=2.2, label="best trial")
+    ax.plot(columns[-1], color=NEUTRAL[1], linewidth=2.2, label="best trial")
     for i, (name, (low, high)) in enumerate(ranges.items()):
         ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
         ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
@@ -191,7 +193,7 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
         if i == j:
             x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
             ax.plot(x, np.exp(y), color=INK)
-            ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
+            ax.axvline(best[i], color=NEUTRAL[1], linestyle=(0, (3, 2)))
             ax.yaxis.tick_right()
             ax.yaxis.set_minor_locator(NullLocator())
             ax.ticklabel_format(axis="y", useOffset=False)
@@ -199,7 +201,7 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
             x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
             ax.contourf(x, y, z, 12, cmap="viridis")
             ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
-            ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
+            ax.plot(best[j], best[i], "*", color=NEUTRAL[1], markersize=8)
             ax.set(yscale=scales[i], ylim=bounds[i], ylabel="" if j else labels[i])
         ax.set(xscale=scales[j], xlim=bounds[j], xlabel=labels[j] if i == last else "")
         # Only axes at the edge have numbers.
