@@ -15,7 +15,7 @@ __all__ = ["dark_colours", "dark_svg"]
 #: scale the one that stands out more still does.
 _LIGHTNESS = (
     (0.0, 0.30, 0.45, 0.55, 0.65, 0.76, 0.85, 0.93, 1.0),
-    (0.97, 0.92, 0.80, 0.74, 0.70, 0.66, 0.50, 0.33, 0.205),
+    (0.97, 0.92, 0.80, 0.74, 0.70, 0.66, 0.50, 0.33, 0.182),
 )
 
 #: From linear RGB to cone responses, and from their cube roots to OKLab (Ottosson, 2020).

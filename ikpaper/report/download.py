@@ -14,7 +14,8 @@ __all__ = ["glued", "readable"]
 
 #: A directive: its fence, name, argument and lines.
 _DIRECTIVE = re.compile(
-    r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\} *(?P<title>.*)\n(?P<body>(?:.*\n)*?)(?P=fence) *$",
+    r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\} *(?P<title>.*)\n"
+    r"(?P<body>(?:.*\n)*?)(?P=fence) *$",
     re.MULTILINE,
 )
 _OPTION = re.compile(r"^:([\w-]+): *(.*)$")
@@ -79,9 +80,7 @@ def _plain(text: str, book: Path, resolve: Callable[[str, str], str]) -> str:
     return _ROLE.sub(lambda found: resolve(*found.groups()), text).strip()
 
 
-def _directive(
-    found: re.Match[str], book: Path, resolve: Callable[[str, str], str]
-) -> str:
+def _directive(found: re.Match[str], book: Path, resolve: Callable[[str, str], str]) -> str:
     """A directive as plain Markdown: equations, tables, code; all else as a quotation."""
     options, lines = {}, found["body"].splitlines()
     while lines and (option := _OPTION.match(lines[0])):

@@ -119,8 +119,8 @@ def _describe(
     notebook = Path(app.srcdir, f"{page}.ipynb")
     download = f"_downloads/{page}.ipynb"
     if notebook.is_file():
-        content = readable(_read(notebook), Path(app.srcdir), _Roles(app, page).text)
-        write_json(Path(app.outdir, download), content)
+        plain = readable(_read(notebook), Path(app.srcdir), _Roles(app, page).text)
+        write_json(Path(app.outdir, download), plain)
     for group in context["header_buttons"]:
         if group["label"] == "download-buttons":
             # The theme's link is to a copy of the source, which is not made.

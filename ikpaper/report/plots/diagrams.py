@@ -52,7 +52,7 @@ def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     ax.add_patch(head)
 
 
-@style()
+@style(reflows=False)
 def cvae() -> Figure:
     """The conditional variational autoencoder: training above, sampling below."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
@@ -91,7 +91,7 @@ def cvae() -> Figure:
     return figure
 
 
-@style()
+@style(reflows=False)
 def inn() -> Figure:
     """The invertible network with its passes in both directions and the four loss terms."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
@@ -121,7 +121,7 @@ def inn() -> Figure:
     return figure
 
 
-@style()
+@style(reflows=False)
 def coupling_block() -> Figure:
     """The affine coupling block: forwards above, its inverse below."""
     figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0)

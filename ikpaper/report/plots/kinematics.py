@@ -218,7 +218,9 @@ def data_sets(
     """
     columns = min(2, len(sets))
     width = WIDTH if columns == 2 else 0.62 * WIDTH
-    figure, grid = new_grid(len(sets), columns, width=width, height=3.1, margin=0.6, stacked=(2, 2.0))
+    figure, grid = new_grid(
+        len(sets), columns, width=width, height=3.1, margin=0.6, stacked=(2, 2.0)
+    )
     fan: dict[str, Any] = {"color": NEUTRAL[0], "alpha": alpha, "linewidth": 0.8}
     for ax, data in zip(grid.flat, sets, strict=True):
         tcp = data.tcp[:points].numpy()

@@ -167,9 +167,7 @@ def hulls(
         samples: Joint angles (n, dof) by sampler name.
         percentile: Share of the points inside the hull, in percent.
     """
-    figure, grid = new_grid(
-        len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True
-    )
+    figure, grid = new_grid(len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True)
     extent = 0.0
     for ax, (name, theta) in zip(grid[0], samples.items(), strict=True):
         color = COLORS[name]

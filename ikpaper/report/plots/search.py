@@ -23,6 +23,7 @@ from ikpaper.report.plots.style import (
     legend_entries,
     new_grid,
     outer_labels,
+    shared_legend,
     style,
 )
 from ikpaper.report.tables.search import PARAMETERS, position, random_best
@@ -64,7 +65,10 @@ def convergence(
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
     outer_labels(grid, "trials that ended", "best objective so far")
-    grid[0, 0].legend(**legend_entries(grid.flat))
+    if is_narrow():
+        shared_legend(figure, grid.flat, 2)
+    else:
+        grid[0, 0].legend(**legend_entries(grid.flat))
     return figure
 
 
@@ -102,7 +106,7 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
         quantities: Labels by quantity, one column of panels each.
     """
     count = len(panels) * len(quantities)
-    figure, grid = new_grid(count, len(quantities), height=1.9, margin=0.3)
+    figure, grid = new_grid(count, len(quantities), height=1.9, margin=0.3, stacked=(2, 1.9))
     for row, (title, pairs) in zip(grid, panels.items(), strict=True):
         for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
             # What has no score diverged.
@@ -138,8 +142,10 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
         ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
         ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
         ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
+        # Side by side, names would touch where there is little room.
+        below = -0.13 - 0.08 * (is_narrow() and i % 2)
         label = PARAMETERS.get(name, name)
-        ax.annotate(label, (i, -0.13), ha="center", va="top", annotation_clip=False)
+        ax.annotate(label, (i, below), ha="center", va="top", annotation_clip=False)
     ax.set(xlim=(-0.3, len(ranges) - 0.7), ylim=(-0.22, 1.12))
     ax.axis("off")
     bar = figure.colorbar(colors, ax=ax, label="objective", fraction=0.04, pad=0.01)
@@ -185,11 +191,16 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
     samples = fitted.transform(fitted.rvs(n_samples=250, random_state=seed))
     best = points[int(np.argmin(values))]
     last = len(names) - 1
-    figure, grid = new_grid(len(names) ** 2, len(names), height=WIDTH * 0.95 / len(names))
-    for (i, j), ax in np.ndenumerate(grid):
-        if j > i:
+    pairs = [(i, j) for i in range(len(names)) for j in range(i + 1)]
+    if is_narrow():
+        figure, grid = new_grid(len(pairs), 2, stacked=(2, 1.7))
+        panels = dict(zip(pairs, grid.flat, strict=False))
+    else:
+        figure, grid = new_grid(len(names) ** 2, len(names), height=WIDTH * 0.95 / len(names))
+        panels = {pair: grid[pair] for pair in pairs}
+        for ax in set(grid.flat) - set(panels.values()):
             ax.axis("off")
-            continue
+    for (i, j), ax in panels.items():
         if i == j:
             x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
             ax.plot(x, np.exp(y), color=INK)
@@ -202,8 +213,12 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
             ax.contourf(x, y, z, 12, cmap="viridis")
             ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
             ax.plot(best[j], best[i], "*", color=NEUTRAL[1], markersize=8)
-            ax.set(yscale=scales[i], ylim=bounds[i], ylabel="" if j else labels[i])
-        ax.set(xscale=scales[j], xlim=bounds[j], xlabel=labels[j] if i == last else "")
+            ax.set(yscale=scales[i], ylim=bounds[i])
+            ax.set_ylabel(labels[i] if is_narrow() or not j else "")
+        ax.set(xscale=scales[j], xlim=bounds[j])
+        ax.set_xlabel(labels[j] if is_narrow() or i == last else "")
+        if is_narrow():
+            continue
         # Only axes at the edge have numbers.
         for axis, inside in ((ax.xaxis, i < last), (ax.yaxis, 0 < j < i)):
             if inside:

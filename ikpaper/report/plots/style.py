@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -138,7 +137,13 @@ class style:
     """Matplotlib settings of the book: a `with` block, or `@style()` on a plotting function.
 
     Figures of such a function can be drawn again for a narrow screen, see `narrow`.
+
+    Args:
+        reflows: Whether the function can: one that places everything by hand cannot.
     """
+
+    def __init__(self, *, reflows: bool = True) -> None:
+        self._reflows = reflows
 
     def __enter__(self) -> None:
         self._settings = mpl.rc_context(_RC)
@@ -154,7 +159,8 @@ class style:
         def draw(*args: Any, **options: Any) -> Figure:
             with style():
                 figure = plot(*args, **options)
-            _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
+            if self._reflows:
+                _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
             return figure
 
         return draw
@@ -163,7 +169,7 @@ class style:
 def narrow(figure: Figure) -> Figure | None:
     """The same content for a narrow screen: panels stacked, text as large as before.
 
-    None for a figure that no function with `@style()` has drawn.
+    None for a figure that cannot be drawn again.
     """
     if figure not in _DRAW_AGAIN:
         return None
@@ -238,8 +244,8 @@ def _stacked(
     options: Mapping[str, Any],
 ) -> tuple[Figure, np.ndarray]:
     """The axes of a grid, fewer of them side by side; they share what those of the grid share."""
-    order = np.arange(rows * columns).reshape(rows, columns)
-    order = (order.T if by_column else order).ravel()
+    places = np.arange(rows * columns).reshape(rows, columns)
+    order = (places.T if by_column else places).ravel()
     used = order[order < count]
     lines = -(-len(used) // abreast)
     # Rows of a grid that follow one another keep their heights.
@@ -247,13 +253,12 @@ def _stacked(
     ratios = [shares[used[line * abreast] // columns] for line in range(lines)]
     figure = new_figure(_NARROW, height * sum(ratios) / max(ratios) + margin)
     cells = figure.add_gridspec(lines, abreast, height_ratios=ratios)
-    grid = np.empty(rows * columns, dtype=object)
+    grid: np.ndarray = np.empty((rows, columns), dtype=object)
     for place, index in enumerate(used):
-        grid[index] = figure.add_subplot(cells[place // abreast, place % abreast])
+        grid.flat[index] = figure.add_subplot(cells[place // abreast, place % abreast])
     for index in order[order >= count]:
-        grid[index] = figure.add_subplot(cells[0, 0])
-        grid[index].set_visible(False)
-    grid = grid.reshape(rows, columns)
+        grid.flat[index] = figure.add_subplot(cells[0, 0])
+        grid.flat[index].set_visible(False)
     for axis in ("x", "y"):
         shared = options.get(f"share{axis}", False)
         for (row, column), ax in np.ndenumerate(grid):
@@ -293,9 +298,7 @@ def outer_labels(grid: np.ndarray, x: str = "x [length]", y: str = "y [length]")
             ax.set_ylabel(y if ax.get_subplotspec().is_first_col() else "")
 
 
-def shared_legend(
-    figure: Figure, axes: Iterable[Axes], columns: int, where: str = "lower"
-) -> None:
+def shared_legend(figure: Figure, axes: Iterable[Axes], columns: int, where: str = "lower") -> None:
     """One legend of what several axes show, above or below all of them.
 
     Args:
@@ -310,8 +313,10 @@ def shared_legend(
         lines, columns = -(-count // columns), min(columns, 2)
         more = -(-count // columns) - lines
         figure.set_figheight(figure.get_figheight() + 0.19 * more)
-    close = {"columnspacing": 0.8, "handlelength": 1.3, "handletextpad": 0.4} if is_narrow() else {}
-    figure.legend(**entries, loc=f"outside {where} center", ncols=columns, **close)
+    options: Any = {"loc": f"outside {where} center", "ncols": columns}
+    if is_narrow():
+        options |= {"columnspacing": 0.8, "handlelength": 1.3, "handletextpad": 0.4}
+    figure.legend(**entries, **options)
 
 
 def number_ticks(ax: Axes, values: Iterable[float]) -> None:
