@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Outputs", "parameters"]
+__all__ = ["NARROW", "Outputs", "parameters"]
+
+#: MIME type of a figure's version for narrow screens, in the outputs of a notebook that runs.
+NARROW = "application/vnd.ikpaper.narrow+svg"
 
 
 def parameters(**given: Any) -> SimpleNamespace:
@@ -105,6 +108,16 @@ _MADE_BY = {
 }
 
 
+class _Shown:
+    """What a cell displays, by MIME type."""
+
+    def __init__(self, bundle: Mapping[str, str]) -> None:
+        self._bundle = dict(bundle)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self._bundle
+
+
 class Outputs:
     """Shows what a notebook computes and, if `folder` is given, saves it for the book.
 
@@ -117,15 +130,25 @@ class Outputs:
         self.folder = Path(folder) if str(folder) else None
 
     def figure(self, figure: Figure, name: str = "") -> Any:
-        """The figure for display as the last value of a cell; saved as `figures/<name>.svg`."""
-        from IPython.display import SVG
+        """The figure for display as the last value of a cell; with a name, saved as an SVG file.
 
-        from ikpaper.report.plots.style import to_svg
+        That is `figures/<name>.svg`, and `figures/<name>-narrow.svg` for narrow screens. Of a
+        figure without a name, the version for narrow screens is displayed under the type `NARROW`
+        if there is a folder to save in: `report.pages` takes it from there.
+        """
+        from ikpaper.report.plots.style import narrow, to_svg
 
-        svg = to_svg(figure)
-        if self.folder and name:
-            write_text(self.folder / "figures" / f"{name}.svg", svg)
-        return SVG(svg)
+        shown = {"image/svg+xml": to_svg(figure)}
+        if self.folder:
+            again = narrow(figure)
+            if name:
+                write_text(self.folder / "figures" / f"{name}.svg", shown["image/svg+xml"])
+                if again:
+                    path = self.folder / "figures" / f"{name}-narrow.svg"
+                    write_text(path, to_svg(again))
+            elif again:
+                shown[NARROW] = to_svg(again)
+        return _Shown(shown)
 
     def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Full-precision numbers, saved as `results/<name>.csv`."""

@@ -13,6 +13,7 @@ from ikpaper.report.plots.style import (
     DASHED,
     INK,
     MUTED,
+    NEUTRAL,
     WIDTH,
     new_figure,
     new_grid,
@@ -63,11 +64,11 @@ def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     ax.add_patch(head)
 
 
-@style()
+@style(reflows=False)
 def cvae() -> Figure:
     """The conditional variational autoencoder: training above, sampling below."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
-    encoder, decoder = COLORS["cvae"], COLORS["exact"]
+    encoder, decoder = NEUTRAL[0], NEUTRAL[2]
     for y, title in ((3.3, "training"), (2.5, "sampling")):
         _label(ax, (0.2, y), title, ha="left", color=MUTED, style="italic")
     # training
@@ -87,9 +88,9 @@ def cvae() -> Figure:
     _arrow(ax, (10.6, 5.0), (11.2, 5.0))
     _label(ax, (11.5, 5.0), r"$\hat\theta$", fontsize=13)
     _arrow(ax, (1.45, 3.9), (9.6, 3.9), (9.6, 4.4))
-    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", color=COLORS["inn"], fontsize=9.5)
-    _arrow(ax, (0.7, 5.5), (0.7, 6.3), (11.5, 6.3), (11.5, 5.35), color=COLORS["inn"])
-    _label(ax, (9.6, 5.98), "reconstruction", color=COLORS["inn"], fontsize=9.5)
+    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", color=NEUTRAL[1], fontsize=9.5)
+    _arrow(ax, (0.7, 5.5), (0.7, 6.3), (11.5, 6.3), (11.5, 5.35), color=NEUTRAL[1])
+    _label(ax, (9.6, 5.98), "reconstruction", color=NEUTRAL[1], fontsize=9.5)
     ax.axhline(2.9, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
     # sampling
     _label(ax, (6.0, 1.5), r"$z \sim \mathcal{N}(0, 1)$", fontsize=12)
@@ -102,22 +103,22 @@ def cvae() -> Figure:
     return figure
 
 
-@style()
+@style(reflows=False)
 def inn() -> Figure:
     """The invertible network with its passes in both directions and the four loss terms."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
     _box(ax, (1.0, 3.2), (0.8, 2.6), r"$\theta$", INK, filled=False)
     for x in (3.2, 5.6, 8.0):
-        _box(ax, (x, 3.2), (1.35, 2.6), "coupling\nblock", COLORS["cvae"])
+        _box(ax, (x, 3.2), (1.35, 2.6), "coupling\nblock", NEUTRAL[0])
         if x < 8:
             _box(ax, (x + 1.2, 3.2), (0.5, 2.6), r"$\Pi$", MUTED)
     _box(ax, (10.6, 3.85), (0.8, 1.3), r"$z$", INK, filled=False)
     _box(ax, (10.6, 2.5), (0.8, 1.2), r"$\hat y$", INK, filled=False)
     for left, right in ((1.4, 2.52), (8.68, 10.2)):
         _arrow(ax, (left, 3.75), (right, 3.75))
-        _arrow(ax, (right, 2.65), (left, 2.65), color=COLORS["exact"])
+        _arrow(ax, (right, 2.65), (left, 2.65), color=NEUTRAL[2])
     _label(ax, (1.95, 4.1), "forward", fontsize=9)
-    _label(ax, (1.95, 2.3), "inverse", fontsize=9, color=COLORS["exact"])
+    _label(ax, (1.95, 2.3), "inverse", fontsize=9, color=NEUTRAL[2])
     sampled = r"$L_{p(x)}$: MMD of $f^{-1}(z \sim \mathcal{N}, y)$ to $\theta$"
     noisy = r"$L_x$: error of $f^{-1}(\hat z + \mathrm{noise}, y)$"
     for where, text, align, x, start, end in (
@@ -126,13 +127,13 @@ def inn() -> Figure:
         ((0.25, 5.9), sampled, "left", 1.0, 5.6, 4.55),
         ((0.25, 0.6), noisy, "left", 1.0, 0.9, 1.85),
     ):
-        _label(ax, where, text, color=COLORS["inn"], fontsize=10, ha=align)
-        _arrow(ax, (x, start), (x, end), color=COLORS["inn"])
+        _label(ax, where, text, color=NEUTRAL[1], fontsize=10, ha=align)
+        _arrow(ax, (x, start), (x, end), color=NEUTRAL[1])
     _label(ax, (5.6, 1.45), r"$\Pi$: fixed permutation", color=MUTED, fontsize=9.5)
     return figure
 
 
-@style()
+@style(reflows=False)
 def coupling_block() -> Figure:
     """The affine coupling block: forwards above, its inverse below."""
     figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0)
@@ -145,7 +146,7 @@ def coupling_block() -> Figure:
 def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
     """One pass through the block; both have u on the left, so that only arrows change."""
     upper, lower = middle + 1.6, middle - 1.6
-    net = COLORS["exact"] if inverse else COLORS["cvae"]
+    net = NEUTRAL[2] if inverse else NEUTRAL[0]
     title = "inverse, read from right to left" if inverse else "forward, read from left to right"
     _label(ax, (0.55, upper + 0.78), title, ha="left", color=MUTED, style="italic")
     for x, name in ((0.9, "u"), (11.1, "v")):

@@ -95,7 +95,7 @@ def test_reported_values_are_open_beside_ours_at_the_same_size():
     (ax,) = results.result_plots(rows, sizes).axes
     found = {line.get_label(): line for line in ax.lines if "reported" in str(line.get_label())}
     assert found["cVAE, reported"].get_xydata().tolist() == [[10, 1.0], [20, 2.0]]
-    assert found["INN, reported"].get_markerfacecolor() == "white"
+    assert found["INN, reported"].get_markerfacecolor() == "none"
     ours = ax.containers[1].lines[0].get_xydata()
     assert ours.tolist() == [[30, 2.9], [40, 3.0]]
 
