@@ -150,7 +150,7 @@ def panel_notes(results: pd.DataFrame) -> dict[str, dict[str, str]]:
             for name, value in rows["e_posterior"].items()
         },
         "hulls": {
-            str(name): f"area {significant(row['hull_area'], 2)}, "
+            str(name): f"area {significant(row['hull_area'], 2)}\n"
             f"perimeter {significant(row['hull_perimeter'], 2)}"
             for name, row in rows.iterrows()
         },

@@ -55,7 +55,7 @@ def test_one_target_is_described_beside_its_ground_truth():
     assert arm.at_target(result("figures-10")).endswith("is closer than both networks.")
     notes = arm.panel_notes(result("figures-06"))
     assert notes["arms"]["inn"] == r"$e_\mathrm{posterior}$ = 0.0045"
-    assert notes["hulls"]["cvae"] == "area 0.00060, perimeter 0.11"
+    assert notes["hulls"]["cvae"] == "area 0.00060\nperimeter 0.11"
 
 
 def test_training_is_described_without_its_log():
