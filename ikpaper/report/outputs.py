@@ -116,15 +116,24 @@ class Outputs:
     def __init__(self, folder: str | os.PathLike[str] = "") -> None:
         self.folder = Path(folder) if str(folder) else None
 
-    def figure(self, figure: Figure, name: str = "") -> Any:
-        """The figure for display as the last value of a cell; saved as `figures/<name>.svg`."""
+    def figure(self, figure: Figure, name: str = "", *, png: bool = False) -> Any:
+        """The figure for display as the last value of a cell.
+
+        Args:
+            figure: The figure.
+            name: Saved as `figures/<name>.svg`, if given.
+            png: Whether `figures/<name>.png` is saved, too, for a reader to download.
+        """
         from IPython.display import SVG
 
-        from ikpaper.report.plots.style import to_svg
+        from ikpaper.report.plots.style import to_png, to_svg
 
         svg = to_svg(figure)
         if self.folder and name:
             write_text(self.folder / "figures" / f"{name}.svg", svg)
+            if png:
+                with atomic(self.folder / "figures" / f"{name}.png") as partial:
+                    partial.write_bytes(to_png(figure))
         return SVG(svg)
 
     def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:

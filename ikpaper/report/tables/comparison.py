@@ -28,7 +28,9 @@ from ikpaper.report.tables.base import (
 )
 
 __all__ = [
+    "UNDECIDED",
     "beside_seeds",
+    "better",
     "conclusions",
     "hardware",
     "networks",
@@ -45,7 +47,8 @@ __all__ = [
 #: Records of trained models by DoF and name; see `training.train`.
 Records = Mapping[int, Mapping[str, Mapping[str, Any]]]
 
-_UNDECIDED = "undecided"
+#: The word where intervals overlap.
+UNDECIDED = "undecided"
 
 
 def notice(profile: Profile, records: Records) -> str:
@@ -145,7 +148,7 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     return {
         # An arm counts where both are measured.
         f"{key}_tally": _tally(
-            _better(means, quantity)[
+            better(means, quantity)[
                 means[f"{quantity}_low"].unstack()[list(NETWORKS)].notna().all(axis=1)
             ]
         )
@@ -153,19 +156,24 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _tally(better: pd.Series) -> str:
-    counts = better.value_counts()
+def _tally(verdicts: pd.Series) -> str:
+    counts = verdicts.value_counts()
     return ", ".join(
-        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), _UNDECIDED)
+        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), UNDECIDED)
     )
 
 
-def _better(means: pd.DataFrame, quantity: str) -> pd.Series:
-    """The network whose interval lies below the other's, if one does, by DoF."""
+def better(means: pd.DataFrame, quantity: str) -> pd.Series:
+    """The network whose interval lies below the other's, if one does, by DoF.
+
+    Args:
+        means: Scores by `dof` and `sampler`, with columns of `quantity` and its interval.
+        quantity: Name of the score.
+    """
     cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
     low, high = f"{quantity}_low", f"{quantity}_high"
     below = [cvae[high] < inn[low], inn[high] < cvae[low]]
-    return pd.Series(np.select(below, [label(name) for name in NETWORKS], _UNDECIDED), cvae.index)
+    return pd.Series(np.select(below, [label(name) for name in NETWORKS], UNDECIDED), cvae.index)
 
 
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
@@ -174,9 +182,9 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "DoF": means.index.unique("dof"),
-            "smaller E‖f(θ) − y‖²": _better(means, "e_resim_best").array,
-            "smaller e_posterior": _better(means, "e_posterior").array,
-            "smaller MMD² to exact": _better(means, "mmd2").array,
+            "smaller E‖f(θ) − y‖²": better(means, "e_resim_best").array,
+            "smaller e_posterior": better(means, "e_posterior").array,
+            "smaller MMD² to exact": better(means, "mmd2").array,
         }
     )
 
@@ -193,7 +201,7 @@ def conclusions(scores: pd.DataFrame) -> dict[str, str]:
     for key, mean, quantity in (("posterior", "mmd", "mmd2"), ("resim", "resim", "e_resim_best")):
         lower = int((cvae[quantity] < inn[quantity]).sum())
         numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
-        numbers[f"{key}_tally"] = _tally(_better(means, quantity))
+        numbers[f"{key}_tally"] = _tally(better(means, quantity))
         for name, value in means[quantity].groupby("sampler").mean().items():
             numbers[f"{mean}_{name}"] = significant(value, 2)
     return numbers
