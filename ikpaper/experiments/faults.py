@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
-from ikpaper.metrics import mmd2
+from ikpaper.metrics import KERNELS
 from ikpaper.sampler import normal
 from ikpaper.samplers import ExactPosterior, Prior
 
@@ -49,22 +49,28 @@ class Faulty:
             raise ValueError(f"size: expected 0 to {FAULTS[self.kind]:g}, got {self.size:g}")
 
     def sample(self, tcp: Tensor, n: int, *, generator: Generator | None = None) -> Tensor:
-        """`n` joint angle vectors for each target; see `sampler.PosteriorSampler.sample`.
+        """`n` joint angle vectors for each target; see `sampler.PosteriorSampler.sample`."""
+        return self._pairs(tcp, n, generator)[1]
 
-        From one state of the generator, faults of any size begin with the same exact samples.
-        """
-        exact = ExactPosterior(self.arm, self.sigma).sample(tcp, 2 * n, generator=generator)
-        kept, shape = exact[..., :n, :], (*exact.shape[:-2], n, self.arm.dof)
+    def _pairs(self, tcp: Tensor, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        """Exact samples (..., n, dof), and each with the fault, if it has it."""
+        drawn = ExactPosterior(self.arm, self.sigma).sample(tcp, 2 * n, generator=generator)
+        exact, spare = drawn[..., :n, :], drawn[..., n:, :]
         if self.kind == "blurred":
-            return kept + self.size * normal(shape, generator, dtype=exact.dtype)
+            noise = normal(tuple(exact.shape), generator, dtype=exact.dtype)
+            return exact, exact + self.size * noise
         if self.kind == "mixed":
-            prior = Prior(self.arm, self.sigma).sample(tcp, n, generator=generator)
-            chosen = torch.rand(shape[:-1], generator=generator, dtype=exact.dtype) < self.size
-            return torch.where(chosen[..., None], prior, kept)
-        # Without the largest ones, in the order in which they were drawn.
-        left = exact[..., 0].argsort(dim=-1)[..., : max(n, round((1 - self.size) * 2 * n))]
-        order = left.sort(dim=-1).values[..., :n, None]
-        return exact.gather(-2, order.expand(shape))
+            others = Prior(self.arm, self.sigma).sample(tcp, n, generator=generator)
+            chosen = torch.rand(exact.shape[:-1], generator=generator, dtype=exact.dtype)
+            return exact, torch.where((chosen < self.size)[..., None], others, exact)
+        # In the place of what is cut off are others, of the part that is left.
+        left = round((1 - self.size) * n)
+        kept = spare[..., 0].argsort(dim=-1)[..., :left]
+        shuffled = kept[..., torch.randperm(left, generator=generator)]
+        rank = exact[..., 0].argsort(dim=-1).argsort(dim=-1)
+        source = shuffled.gather(-1, (rank - left).clamp(min=0))
+        others = spare.gather(-2, source[..., None].expand_as(exact))
+        return exact, torch.where((rank < left)[..., None], exact, others)
 
 
 def with_mismatch(
@@ -72,8 +78,9 @@ def with_mismatch(
 ) -> Faulty:
     """The sampler with a fault of this kind whose unbiased MMD^2 to exact samples is a value.
 
-    Its size is found by bisection. What two exact sets of the same draws have is taken off, so
-    that chance moves small values less.
+    Its size is found by bisection. The MMD^2 is that of pairs of a sample and the same sample with
+    the fault (the U-statistic of Gretton et al., 2012, lemma 6): where most pairs are equal, chance
+    moves it little.
 
     Args:
         arm: The arm.
@@ -86,24 +93,21 @@ def with_mismatch(
     Raises:
         ValueError: If the largest fault of the kind has a smaller MMD^2.
     """
-    target = as_tensor(tcp)
-    reference = ExactPosterior(arm, sigma).sample(
-        target, n, generator=Generator().manual_seed(1)
-    )
 
     def mismatch(size: float) -> float:
-        drawn = Faulty(arm, kind, size, sigma).sample(
-            target, n, generator=Generator().manual_seed(2)
-        )
-        return float(mmd2(drawn, reference, unbiased=True))
+        generator = Generator().manual_seed(1)
+        x, y = Faulty(arm, kind, size, sigma)._pairs(as_tensor(tcp), n, generator)
+        kernel = KERNELS["paper"]
+        xx, yy, xy = (kernel(torch.cdist(a, b)) for a, b in ((x, x), (y, y), (x, y)))
+        terms = xx + yy - xy - xy.T
+        return float((terms.sum() - terms.trace()) / (n * (n - 1)))
 
-    chance = mismatch(0.0)
     low, high = 0.0, FAULTS[kind]
-    if (most := mismatch(high) - chance) < value:
+    if (most := mismatch(high)) < value:
         raise ValueError(f"value: {kind} samples have an MMD^2 of at most {most:.2g}")
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (low, middle) if mismatch(middle) - chance > value else (middle, high)
+        low, high = (low, middle) if mismatch(middle) > value else (middle, high)
     return Faulty(arm, kind, (low + high) / 2, sigma)
 
 

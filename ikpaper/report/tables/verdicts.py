@@ -194,6 +194,14 @@ def plotted(scores: pd.DataFrame) -> dict[str, str]:
     return found
 
 
+#: The words of the page that goes through the slides.
+_OUTCOMES = {HOLDS: "reproduced", REVERSED: "corrected", UNDECIDED: "extended"}
+
+
 def numbers(table: pd.DataFrame) -> dict[str, str]:
-    """The words of `conclusions`, by key: `verdict_e_resim` and so on."""
-    return {f"verdict_{key}": word for key, word in table["verdict"].items()}
+    """The words of `conclusions`, by key: `verdict_e_resim`, `outcome_e_resim` and so on."""
+    found = {}
+    for key, word in table["verdict"].items():
+        found[f"verdict_{key}"] = word
+        found[f"outcome_{key}"] = _OUTCOMES[word.lower()]
+    return found
