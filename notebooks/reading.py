@@ -69,7 +69,7 @@ for key, text in tables.numbers(rows, arm.reach, floor, random).items():
 generator = torch.Generator().manual_seed(7)
 exact = ikpaper.ExactPosterior(arm, profile.sigma).sample(tcp, 600, generator=generator)
 drawn = {
-    (kind, value): samplers[kind, value].sample(torch.tensor(tcp), 600, generator=generator)
+    (kind, value): samplers[kind, value].sample(tcp, 600, generator=generator)
     for kind in FAULTS
     for value in sorted(set(rows["value"]) - {0.0})
 }

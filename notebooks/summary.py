@@ -32,7 +32,11 @@ from ikpaper.report.tables import beyond, published, studies, verdicts
 
 given = parameters(profile=profile, book=book)
 profile, out = given.profile, Outputs(given.book)
-scores, runs, variants = out.read_arms("scores", profile.name), out.read("seeds"), out.read("ablations")
+scores, runs, variants = (
+    out.read_arms("scores", profile.name),
+    out.read("seeds"),
+    out.read("ablations"),
+)
 measured = out.read("benchmark")
 random = measured[measured["at"] == "random"]
 searched = studies.in_full(studies.Studies.load(get_profile("search")), scores, profile)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.metrics import KERNELS
 from ikpaper.sampler import normal
 from ikpaper.samplers import ExactPosterior, Prior
+
+if TYPE_CHECKING:
+    from ikpaper.arm import TensorLike
 
 __all__ = ["FAULTS", "Faulty", "score_faults", "with_mismatch"]
 
@@ -48,11 +52,11 @@ class Faulty:
         if not 0 <= self.size <= FAULTS[self.kind]:
             raise ValueError(f"size: expected 0 to {FAULTS[self.kind]:g}, got {self.size:g}")
 
-    def sample(self, tcp: Tensor, n: int, *, generator: Generator | None = None) -> Tensor:
+    def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """`n` joint angle vectors for each target; see `sampler.PosteriorSampler.sample`."""
         return self._pairs(tcp, n, generator)[1]
 
-    def _pairs(self, tcp: Tensor, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
+    def _pairs(self, tcp: TensorLike, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Exact samples (..., n, dof), and each with the fault, if it has it."""
         drawn = ExactPosterior(self.arm, self.sigma).sample(tcp, 2 * n, generator=generator)
         exact, spare = drawn[..., :n, :], drawn[..., n:, :]
@@ -96,7 +100,7 @@ def with_mismatch(
 
     def mismatch(size: float) -> float:
         generator = Generator().manual_seed(1)
-        x, y = Faulty(arm, kind, size, sigma)._pairs(as_tensor(tcp), n, generator)
+        x, y = Faulty(arm, kind, size, sigma)._pairs(tcp, n, generator)
         kernel = KERNELS["paper"]
         xx, yy, xy = (kernel(torch.cdist(a, b)) for a, b in ((x, x), (y, y), (x, y)))
         terms = xx + yy - xy - xy.T

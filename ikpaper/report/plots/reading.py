@@ -30,9 +30,7 @@ def pairs(
     values = list(dict.fromkeys(value for _, value in samples))
     kinds = list(dict.fromkeys(kind for kind, _ in samples))
     count = len(values)
-    figure, grid = new_grid(
-        len(samples), count, height=1.95, margin=0.5, sharex=True, sharey=True
-    )
+    figure, grid = new_grid(len(samples), count, height=1.95, margin=0.5, sharex=True, sharey=True)
     for row, kind in zip(grid, kinds, strict=True):
         for ax, value in zip(row, values, strict=True):
             for theta, color in ((reference, MUTED), (samples[kind, value], COLORS["accent"])):

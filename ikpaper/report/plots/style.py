@@ -209,5 +209,7 @@ def to_png(figure: Figure) -> bytes:
     """The figure as a picture for slides, twice as wide as a column, equal for equal figures."""
     buffer = io.BytesIO()
     with style():
-        figure.savefig(buffer, format="png", dpi=220, facecolor="white", metadata={"Software": None})
+        figure.savefig(
+            buffer, format="png", dpi=220, facecolor="white", metadata={"Software": None}
+        )
     return buffer.getvalue()

@@ -9,7 +9,6 @@ import pandas as pd
 from ikpaper.format import extent, joined, significant
 from ikpaper.models import INN
 from ikpaper.profiles import Profile
-
 from ikpaper.report.tables.base import ERRORS, NETWORKS, by_sampler, label, reported, sides
 from ikpaper.report.tables.comparison import UNDECIDED, better
 
