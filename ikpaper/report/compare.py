@@ -191,7 +191,7 @@ class Comparison:
     def picture(self, published: bytes, made: bytes, quantity: str, where: str = "") -> None:
         """Compare two pictures, PNG, by the share of their pixels that differ."""
         share = 0.0 if published == made else _unlike(published, made)
-        self.text("0", f"{share:.6f}" if share else "0", quantity, where)
+        self.text("0", repr(share) if share else "0", quantity, where)
 
     def _number(
         self, published: re.Match[str], made: re.Match[str], tolerance: Tolerance, name: str

@@ -42,6 +42,7 @@ def test_an_unknown_fault_or_a_size_out_of_range_is_refused(arm):
         Faulty(arm, "cut", 0.7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
 def test_the_mismatch_is_the_one_asked_for(arm, kind):
     sampler = with_mismatch(arm, kind, TCP, 0.01, sigma=0.2)
