@@ -129,14 +129,19 @@ class Outputs:
     def __init__(self, folder: str | os.PathLike[str] = "") -> None:
         self.folder = Path(folder) if str(folder) else None
 
-    def figure(self, figure: Figure, name: str = "") -> Any:
+    def figure(self, figure: Figure, name: str = "", *, png: bool = False) -> Any:
         """The figure for display as the last value of a cell; with a name, saved as an SVG file.
 
         That is `figures/<name>.svg`, and `figures/<name>-narrow.svg` for narrow screens. Of a
         figure without a name, the version for narrow screens is displayed under the type `NARROW`
         if there is a folder to save in: `report.pages` takes it from there.
+
+        Args:
+            figure: The figure.
+            name: What it is saved as, if given.
+            png: Whether `figures/<name>.png` is saved, too, for a reader to download.
         """
-        from ikpaper.report.plots.style import narrow, to_svg
+        from ikpaper.report.plots.style import narrow, to_png, to_svg
 
         shown = {"image/svg+xml": to_svg(figure)}
         if self.folder:
@@ -146,6 +151,9 @@ class Outputs:
                 if again:
                     path = self.folder / "figures" / f"{name}-narrow.svg"
                     write_text(path, to_svg(again))
+                if png:
+                    with atomic(self.folder / "figures" / f"{name}.png") as partial:
+                        partial.write_bytes(to_png(figure))
             elif again:
                 shown[NARROW] = to_svg(again)
         return _Shown(shown)
