@@ -85,6 +85,20 @@ OVERFLOW = r"""
 }
 """
 
+# Tables that do not fit into their boxes, behind tabs, too.
+CUT = r"""
+() => {
+  const tabs = [...document.querySelectorAll(".sd-tab-content")];
+  tabs.forEach(tab => tab.style.display = "block");
+  const boxes = [...document.querySelectorAll("article .pst-scrollable-table-container")];
+  const cut = boxes.filter(box => box.scrollWidth > box.clientWidth + 1).map(box =>
+    `table of ${box.scrollWidth} px in a box of ${box.clientWidth} px: `
+    + box.textContent.trim().slice(0, 50));
+  tabs.forEach(tab => tab.style.display = "");
+  return cut.join("; ");
+}
+"""
+
 # Perceived lightness, 0 to 255, of the page's ground and of its text.
 LIGHTNESS = r"""
 () => {
@@ -193,7 +207,10 @@ def check_page(tab: Any, file: Path, screenshots: Path | None) -> tuple[str, lis
             problems.append(wrong)
         keep(mode)
     tab.emulate_media(color_scheme="light")
+    cut = [once_settled(tab, lambda: tab.evaluate(CUT))]
     tab.set_viewport_size(NARROW)
+    cut.append(once_settled(tab, lambda: tab.evaluate(CUT)))
+    problems += filter(None, cut)
     if overflow := once_settled(tab, lambda: tab.evaluate(OVERFLOW)):
         problems.append(overflow)
     keep("narrow")

@@ -95,6 +95,24 @@ def test_cells_of_tables_may_differ_in_the_last_place(both, old, new, agrees):
     assert both(TABLE, TABLE.replace(old, new), "tables/scores.csv").agrees == agrees
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "agrees"),
+    [
+        ("1.2\xa0·\xa010⁻³", "1.3\xa0·\xa010⁻³", True),  # rounded to the other side
+        ("1.2\xa0·\xa010⁻³", "1.4\xa0·\xa010⁻³", False),
+        ("1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻⁴", False),
+        ("−1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻³", False),
+        ("0 (−9\xa0·\xa010⁻³", "1\xa0·\xa010⁻³ (−9\xa0·\xa010⁻³", True),
+        # A label is text.
+        ("look-up table, 10⁵", "look-up table, 10⁶", False),
+    ],
+)
+def test_numbers_with_a_power_of_ten_are_numbers(both, old, new, agrees):
+    made = [f'sampler,MMD²\nINN,"{each}"\n' for each in (old, new)]
+    found = both(*made, "tables/scores.csv")
+    assert found.agrees == agrees
+
+
 def test_a_full_precision_number_has_no_last_place(both):
     assert not both("mmd2\n0.5\n", "mmd2\n0.6\n", "results/x.csv").agrees
 

@@ -287,19 +287,9 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     # Counts share a column, so that all of it fits.
     sizes = [name for name in names if isinstance(ranges[name][0], int)]
     rest = [name for name in names if name not in sizes]
-    searched = [
-        f"{concise(low)} to {concise(high)}" for low, high in (ranges[name] for name in rest)
-    ]
-    rows = [
-        (
-            "all",
-            "range",
-            "–",
-            " × ".join("{}–{}".format(*ranges[name]) for name in sizes),
-            *searched,
-            "–",
-        )
-    ]
+    searched = [" to ".join(map(concise, ranges[name])) for name in rest]
+    counts = " × ".join("{}–{}".format(*ranges[name]) for name in sizes)
+    rows = [("all", "range", "–", counts, *searched, "–")]
     for (network, dof), record in studies.first.items():
         if network != model:
             continue
