@@ -211,3 +211,12 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
 )
 def test_tolerances_are_found_by_the_name_of_the_quantity(quantity, kind):
     assert tolerance_of(quantity).name == kind
+
+
+def test_a_glued_number_may_have_a_power_of_ten(both):
+    texts = (notebook(repr(f"1.{digit}\xa0·\xa010⁻³")) for digit in (2, 3, 4))
+    published, made, other = texts
+    assert both(published, made, "p.ipynb").agrees
+    assert both(published, other, "p.ipynb").outside == [
+        "p: mmd2, cell 1: 1.2\xa0·\xa010⁻³ published, now 1.4\xa0·\xa010⁻³"
+    ]
