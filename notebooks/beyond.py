@@ -255,9 +255,9 @@ out.table(beyond.by_arm(random, beyond.KINEMATICS), "kinematics")
 # is rejected and the exact sampler is not, and the other way round, with both
 # tested against the same reference samples. If both were rejected equally
 # often, the two would be equally likely; *p* is the probability of a difference
-# at least as large then (McNemar's exact test {cite}`mcnemar1947`). The last two columns are over the first
-# {glue:text}`checks` targets: the test with the kernel `multi-bandwidth`,
-# which also looks for finer structure, and the classifier.
+# at least as large then (McNemar's exact test {cite}`mcnemar1947`). Two columns of the file are over the
+# first {glue:text}`checks` targets: the test with the kernel `multi-bandwidth`,
+# which also looks for finer structure, and the classifier (C2ST).
 
 # %% tags=["remove-cell"]
 out.table(beyond.paired(random), "paired")
