@@ -40,7 +40,8 @@ arms = [ikpaper.PlanarArm.paper(dof) for dof in ikpaper.PlanarArm.PAPER_DOF]
 sets = [profile_dataset(arm, profile) for arm in arms]
 out.number("profile", profile.name)
 out.number("samples", f"{profile.samples:,}")
-out.number("paper_samples", f"{PROFILES[PUBLISHED].samples:,}")
+full = PROFILES[PUBLISHED].samples
+out.number("as_paper", "as the paper does" if profile.samples == full else f"the paper {full:,}")
 out.number("train", f"{100 * profile.train_fraction:.0f}")
 out.number("test", f"{100 * (1 - profile.train_fraction):.0f}")
 out.number("sigma", f"{profile.sigma:g}")
@@ -55,10 +56,10 @@ out.number("sigma", f"{profile.sigma:g}")
 # \theta_i \sim \mathcal{N}(\mu = 0,\ \sigma = 0.2\ \text{rad}) ,
 # ```
 #
-# independently of the others, and {eq}`eq-forward` gives the TCP. The profile
-# *{glue:text}`profile`* of this page draws {glue:text}`samples` samples an arm
-# (the paper {glue:text}`paper_samples`), of which {glue:text}`train` % are for
-# training and {glue:text}`test` % for testing.
+# independently of the others, and {eq}`eq-forward` gives the TCP. This page
+# (profile *{glue:text}`profile`*) draws {glue:text}`samples` samples an arm,
+# {glue:text}`as_paper`. Of these, {glue:text}`train` % are for training and
+# {glue:text}`test` % for testing.
 #
 # The slides do not give the lengths of the links. The authors' public
 # configuration does: 0.5 for every link but the last, which has 1.0. The

@@ -19,7 +19,7 @@
 # Ray Tune runs the trials, scikit-optimize proposes them. Trials that an
 # earlier run finished are kept; with as many as are asked for, nothing is
 # trained. A folder that holds a study decides all of it but the number of
-# trials. {ref}`sec-cluster` tells how to spread a study over machines.
+# trials. {ref}`sec-cluster` describes how to spread a study over machines.
 
 # %% tags=["parameters"]
 dof = 6  # 4, 6, 8 or 10

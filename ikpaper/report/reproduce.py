@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ikpaper.files import project_root, write_json, write_text
+from ikpaper.format import concise
 from ikpaper.identity import file_digest, provenance
 from ikpaper.profiles import PUBLISHED
 from ikpaper.progress import Progress, duration
@@ -197,7 +198,7 @@ def _machine(record: Mapping[str, Any]) -> dict[str, str]:
 def _tolerances() -> str:
     rows = [["what", "relative", "absolute", "why"]]
     for each in TOLERANCES:
-        limits = ["–", "–"] if each.apart else [f"{each.relative:g}", f"{each.absolute:g}"]
+        limits = ["–", "–"] if each.apart else [concise(each.relative), concise(each.absolute)]
         rows.append([each.name, *limits, each.why])
     return _csv(rows)
 

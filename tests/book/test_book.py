@@ -121,7 +121,7 @@ def test_results_are_of_one_profile():
 
 def test_every_arm_has_its_results():
     for dof in PlanarArm.PAPER_DOF:
-        for table in ("scores", "figures", "training", "timing"):
+        for table in ("scores", "figures", "training"):
             assert (BOOK / "results" / f"{table}-{dof:02d}.csv").exists()
 
 

@@ -181,7 +181,7 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
     ("quantity", "kind"),
     [
         ("benchmark: samples_per_second", "times and rates"),
-        ("timing-04: samples", "times and rates"),
+        ("amortised: call", "times and rates"),
         ("speed-breakdown: step [ms]", "times and rates"),
         ("scores-04: c2st", "C2ST"),
         ("single-04: E‖f(θ) − y‖²", "distances and areas"),

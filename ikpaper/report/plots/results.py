@@ -47,15 +47,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bias_near_reach",
+    "chains_to_exact",
     "eps_bias",
     "home",
     "hulls",
     "joint_marginals",
     "kernel_shapes",
+    "median_sample",
     "mismatch_by_prior",
     "pareto",
     "posterior_arms",
     "proposal_closure",
+    "result_plots",
     "scaling",
     "scores_over",
     "speedups",
@@ -155,9 +158,31 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     return figure
 
 
+def median_sample(arm: PlanarArm, tcp: Sequence[float], theta: Tensor) -> int:
+    """Index of the sample whose TCP has the median distance to the target: the one to highlight.
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        theta: Joint angles (n, dof).
+    """
+    points = arm.forward(theta.double())
+    return int((points - as_tensor(tcp)).norm(dim=1).argsort()[len(points) // 2])
+
+
+def _titled(ax: Axes, name: str, notes: Mapping[str, str] | None) -> None:
+    """A panel's title: the sampler, and below it what is noted of it."""
+    below = (notes or {}).get(name, "")
+    ax.set_title(f"{LABELS[name]}\n{below}" if below else LABELS[name])
+
+
 @style()
 def hulls(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], percentile: float = 97
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    percentile: float = 97,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Re-simulated TCPs around the target with the convex hull of the nearest (Figure 4).
 
@@ -166,6 +191,7 @@ def hulls(
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
         percentile: Share of the points inside the hull, in percent.
+        notes: What stands below a panel's title, by sampler name.
     """
     figure, grid = new_grid(len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True)
     extent = 0.0
@@ -181,7 +207,8 @@ def hulls(
             ax.fill(*outline.T, color=color, alpha=0.18)
             ax.fill(*outline.T, fill=False, edgecolor=color, linewidth=1.2)
         ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
-        ax.set(title=LABELS[name], aspect="equal")
+        ax.set(aspect="equal")
+        _titled(ax, name, notes)
     (x, y), half = tcp, 1.15 * extent
     grid[0, 0].set(xlim=(x - half, x + half), ylim=(y - half, y + half))
     outer_labels(grid)
@@ -190,15 +217,22 @@ def hulls(
 
 @style()
 def posterior_arms(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], shown: int = 1000
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    shown: int = 1000,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Arms of each sampler's posterior, translucent, one highlighted (Figure 6).
+
+    The highlighted one is `median_sample`.
 
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
         shown: Arms drawn at most.
+        notes: What stands below a panel's title, by sampler name.
     """
     drawn = [arm.joint_positions(theta[:shown]).flatten(0, 1) for theta in samples.values()]
     low, high = torch.cat(drawn).cpu().aminmax(dim=0)
@@ -214,9 +248,11 @@ def posterior_arms(
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
         fan = theta[:shown]
         alpha = max(0.02, min(1.0, 15 / len(fan)))
-        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=0)
+        median = median_sample(arm, tcp, fan)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 12, 2)
-        ax.set(title=LABELS[name], aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        ax.set(aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        _titled(ax, name, notes)
     outer_labels(grid)
     return figure
 
@@ -251,39 +287,57 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
 
 
 @style()
-def scores_over(
-    scores: pd.DataFrame, x: str, quantities: Mapping[str, str], xlabel: str, *, xlog: bool = False
-) -> Figure:
-    """Scores of models over a property of theirs, with intervals (the paper's result plots).
+def scores_over(scores: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Scores of samplers over the DoF, with intervals.
 
     Args:
-        scores: Tidy scores with columns sampler, quantity, value, low, high, dof and `x`.
-        x: Column of the horizontal axis.
-        quantities: Axis labels by quantity, one panel each.
-        xlabel: Label of the horizontal axis.
-        xlog: Logarithmic horizontal axis, with each point's DoF beside it.
+        scores: Tidy scores with columns sampler, quantity, value, low, high, dof.
+        quantities: Panel titles by quantity.
     """
     figure, grid = new_grid(len(quantities), height=3.2)
     names = scores["sampler"].unique()
     for ax, (quantity, label) in zip(grid[0], quantities.items(), strict=True):
         positive = scores[(scores["quantity"] == quantity) & (scores["value"] > 1e-12)]
         for name in names:
-            rows = positive[positive["sampler"] == name].sort_values(x)
-            if rows[x].isna().all():
-                continue
-            line = "none" if xlog else "-"
-            _error_bars(ax, name, rows[x], rows[_VALUE], linestyle=line, linewidth=1)
-            for *point, dof in zip(rows[x], rows["value"], rows["dof"], strict=True):
-                if xlog:
-                    note(ax, f"{dof}", point, (5, 4), fontsize=8, color=COLORS[name])
-        ax.set(yscale="log", xlabel=xlabel, title=label)
+            rows = positive[positive["sampler"] == name].sort_values("dof")
+            if not rows.empty:
+                _error_bars(ax, name, rows["dof"], rows[_VALUE], linestyle="-", linewidth=1)
+        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(scores["dof"].unique()))
         _log_ticks(ax.yaxis)
-        if xlog:
-            ax.set_xscale("log")
-            _log_ticks(ax.xaxis)
-        else:
-            ax.set_xticks(sorted(scores[x].unique()))
     shared_legend(figure, grid[0, :1], len(names))
+    return figure
+
+
+@style()
+def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) -> Figure:
+    """The slides' two result plots over the number of parameters, theirs open and ours filled.
+
+    Args:
+        rows: Columns quantity (a panel each), dof, sampler, reported, ours, low, high.
+        parameters: Trainable parameters by DoF and sampler.
+    """
+    panels = list(rows.groupby("quantity", sort=False))
+    figure, grid = new_grid(len(panels), height=3.4)
+    for ax, (quantity, part) in zip(grid[0], panels, strict=True):
+        for name, mine in part.groupby("sampler", sort=False):
+            x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
+            # What belongs together is joined: both have the same number of parameters.
+            ax.vlines(x, *mine[["reported", "ours"]].to_numpy().T, color=MUTED, linewidth=0.8)
+            theirs = look(str(name), label=f"{LABELS[str(name)]}, reported", linestyle="none")
+            ax.plot(x, mine["reported"], **theirs, markerfacecolor="none", markersize=7)
+            own = {"label": f"{LABELS[str(name)]}, ours", "linestyle": "none"}
+            _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
+            for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
+                note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
+        ax.set(xscale="log", xlabel="trainable parameters", title=quantity)
+        low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
+        if high < 3 * low:
+            ax.set_ylim(0, 1.15 * high)
+        else:
+            ax.set_yscale("log")
+            _log_ticks(ax.yaxis)
+        _log_ticks(ax.xaxis)
+    shared_legend(figure, grid[0, :1], 4)
     return figure
 
 
@@ -305,6 +359,24 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
     for ax in (left, right):
         ax.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
         ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED)
+    return figure
+
+
+@style()
+def chains_to_exact(curve: pd.DataFrame) -> Figure:
+    """How chains of constrained HMC approach exact samples.
+
+    Args:
+        curve: Columns iterations, mmd2, low, high, chance_low, chance_high.
+    """
+    figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=2.9)
+    _band(ax, curve["iterations"], curve[["mmd2", "low", "high"]], INK, label="chains of HMC")
+    chance = curve[["chance_low", "chance_high"]].iloc[0]
+    band = {"color": COLORS["exact"], "alpha": 0.25, "linewidth": 0}
+    ax.axhspan(*chance, label="two draws of exact samples", **band)
+    _around_zero(ax, curve["low"])
+    ax.set(xlabel="iterations", ylabel=_TO_EXACT)
+    ax.legend()
     return figure
 
 
@@ -536,7 +608,7 @@ def speedups(bench: pd.DataFrame) -> Figure:
 def pareto(table: pd.DataFrame) -> Figure:
     """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
 
-    Values that cannot be told from those of exact samples, or are on the target to
+    Values within the interval of exact samples, or on the target to
     `projection.TOLERANCE`, are drawn at the least one that can.
 
     Args:
@@ -596,7 +668,7 @@ def scaling(table: pd.DataFrame) -> Figure:
         table: Rows of `ikpaper scaling` of one model, by dof.
     """
     name, dof = str(table["model"].iloc[0]), table["dof"]
-    own, prior, exact = (look(sampler, markersize=5) for sampler in (name, "prior", "exact"))
+    own, prior = (look(sampler, markersize=5) for sampler in (name, "prior"))
     figure, grid = new_grid(4, 2, height=2.6, stacked=(1, 2.0), sharex=True)
     (quality, miss), (training, sampling) = grid
 
@@ -614,9 +686,12 @@ def scaling(table: pd.DataFrame) -> Figure:
     training.set(title="training [min]", ylim=(0, None))
     training.set_xlabel("" if is_narrow() else "DoF")
 
-    sampling.plot(dof, table["samples_per_second"], **own)
-    sampling.plot(dof, table["exact_samples_per_second"], **exact)
-    sampling.set(title="samples per second", yscale="log", xscale="log", xlabel="DoF")
+    rate = table["samples_per_second"] / table["exact_samples_per_second"]
+    sampling.plot(dof, rate, **own)
+    sampling.axhline(1, color=MUTED, linewidth=0.8)
+    sampling.set(
+        title="rate of sampling over the exact sampler's", yscale="log", xscale="log", xlabel="DoF"
+    )
     _log_ticks(sampling.yaxis)
     number_ticks(sampling, dof)
     shared_legend(figure, (quality, sampling), 3)
