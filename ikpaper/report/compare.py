@@ -185,8 +185,8 @@ class Comparison:
         old, new = (_PICTURE.sub("", _NAME.sub("", text)) for text in (published, made))
         self.text(old, new, quantity, where)
         quantity = quantity.replace(": figure ", ": pixels of ")
-        for pair in zip(_PICTURE.findall(published), _PICTURE.findall(made), strict=False):
-            self.picture(*map(base64.b64decode, pair), quantity, where)
+        for old, new in zip(_PICTURE.findall(published), _PICTURE.findall(made), strict=False):
+            self.picture(base64.b64decode(old), base64.b64decode(new), quantity, where)
 
     def picture(self, published: bytes, made: bytes, quantity: str, where: str = "") -> None:
         """Compare two pictures, PNG, by the share of their pixels that differ."""

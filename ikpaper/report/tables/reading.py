@@ -61,7 +61,7 @@ def numbers(
         "level": percent(LEVEL, 0),
         "repeats": str(none["targets"]),
         "samples": f"{none['samples']:,}",
-        "spread": significant(none["spread"], 1),
+        "spread": significant(none["mmd2_spread"], 1),
         "v_floor": significant(floor.set_index("samples")["v_statistic"][100], 2),
         "prior": extent(random.loc[random["sampler"] == "prior", "mmd2"]),
         "prior_c2st": extent(random.loc[random["sampler"] == "prior", "c2st"], "{:.2f}"),
