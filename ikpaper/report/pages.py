@@ -139,6 +139,9 @@ _SCORES = tuple(
     f"{table}-{dof:02d}.csv" for dof in PlanarArm.PAPER_DOF for table in ("scores", "figures")
 )
 
+#: Those of all studies.
+_STUDIES = ("studies/*/*.csv", "studies/*/study.json")
+
 #: Pages in the order in which they are run: a page may read results of those before it.
 PAGES = (
     Page("inverse-kinematics", samplers=("exact", "numerical")),
@@ -160,7 +163,7 @@ PAGES = (
         arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
         reported=True,
     ),
-    Page("studies", reads=(*_SCORES, "seeds.csv", "studies/*/*.csv", "studies/*/study.json")),
+    Page("studies", reads=(*_SCORES, "seeds.csv", *_STUDIES)),
     Page(
         "benchmark",
         reads=("benchmark.csv",),
@@ -168,6 +171,12 @@ PAGES = (
         models=("flow",),
         samplers=("exact", "rejection", "prior"),
     ),
+    Page(
+        "summary",
+        reads=(*_SCORES, "seeds.csv", "ablations.csv", "benchmark.csv", *_STUDIES),
+        reported=True,
+    ),
+    Page("reading", reads=("benchmark.csv", "statistic-floor.csv"), samplers=("exact", "prior")),
     Page("speed", reads=("bench.csv", "bench-breakdown.csv")),
     Page("longer-arms", reads=("scaling.csv",)),
     Page("baselines", reads=("baselines.csv",)),

@@ -40,7 +40,7 @@ _MENDED = (
     (r"</dd>\n<dd>(?=<em class=\"sig-param)", "</span><span>"),
 )
 #: Picture of the book where a link to it is shown, relative to the sources.
-_CARD = Path("figures", "card.png")
+_CARD = Path("figures", "summary.png")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -44,6 +44,7 @@ __all__ = [
     "NEAR",
     "agreement",
     "beside_seeds",
+    "better",
     "conclusions",
     "divergences",
     "hardware",
@@ -282,8 +283,8 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _tally(better: pd.Series) -> str:
-    counts = better.value_counts()
+def _tally(verdicts: pd.Series) -> str:
+    counts = verdicts.value_counts()
     return ", ".join(
         f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), UNDECIDED)
     )
