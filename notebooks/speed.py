@@ -21,6 +21,9 @@
 # single items, `cdist` kernel matrices, float32. The reference implementation is
 # in `benchmarks/reference.py`, and the tests hold losses and gradients of the
 # two against each other. `make bench` repeats the measurement.
+#
+# What counts on this page are ratios within one run. Rates that compare samplers
+# with each other are in {numref}`tab-beyond-06`, all of another single run.
 
 # %% tags=["parameters"]
 profile = "paper"  # smoke, quick or paper; the measurement does not depend on it

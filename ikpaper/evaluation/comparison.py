@@ -217,7 +217,7 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
         "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
         "worst target": significant(row["e_resim_worst"], 2),
         "on target": _on_target(row["missed"], row["targets"] * row["samples"]),
-        "samples/s": rounded(row["samples_per_second"]),
+        "samples/s": number("samples_per_second", rounded),
         "parameters": number("parameters", lambda value: f"{value:,.0f}"),
         "training [min]": number("training_seconds", lambda value: significant(value / 60, 2)),
         "profile": row.get("profile", "–"),

@@ -146,19 +146,30 @@ def test_a_moved_line_of_a_figure_is_caught(both, tmp_path):
     assert not both(figure, drawn(tmp_path, points=6), "figures/f.svg").agrees
 
 
-def picture(shift):
+def png(shift):
     pixels = np.zeros((40, 40, 3))
     pixels[:, 20 + shift : 22 + shift] = 1.0
     file = io.BytesIO()
     imsave(file, pixels)
-    return (
-        f'<image xlink:href="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"/>'
-    )
+    return file.getvalue()
+
+
+def picture(shift):
+    return f'<image xlink:href="data:image/png;base64,{base64.b64encode(png(shift)).decode()}"/>'
 
 
 def test_a_moved_line_in_a_picture_is_caught(both):
     assert both(picture(0), picture(0), "figures/f.svg").agrees
     moved = both(picture(0), picture(1), "figures/f.svg")
+    assert moved.outside == ["f: pixels of f: 0 published, now 0.05"]
+
+
+def test_a_picture_to_download_is_compared_by_its_pixels(tmp_path):
+    for name, shift in (("published", 0), ("same", 0), ("moved", 1)):
+        (tmp_path / name).write_bytes(png(shift))
+    output = "figures/f.png"
+    assert compare(tmp_path / "published", tmp_path / "same", "p", output).agrees
+    moved = compare(tmp_path / "published", tmp_path / "moved", "p", output)
     assert moved.outside == ["f: pixels of f: 0 published, now 0.05"]
 
 
@@ -199,7 +210,7 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
     ("quantity", "kind"),
     [
         ("benchmark: samples_per_second", "times and rates"),
-        ("timing-04: samples", "times and rates"),
+        ("amortised: call", "times and rates"),
         ("speed-breakdown: step [ms]", "times and rates"),
         ("scores-04: c2st", "C2ST"),
         ("single-04: E‖f(θ) − y‖²", "distances and areas"),

@@ -120,15 +120,13 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
             {
                 "sampler": label(name),
                 # Of equal distributions, an unbiased score is below zero half of the time.
-                "mismatch, in % of the prior's": extent(
+                "mismatch, % of the prior's": extent(
                     (100 * mine["mmd2"] / prior).clip(lower=0.0), "{:.1f}"
                 ),
-                "miss of the target, in % of the reach": extent(
+                "typical miss, % of the reach": extent(
                     100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
                 ),
-                "told from exact samples, in % of the targets": extent(
-                    100 * mine["rejected"], "{:.0f}"
-                ),
+                "distinguished from exact, % of targets": extent(100 * mine["rejected"], "{:.0f}"),
             }
         )
     return pd.DataFrame(rows)
@@ -401,7 +399,7 @@ def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: `evaluation.Scores.summary` by `steps` of the integration and `refine`.
     """
-    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "samples/s", "worst target", "profile"]
+    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "profile"]
     cells = as_text(rows, columns)
     cells.insert(0, "midpoint steps", list(rows["steps"]))
     cells.insert(1, "steps onto the target", list(rows["refine"]))

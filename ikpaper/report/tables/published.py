@@ -34,7 +34,7 @@ __all__ = [
     "wins",
 ]
 
-#: Closer than that, and scores over 1000 targets cannot tell two networks apart.
+#: Closer than that, and scores over 1000 targets cannot separate two networks.
 _TIE = 1.05
 
 #: Differences of mismatches, to four places.
