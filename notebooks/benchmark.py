@@ -19,7 +19,8 @@
 # function: `ikpaper.benchmark(sampler, dof=6)`. It prints a
 # row of scores above those of `ikpaper benchmark`, which scores the published
 # samplers on the same targets. Reference samples come from the exact sampler;
-# the result holds their scores, target by target.
+# the result holds their scores, target by target. {ref}`sec-reading` explains
+# them.
 
 # %% tags=["parameters"]
 profile = "paper"  # smoke, quick or paper: number of targets on this page

@@ -70,7 +70,7 @@ out.number("trainings", tables.trainings(records))
 # *{glue:text}`profile`*). {glue:text}`trainings` {numref}`tab-divergences`
 # lists the divergences of all arms.
 
-# %% mystnb={"figure": {"name": "fig-training-dof", "caption": "Above: loss terms of a batch of 1000, mean over each epoch, with the weights that they have in the sum. The INN's fourth term is ramped up over the epochs. Below: the learning rate at the end of each epoch."}, "image": {"alt": "Two panels of training curves on a logarithmic axis: reconstruction and KL of the cVAE, and the four terms of the INN, one of which rises, each with their sum dashed. Below each, the learning rate, which falls in steps."}}
+# %% mystnb={"figure": {"name": "fig-training-dof", "caption": "Above: loss terms of a batch of 1000, mean over each epoch, with the weights that they have in the sum. The INN's fourth term is ramped up over the epochs. Below: the learning rate at the end of each epoch."}, "image": {"alt": "Training curves over the epochs, a panel a network: reconstruction and KL of the cVAE, and the four terms of the INN, each with their sum dashed. Below each, the learning rate on a logarithmic axis."}}
 out.result(tables.training_terms(records, profile, dof), f"training-{dof:02d}")
 out.figure(results.training_curves({name: record["history"] for name, record in records.items()}))
 
@@ -154,11 +154,11 @@ out.number("tcp", f"({tcp[0]:.2f}, {tcp[1]:.2f})")
 out.number("reach_share", f"{100 * torch.tensor(tcp).norm() / arm.reach:.1f}")
 out.number("n", str(n))
 
-# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the one whose TCP has the median distance to the target. The counterpart of the slides' Figure 6, with its e_posterior, against rejection sampling. The frame is that of the true posterior; arms of a network may leave it."}, "image": {"alt": "A panel for each sampler, of many translucent arms fanning out from the base towards the target: rejection sampling, exact posterior and the networks, each with one arm drawn solid."}}
+# %% mystnb={"figure": {"name": "fig-arms-dof", "caption": "Arms that each sampler draws for the target (cross), translucent, one of them highlighted: the one whose TCP has the median distance to the target. The counterpart of the slides' Figure 6, with its e_posterior, against rejection sampling. All panels have the same frame, which holds every arm."}, "image": {"alt": "A panel for each sampler, of many translucent arms fanning out from the base towards the target: rejection sampling, exact posterior and the networks, each with one arm drawn solid."}}
 fans = {name: samples[name] for name in ("rejection", "exact", *models)}
 out.figure(results.posterior_arms(arm, tcp, fans, notes=notes["arms"]))
 
-# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling and the networks, with the convex hull of the 97 % nearest to the target (cross): with its area and its perimeter, in squared units of length and in units of length: the counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "A cloud of points around the target for each sampler, with a shaded convex hull: a disc for rejection sampling, irregular shapes for the networks."}}
+# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling and the networks, with the convex hull of the 97 % nearest to the target (cross): with its area and its perimeter, in squared units of length and in units of length: the counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "A panel for each sampler with a cloud of points around the target, and the convex hull of most of them shaded."}}
 clouds = {name: samples[name] for name in ("rejection", *models)}
 out.figure(results.hulls(arm, tcp, clouds, notes=notes["hulls"]))
 

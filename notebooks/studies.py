@@ -153,11 +153,11 @@ out.table(tables.bounds(studies), "bounds")
 # One study, {glue:text}`shown`. `papermill notebooks/search.ipynb out.ipynb -p
 # folder book/results/studies/NAME -p trials 1` draws the same for any.
 
-# %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
+# %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 chosen = studies.first[shown]
 out.figure(figures.parallel_coordinates(chosen.trials, chosen.study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; colours that stand out from the page are good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds)))
 
 # %% [markdown]

@@ -90,6 +90,20 @@ OVERFLOW = r"""
 }
 """
 
+# Tables that do not fit into their boxes, behind tabs, too.
+CUT = r"""
+() => {
+  const tabs = [...document.querySelectorAll(".sd-tab-content")];
+  tabs.forEach(tab => tab.style.display = "block");
+  const boxes = [...document.querySelectorAll("article .pst-scrollable-table-container")];
+  const cut = boxes.filter(box => box.scrollWidth > box.clientWidth + 1).map(box =>
+    `table of ${box.scrollWidth} px in a box of ${box.clientWidth} px: `
+    + box.textContent.trim().slice(0, 50));
+  tabs.forEach(tab => tab.style.display = "");
+  return cut.join("; ");
+}
+"""
+
 # Figures that a narrow screen shrinks until their text cannot be read.
 SHRUNK = r"""
 () => [...document.querySelectorAll("article figure img, article .cell_output img")]
@@ -101,7 +115,7 @@ SHRUNK = r"""
 # Violations of WCAG that axe-core calls serious or critical.
 ACCESSIBLE = r"""
 async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]});
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
   return found.violations.filter(each => ["serious", "critical"].includes(each.impact))
     .map(each => `${each.id} (${each.nodes.length}): ${each.nodes[0].target.join(" ")} `
       + (each.nodes[0].any[0]?.message || each.help));
@@ -237,8 +251,9 @@ def check_page(tab: Any, file: Path, screenshots: Path | None) -> tuple[str, lis
     tab.emulate_media(color_scheme="light")
     for screen in (WIDE, NARROW):
         tab.set_viewport_size(screen)
-        if overflow := once_settled(tab, lambda: tab.evaluate(OVERFLOW)):
-            problems.append(overflow)
+        for script in (OVERFLOW, CUT):
+            if wide := once_settled(tab, lambda script=script: tab.evaluate(script)):
+                problems.append(wide)
     if shrunk := once_settled(tab, lambda: tab.evaluate(SHRUNK)):
         problems.append(shrunk)
     keep("narrow")

@@ -14,8 +14,8 @@ from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.metrics import KERNELS
-from ikpaper.sampler import normal
-from ikpaper.samplers import ExactPosterior, Prior
+from ikpaper.sampler import Sampler, normal
+from ikpaper.samplers import ExactPosterior
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -26,7 +26,7 @@ __all__ = ["FAULTS", "Faulty", "score_faults", "with_mismatch"]
 FAULTS = {"blurred": 0.5, "mixed": 1.0, "cut": 0.5}
 
 #: Halvings of the range of sizes.
-_HALVINGS = 12
+_HALVINGS = 16
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,21 @@ class Faulty:
 
     def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """`n` joint angle vectors for each target; see `sampler.PosteriorSampler.sample`."""
-        return self._pairs(tcp, n, generator)[1]
+        exact = ExactPosterior(self.arm, self.sigma)
+        return self._faulty(exact.sample(tcp, 2 * n, generator=generator), generator)
 
-    def _pairs(self, tcp: TensorLike, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
-        """Exact samples (..., n, dof), and each with the fault, if it has it."""
-        drawn = ExactPosterior(self.arm, self.sigma).sample(tcp, 2 * n, generator=generator)
+    def _faulty(self, drawn: Tensor, generator: Generator | None) -> Tensor:
+        """Exact samples (..., 2 n, dof) with the fault: the first half of them, if it is small."""
+        n = drawn.shape[-2] // 2
         exact, spare = drawn[..., :n, :], drawn[..., n:, :]
         if self.kind == "blurred":
             noise = normal(tuple(exact.shape), generator, dtype=exact.dtype)
-            return exact, exact + self.size * noise
+            return exact + self.size * noise
         if self.kind == "mixed":
-            others = Prior(self.arm, self.sigma).sample(tcp, n, generator=generator)
+            prior = torch.tensor(self.arm.prior_sigma(self.sigma), dtype=exact.dtype)
+            others = prior * normal(tuple(exact.shape), generator, dtype=exact.dtype)
             chosen = torch.rand(exact.shape[:-1], generator=generator, dtype=exact.dtype)
-            return exact, torch.where((chosen < self.size)[..., None], others, exact)
+            return torch.where((chosen < self.size)[..., None], others, exact)
         # In the place of what is cut off are others, of the part that is left.
         left = round((1 - self.size) * n)
         kept = spare[..., 0].argsort(dim=-1)[..., :left]
@@ -74,7 +76,7 @@ class Faulty:
         rank = exact[..., 0].argsort(dim=-1).argsort(dim=-1)
         source = shuffled.gather(-1, (rank - left).clamp(min=0))
         others = spare.gather(-2, source[..., None].expand_as(exact))
-        return exact, torch.where((rank < left)[..., None], exact, others)
+        return torch.where((rank < left)[..., None], exact, others)
 
 
 def with_mismatch(
@@ -97,13 +99,18 @@ def with_mismatch(
     Raises:
         ValueError: If the largest fault of the kind has a smaller MMD^2.
     """
+    drawn = ExactPosterior(arm, sigma).sample(tcp, 2 * n, generator=Generator().manual_seed(1))
+    x = drawn[:n]
+
+    def gram(a: Tensor, b: Tensor) -> Tensor:
+        return KERNELS["paper"](torch.cdist(a, b))
+
+    among = gram(x, x)
 
     def mismatch(size: float) -> float:
-        generator = Generator().manual_seed(1)
-        x, y = Faulty(arm, kind, size, sigma)._pairs(tcp, n, generator)
-        kernel = KERNELS["paper"]
-        xx, yy, xy = (kernel(torch.cdist(a, b)) for a, b in ((x, x), (y, y), (x, y)))
-        terms = xx + yy - xy - xy.T
+        y = Faulty(arm, kind, size, sigma)._faulty(drawn, Generator().manual_seed(2))
+        across = gram(x, y)
+        terms = among + gram(y, y) - across - across.T
         return float((terms.sum() - terms.trace()) / (n * (n - 1)))
 
     low, high = 0.0, FAULTS[kind]
@@ -147,11 +154,12 @@ def score_faults(
         for kind in FAULTS
     }
     rows = []
-    for (kind, value), sampler in {("none", 0.0): task.truth, **faults}.items():
+    scored: dict[tuple[str, float], Sampler] = {("none", 0.0): task.truth, **faults}
+    for (kind, value), sampler in scored.items():
         scores = task.score(sampler, permutations=PERMUTATIONS, checks=checks)
         size = sampler.size if isinstance(sampler, Faulty) else 0.0
         spread = float(scores.targets["mmd2"].std())
         rows.append(
-            {"fault": kind, "value": value, "size": size, **scores.summary(), "spread": spread}
+            {"fault": kind, "value": value, "size": size, **scores.summary(), "mmd2_spread": spread}
         )
     return pd.DataFrame(rows), faults

@@ -188,8 +188,8 @@ class Comparison:
         old, new = (_PICTURE.sub("", _NAME.sub("", text)) for text in (published, made))
         self.text(old, new, quantity, where)
         quantity = quantity.replace(": figure ", ": pixels of ")
-        for pair in zip(_PICTURE.findall(published), _PICTURE.findall(made), strict=False):
-            self.picture(*map(base64.b64decode, pair), quantity, where)
+        for old, new in zip(_PICTURE.findall(published), _PICTURE.findall(made), strict=False):
+            self.picture(base64.b64decode(old), base64.b64decode(new), quantity, where)
 
     def picture(self, published: bytes, made: bytes, quantity: str, where: str = "") -> None:
         """Compare two pictures, PNG, by the share of their pixels that differ."""
@@ -301,7 +301,9 @@ def _texts(page: str, cell: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for output in cell.get("outputs", ()):
         key = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
         if key:
-            yield f"{page}: {key.split('/')[-1]}", "".join(next(iter(output["data"].values())))
+            # Texts are stored as their repr, which escapes the spaces within numbers.
+            text = "".join(next(iter(output["data"].values()))).replace(r"\xa0", "\xa0")
+            yield f"{page}: {key.split('/')[-1]}", text
             continue
         for kind, data in output.get("data", {"text/plain": output.get("text", "")}).items():
             text = "".join(data) if isinstance(data, (str, list)) else json.dumps(data)

@@ -130,32 +130,31 @@ class Outputs:
         self.folder = Path(folder) if str(folder) else None
 
     def figure(self, figure: Figure, name: str = "", *, png: bool = False) -> Any:
-        """The figure for display as the last value of a cell; with a name, saved as an SVG file.
+        """The figure for display as the last value of a cell.
 
-        That is `figures/<name>.svg`, and `figures/<name>-narrow.svg` for narrow screens. Of a
-        figure without a name, the version for narrow screens is displayed under the type `NARROW`
-        if there is a folder to save in: `report.pages` takes it from there.
+        Of a figure without a name, the version for narrow screens is displayed, too, under the
+        type `NARROW`, if there is a folder to save in: `report.pages` takes it from there.
 
         Args:
             figure: The figure.
-            name: What it is saved as, if given.
+            name: Saved as `figures/<name>.svg`, and `figures/<name>-narrow.svg` for narrow
+                screens, if given.
             png: Whether `figures/<name>.png` is saved, too, for a reader to download.
         """
         from ikpaper.report.plots.style import narrow, to_png, to_svg
 
         shown = {"image/svg+xml": to_svg(figure)}
-        if self.folder:
-            again = narrow(figure)
-            if name:
-                write_text(self.folder / "figures" / f"{name}.svg", shown["image/svg+xml"])
-                if again:
-                    path = self.folder / "figures" / f"{name}-narrow.svg"
-                    write_text(path, to_svg(again))
-                if png:
-                    with atomic(self.folder / "figures" / f"{name}.png") as partial:
-                        partial.write_bytes(to_png(figure))
-            elif again:
-                shown[NARROW] = to_svg(again)
+        again = narrow(figure) if self.folder else None
+        if again and not name:
+            shown[NARROW] = to_svg(again)
+        if self.folder and name:
+            path = self.folder / "figures" / name
+            write_text(path.with_name(f"{name}.svg"), shown["image/svg+xml"])
+            if again:
+                write_text(path.with_name(f"{name}-narrow.svg"), to_svg(again))
+            if png:
+                with atomic(path.with_name(f"{name}.png")) as partial:
+                    partial.write_bytes(to_png(figure))
         return _Shown(shown)
 
     def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -30,8 +30,17 @@ __all__ = ["setup"]
 _NARROW = 600
 #: Longest description of a page, in characters.
 _DESCRIPTION = 200
+#: What Sphinx and its extensions write that a screen reader cannot use: a label that hides the
+#: text of a button, lists whose entries are none, and parameters as a list without terms.
+_MENDED = (
+    (' aria-label="Toggle hidden content"', ""),
+    ('<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (' role="doc-biblioentry"', ""),
+    (r"<dl>\n<dd>(<em .*?)</dd>\n</dl>", r'<span class="sig-lines"><span>\1</span></span>'),
+    (r"</dd>\n<dd>(?=<em class=\"sig-param)", "</span><span>"),
+)
 #: Picture of the book where a link to it is shown, relative to the sources.
-_CARD = Path("figures", "card.png")
+_CARD = Path("figures", "summary.png")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -103,6 +112,8 @@ def _describe(
     """Say what a page is about in its head, and offer it as a notebook if it is one."""
     if doctree is None:
         return
+    for written, mended in _MENDED:
+        context["body"] = re.sub(written, mended, context["body"], flags=re.DOTALL)
     tags = {"og:title": f"{context['title']}", "og:type": "article"}
     paragraph = next(iter(doctree.findall(_is_text)), None)
     if paragraph is not None:

@@ -71,4 +71,4 @@ def test_scores_have_a_row_for_exact_samples_and_one_a_fault(arm):
     assert set(samplers) == {(kind, value) for kind in FAULTS for value in (0.005, 0.01)}
     sizes = rows.set_index(["fault", "value"])["size"]
     assert all(sizes[kind, 0.005] < sizes[kind, 0.01] for kind in FAULTS)
-    assert rows["spread"].notna().all()
+    assert rows["mmd2_spread"].notna().all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ikpaper.evaluation import LEVEL
-from ikpaper.format import extent, percent, significant
+from ikpaper.format import concise, extent, percent, significant
 from ikpaper.report.tables.base import formatted
 
 __all__ = ["NAMES", "faults", "numbers"]
@@ -35,7 +35,7 @@ def faults(rows: pd.DataFrame, reach: float) -> pd.DataFrame:
     return formatted(
         rows.assign(miss=rows["e_resim"] ** 0.5 / reach),
         {
-            "MMD²": ("value", "{:g}"),
+            "MMD²": ("value", concise),
             "fault": ("fault", NAMES.get),
             "size": ("fault", "size", _size),
             "rejected": ("rejected", lambda share: percent(share, 0)),
@@ -61,7 +61,7 @@ def numbers(
         "level": percent(LEVEL, 0),
         "repeats": str(none["targets"]),
         "samples": f"{none['samples']:,}",
-        "spread": significant(none["spread"], 1),
+        "spread": significant(none["mmd2_spread"], 1),
         "v_floor": significant(floor.set_index("samples")["v_statistic"][100], 2),
         "prior": extent(random.loc[random["sampler"] == "prior", "mmd2"]),
         "prior_c2st": extent(random.loc[random["sampler"] == "prior", "c2st"], "{:.2f}"),

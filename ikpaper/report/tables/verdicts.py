@@ -75,7 +75,7 @@ def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series
 
 def _by_arm(words: pd.Series) -> str:
     """Which arms have which word, as `holds with 4 and 6 joints, is undecided with 8`."""
-    parts = []
+    parts: list[str] = []
     for word in (HOLDS, REVERSED, UNDECIDED):
         if found := list(words.index[words == word]):
             is_ = "" if word == HOLDS else "is "
