@@ -392,7 +392,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _benchmark(arguments: argparse.Namespace) -> None:
-    from ikpaper.evaluation import as_text
+    from ikpaper.evaluation import as_text, terminal_text
     from ikpaper.experiments.published import run_published, time_published
 
     if arguments.rates:
@@ -401,17 +401,18 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         options = _pick(arguments, "targets", "fresh")
         table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
     for (dof, at), part in table.groupby(["dof", "at"]):
-        print(f"\n{dof} DoF, {at} targets\n{as_text(part).to_string(index=False)}")
+        print(f"\n{dof} DoF, {at} targets\n{terminal_text(as_text(part))}")
 
 
 def _baselines(arguments: argparse.Namespace) -> None:
+    from ikpaper.evaluation import terminal_text
     from ikpaper.experiments.baselines import run_baselines
     from ikpaper.report.tables.baselines import baselines
 
     options = _pick(arguments, "epochs", "targets", "profile", "fresh")
     table = run_baselines(dofs=arguments.dof, **options, **_cluster(arguments))
     for dof, part in table.groupby("dof"):
-        print(f"\n{dof} DoF\n{baselines(part).to_string(index=False)}")
+        print(f"\n{dof} DoF\n{terminal_text(baselines(part))}")
 
 
 def _search(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ikpaper.format import as_ascii
+
 __all__ = ["TOLERANCES", "VERDICTS", "Comparison", "Tolerance", "compare", "tolerance_of"]
 
 
@@ -56,7 +58,7 @@ TOLERANCES = (
         "times and rates",
         r"second|samples/s\b|samples_per|\[(ms|min|h|s)\]|\bms a sample|_ms\b|µs|core hours"
         r"|: .*\btime\b"
-        r"|^(timing-\d\d|amortised|hardware): |^beyond: (call|one|many)_",
+        r"|^(amortised|hardware): |^beyond: (call|one|many)_",
         why="of the machine and its load: counted, not held to a tolerance",
         apart=True,
     ),
@@ -118,7 +120,8 @@ TOLERANCES = (
 VERDICTS = ("identical", "six digits", "three digits", "in tolerance", "outside", "apart")
 
 _NUMBER = re.compile(
-    r"(?<![\w.#])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(\s?%)?"
+    r"(?<![\w.#])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?:[eE][-+]?\d+|\s·\s10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?!\w)(\s?%)?"
 )
 #: Names that matplotlib makes from the content of paths.
 _NAME = re.compile(r'(?<=[ :]id=")[^"]*|(?<=href="#)[^"]*|(?<=url\(#)[^)]*')
@@ -186,7 +189,12 @@ class Comparison:
         self.text(old, new, quantity, where)
         quantity = quantity.replace(": figure ", ": pixels of ")
         for old, new in zip(_PICTURE.findall(published), _PICTURE.findall(made), strict=False):
-            self.text("0", "0" if old == new else repr(_unlike(old, new)), quantity, where)
+            self.picture(base64.b64decode(old), base64.b64decode(new), quantity, where)
+
+    def picture(self, published: bytes, made: bytes, quantity: str, where: str = "") -> None:
+        """Compare two pictures, PNG, by the share of their pixels that differ."""
+        share = 0.0 if published == made else _unlike(published, made)
+        self.text("0", repr(share) if share else "0", quantity, where)
 
     def _number(
         self, published: re.Match[str], made: re.Match[str], tolerance: Tolerance, name: str
@@ -217,7 +225,7 @@ class Comparison:
 def _value(number: re.Match[str]) -> tuple[float, float]:
     """A printed number, and what one in its last place is worth; counts have no such leeway."""
     percent = number.group(1) or ""
-    text = number.group().removesuffix(percent).replace(",", "").replace("−", "-")
+    text = as_ascii(number.group().removesuffix(percent)).replace(",", "")
     mantissa, _, exponent = text.lower().partition("e")
     places = len(mantissa.partition(".")[2])
     scale = 0.01 if percent else 1.0
@@ -227,7 +235,7 @@ def _value(number: re.Match[str]) -> tuple[float, float]:
 
 
 def compare(published: Path, made: Path, page: str, output: str) -> Comparison:
-    """Compare one output of a page, by the kind of file: .csv, .svg or .ipynb.
+    """Compare one output of a page, by the kind of file: .csv, .svg, .png or .ipynb.
 
     Args:
         published: The committed file.
@@ -240,8 +248,11 @@ def compare(published: Path, made: Path, page: str, output: str) -> Comparison:
         if not path.is_file():
             found.differs(f"{output} {phrase}")
             return found
-    old, new = (path.read_text(encoding="utf-8") for path in (published, made))
     suffix, stem = Path(output).suffix, Path(output).stem
+    if suffix == ".png":
+        found.picture(published.read_bytes(), made.read_bytes(), f"{stem}: pixels of {stem}")
+        return found
+    old, new = (path.read_text(encoding="utf-8") for path in (published, made))
     if suffix == ".csv":
         _compare_tables(found, *(list(csv.reader(text.splitlines())) for text in (old, new)))
     elif suffix == ".ipynb":
@@ -290,18 +301,20 @@ def _texts(page: str, cell: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for output in cell.get("outputs", ()):
         key = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
         if key:
-            yield f"{page}: {key.split('/')[-1]}", "".join(next(iter(output["data"].values())))
+            # Texts are stored as their repr, which escapes the spaces within numbers.
+            text = "".join(next(iter(output["data"].values()))).replace(r"\xa0", "\xa0")
+            yield f"{page}: {key.split('/')[-1]}", text
             continue
         for kind, data in output.get("data", {"text/plain": output.get("text", "")}).items():
             text = "".join(data) if isinstance(data, (str, list)) else json.dumps(data)
             yield f"{page}: {f'figure {figure}' if kind == 'image/svg+xml' else 'text'}", text
 
 
-def _unlike(published: str, made: str) -> float:
-    """Share of the pixels that differ in two pictures, PNG in base64."""
+def _unlike(published: bytes, made: bytes) -> float:
+    """Share of the pixels that differ in two pictures, PNG."""
     from matplotlib.image import imread
 
-    old, new = (imread(io.BytesIO(base64.b64decode(text))) for text in (published, made))
+    old, new = (imread(io.BytesIO(content)) for content in (published, made))
     if old.shape != new.shape:
         return 1.0
     return float((np.abs(old - new).max(axis=-1) > _COLOUR).mean())

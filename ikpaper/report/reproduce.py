@@ -14,6 +14,7 @@ from typing import Any
 from ikpaper.checks import check_count
 from ikpaper.cluster import as_processes, as_tasks, connected, cpus_here
 from ikpaper.files import project_root, write_json, write_text
+from ikpaper.format import concise
 from ikpaper.identity import file_digest, provenance
 from ikpaper.profiles import PUBLISHED
 from ikpaper.progress import Progress, duration
@@ -252,7 +253,7 @@ def _machine(record: Mapping[str, Any]) -> dict[str, str]:
 def _tolerances() -> str:
     rows = [["what", "relative", "absolute", "why"]]
     for each in TOLERANCES:
-        limits = ["–", "–"] if each.apart else [f"{each.relative:g}", f"{each.absolute:g}"]
+        limits = ["–", "–"] if each.apart else [concise(each.relative), concise(each.absolute)]
         rows.append([each.name, *limits, each.why])
     return _csv(rows)
 

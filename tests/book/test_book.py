@@ -82,7 +82,8 @@ def test_labels_are_unique():
 def test_tables_and_figures_that_pages_name_are_there_and_no_others():
     text = "\n".join(text_of(name) for name in NAMES)
     tables = set(re.findall(r"^:file: (\S+)", text, re.M))
-    figures = set(re.findall(r"\{figure\} (\S+)", text))
+    figures = set(re.findall(r"\{figure\} (\S+)|\{download\}`\w+ <(figures/\S+)>`", text))
+    figures = {path for pair in figures for path in pair if path}
     tables -= {path for path in tables if path.startswith("results/certificate")}
     assert tables == {str(p.relative_to(BOOK)) for p in (BOOK / "tables").glob("*")}
     assert figures == {str(p.relative_to(BOOK)) for p in (BOOK / "figures").glob("*")}
@@ -121,7 +122,7 @@ def test_results_are_of_one_profile():
 
 def test_every_arm_has_its_results():
     for dof in PlanarArm.PAPER_DOF:
-        for table in ("scores", "figures", "training", "timing"):
+        for table in ("scores", "figures", "training"):
             assert (BOOK / "results" / f"{table}-{dof:02d}.csv").exists()
 
 
@@ -132,6 +133,21 @@ def test_the_readme_table_is_the_books(tmp_path):
     write_readme_table(tmp_path)
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
     assert "<!-- results:begin -->\n| sampler |" in (ROOT / "README.md").read_text()
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text())
+    assert len(links) > 8
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_part_of_the_slides_has_a_place_and_an_outcome():
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \|$", text_of("slides"), re.M)
+    rows = [row for row in rows if row[0] != "In the slides"]
+    assert len(rows) > 30
+    for part, here, outcome in rows:
+        assert re.search(r"\{(ref|numref|eq)\}`", here), part
+        assert re.fullmatch(r"reproduced|corrected|extended|\{glue:text\}`\S+`", outcome), part
 
 
 def test_every_page_is_current():

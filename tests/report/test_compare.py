@@ -95,6 +95,24 @@ def test_cells_of_tables_may_differ_in_the_last_place(both, old, new, agrees):
     assert both(TABLE, TABLE.replace(old, new), "tables/scores.csv").agrees == agrees
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "agrees"),
+    [
+        ("1.2\xa0·\xa010⁻³", "1.3\xa0·\xa010⁻³", True),  # rounded to the other side
+        ("1.2\xa0·\xa010⁻³", "1.4\xa0·\xa010⁻³", False),
+        ("1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻⁴", False),
+        ("−1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻³", False),
+        ("0 (−9\xa0·\xa010⁻³", "1\xa0·\xa010⁻³ (−9\xa0·\xa010⁻³", True),
+        # A label is text.
+        ("look-up table, 10⁵", "look-up table, 10⁶", False),
+    ],
+)
+def test_numbers_with_a_power_of_ten_are_numbers(both, old, new, agrees):
+    made = [f'sampler,MMD²\nINN,"{each}"\n' for each in (old, new)]
+    found = both(*made, "tables/scores.csv")
+    assert found.agrees == agrees
+
+
 def test_a_full_precision_number_has_no_last_place(both):
     assert not both("mmd2\n0.5\n", "mmd2\n0.6\n", "results/x.csv").agrees
 
@@ -128,19 +146,30 @@ def test_a_moved_line_of_a_figure_is_caught(both, tmp_path):
     assert not both(figure, drawn(tmp_path, points=6), "figures/f.svg").agrees
 
 
-def picture(shift):
+def png(shift):
     pixels = np.zeros((40, 40, 3))
     pixels[:, 20 + shift : 22 + shift] = 1.0
     file = io.BytesIO()
     imsave(file, pixels)
-    return (
-        f'<image xlink:href="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"/>'
-    )
+    return file.getvalue()
+
+
+def picture(shift):
+    return f'<image xlink:href="data:image/png;base64,{base64.b64encode(png(shift)).decode()}"/>'
 
 
 def test_a_moved_line_in_a_picture_is_caught(both):
     assert both(picture(0), picture(0), "figures/f.svg").agrees
     moved = both(picture(0), picture(1), "figures/f.svg")
+    assert moved.outside == ["f: pixels of f: 0 published, now 0.05"]
+
+
+def test_a_picture_to_download_is_compared_by_its_pixels(tmp_path):
+    for name, shift in (("published", 0), ("same", 0), ("moved", 1)):
+        (tmp_path / name).write_bytes(png(shift))
+    output = "figures/f.png"
+    assert compare(tmp_path / "published", tmp_path / "same", "p", output).agrees
+    moved = compare(tmp_path / "published", tmp_path / "moved", "p", output)
     assert moved.outside == ["f: pixels of f: 0 published, now 0.05"]
 
 
@@ -181,7 +210,7 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
     ("quantity", "kind"),
     [
         ("benchmark: samples_per_second", "times and rates"),
-        ("timing-04: samples", "times and rates"),
+        ("amortised: call", "times and rates"),
         ("speed-breakdown: step [ms]", "times and rates"),
         ("scores-04: c2st", "C2ST"),
         ("single-04: E‖f(θ) − y‖²", "distances and areas"),
@@ -193,3 +222,12 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
 )
 def test_tolerances_are_found_by_the_name_of_the_quantity(quantity, kind):
     assert tolerance_of(quantity).name == kind
+
+
+def test_a_glued_number_may_have_a_power_of_ten(both):
+    texts = (notebook(repr(f"1.{digit}\xa0·\xa010⁻³")) for digit in (2, 3, 4))
+    published, made, other = texts
+    assert both(published, made, "p.ipynb").agrees
+    assert both(published, other, "p.ipynb").outside == [
+        "p: mmd2, cell 1: 1.2\xa0·\xa010⁻³ published, now 1.4\xa0·\xa010⁻³"
+    ]

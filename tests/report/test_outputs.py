@@ -111,10 +111,11 @@ def test_equal_figures_are_equal_files(tmp_path):
     def draw(name):
         figure = new_figure()
         figure.subplots().plot([1, 2, 3], label="$x^2$")
-        Outputs(tmp_path).figure(figure, name)
-        return (tmp_path / "figures" / f"{name}.svg").read_bytes()
+        Outputs(tmp_path).figure(figure, name, png=True)
+        return [(tmp_path / "figures" / f"{name}.{kind}").read_bytes() for kind in ("svg", "png")]
 
     assert draw("a") == draw("b")
+    assert draw("a")[1].startswith(b"\x89PNG")
 
 
 def test_a_missing_result_names_the_command(tmp_path, monkeypatch):

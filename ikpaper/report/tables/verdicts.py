@@ -1,0 +1,214 @@
+"""What becomes of the paper's conclusions: each with a word, and a sentence of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ikpaper.format import extent, joined, significant
+from ikpaper.models import INN
+from ikpaper.profiles import Profile
+from ikpaper.report.tables.base import (
+    ERRORS,
+    NETWORKS,
+    UNDECIDED,
+    better,
+    by_sampler,
+    label,
+    reported,
+    sides,
+)
+
+__all__ = ["HOLDS", "REVERSED", "arms", "conclusions", "numbers", "overall", "plotted"]
+
+HOLDS, REVERSED = "holds", "reversed"
+
+#: The two comparisons of networks that the paper draws: score, who it has ahead, and in words.
+_COMPARED = {
+    "e_resim": ("e_resim_best", "e_resim_test", "cvae", "re-simulation error"),
+    "posterior": ("mmd2", "mmd2", "inn", "MMD² to exact samples"),
+}
+
+
+def overall(words: Iterable[str]) -> str:
+    """One word for several arms: what most of them have, if no arm has the opposite.
+
+    Args:
+        words: `HOLDS`, `REVERSED` or `UNDECIDED`, one an arm.
+
+    Example:
+        >>> overall(["holds", "holds", "undecided"]), overall(["holds", "holds", "reversed"])
+        ('holds', 'undecided')
+    """
+    listed = list(words)
+    for word, opposite in ((HOLDS, REVERSED), (REVERSED, HOLDS)):
+        if 2 * listed.count(word) > len(listed) and opposite not in listed:
+            return word
+    return UNDECIDED
+
+
+def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
+    """Whether a comparison of the paper's networks holds, by DoF.
+
+    An arm is undecided if the 95 % intervals of the two networks overlap, or if the INN's value
+    lies among those of the cVAE's training runs.
+
+    Args:
+        scores: Tidy scores of all arms; see `evaluation.PaperProtocol.score`.
+        runs: Tidy scores with a column `seed`; see `experiments.seeds`.
+        comparison: `e_resim`, where the paper has the cVAE ahead, or `posterior`, the INN.
+    """
+    quantity, measured, ahead, _ = _COMPARED[comparison]
+    means = by_sampler(scores)
+    words = better(means, quantity).map(
+        {label(name): HOLDS if name == ahead else REVERSED for name in NETWORKS}
+    )
+    profile = scores["profile"].iloc[0]
+    mine = runs[(runs["profile"] == profile) & (runs["quantity"] == measured)]
+    spread = mine[mine["sampler"] == "cvae"].groupby("dof")["value"].agg(["min", "max"])
+    inn = means.xs("inn", level="sampler").loc[spread.index, quantity]
+    among = sides(inn, spread) == "among"
+    words[among.index[among]] = UNDECIDED
+    return words.fillna(UNDECIDED)
+
+
+def _by_arm(words: pd.Series) -> str:
+    """Which arms have which word, as `holds with 4 and 6 joints, is undecided with 8`."""
+    parts: list[str] = []
+    for word in (HOLDS, REVERSED, UNDECIDED):
+        if found := list(words.index[words == word]):
+            is_ = "" if word == HOLDS else "is "
+            parts.append(f"{is_}{word} with {joined(found)}" + " joints" * (not parts))
+    return joined(parts)
+
+
+def _compared(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> tuple[str, str]:
+    """The word for a comparison of the networks, and its sentence; as in `arms`."""
+    words, (quantity, _, _, name) = arms(scores, runs, comparison), _COMPARED[comparison]
+    means = by_sampler(scores)[quantity]
+    values = (
+        f"{significant(means.xs(network, level='sampler').mean(), 2)} for the {label(network)}"
+        for network in NETWORKS
+    )
+    return overall(words), (
+        f"In the mean over the arms, the {name} is {joined(values)}. The claim {_by_arm(words)}."
+    )
+
+
+def _searched(pairs: pd.DataFrame, runs: pd.DataFrame, profile: Profile) -> tuple[str, str]:
+    """Whether what the paper's search found is better than what another one finds."""
+    mmd2 = pairs.xs("mmd2", level="quantity").unstack("setting").dropna()
+    mine = runs[(runs["profile"] == profile.name) & (runs["quantity"] == "mmd2")]
+    spread = mine.groupby(["sampler", "dof"])["value"].agg(["min", "max"]).reindex(mmd2.index)
+    found, printed = (mmd2.xs(setting, axis=1, level=1) for setting in ("found", "printed"))
+    words = pd.Series(UNDECIDED, mmd2.index)
+    words[found["high"] < printed["low"]] = REVERSED
+    words[printed["high"] < found["low"]] = HOLDS
+    words[found["value"].between(spread["min"], spread["max"])] = UNDECIDED
+    listed = list(words)
+    models = joined(dict.fromkeys(label(model) for model, _ in words.index))
+    return overall(listed), (
+        f"Trained in full for the {models} on {len(words)} arms, what another search found has "
+        f"the smaller MMD² on {listed.count(REVERSED)}, what is printed on "
+        f"{listed.count(HOLDS)}; {listed.count(UNDECIDED)} are undecided."
+    )
+
+
+def _trained_backwards(variants: pd.DataFrame, posterior: pd.Series) -> tuple[str, str]:
+    """Whether the INN is worse without the losses of its inverse passes."""
+    inn = variants[(variants["model"] == INN.name) & (variants["outcome"] == "trained")]
+    default, without = (
+        inn.loc[inn["variant"].isin(some), list(ERRORS)]
+        for some in (["INN as published"], ["without both"])
+    )
+    larger, smaller = (without.min() > default.max()), (without.max() < default.min())
+    word = HOLDS if larger.all() else REVERSED if smaller.all() else UNDECIDED
+    ratios = without.mean() / default.mean()
+    times = joined(
+        f"{significant(ratios[key], 2)} times the {name}" for key, name in ERRORS.items()
+    )
+    behind = int((posterior == REVERSED).sum())
+    return word, (
+        f"Without both inverse losses the INN has {times} ({inn['dof'].iloc[0]} joints, a smaller "
+        f"budget). That it matches the cVAE with them does not follow: its MMD² is the larger one "
+        f"on {behind} of {len(posterior)} arms."
+    )
+
+
+def conclusions(
+    scores: pd.DataFrame,
+    runs: pd.DataFrame,
+    variants: pd.DataFrame,
+    pairs: pd.DataFrame,
+    profile: Profile,
+) -> pd.DataFrame:
+    """The paper's conclusions in its order, each with a word and a sentence.
+
+    Args:
+        scores: As in `arms`.
+        runs: As in `arms`.
+        variants: Ablations, a row a training run; see `experiments.ablations`.
+        pairs: Printed and found hyperparameters, trained in full; see `studies.in_full`.
+        profile: Profile of the scores.
+
+    Returns:
+        Columns `conclusion`, `verdict` and `why`, indexed by a key a conclusion.
+    """
+    rows = {
+        "search": (
+            "Bayesian optimisation finds the best hyperparameters",
+            *_searched(pairs, runs, profile),
+        ),
+        "e_resim": (
+            "The cVAE is better by the re-simulation error",
+            *_compared(scores, runs, "e_resim"),
+        ),
+        "posterior": (
+            "The INN is better at the posterior",
+            *_compared(scores, runs, "posterior"),
+        ),
+        "inverse": (
+            "The INN needs its backward training",
+            *_trained_backwards(variants, arms(scores, runs, "posterior")),
+        ),
+    }
+    columns = ["conclusion", "verdict", "why"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.assign(verdict=table["verdict"].str.capitalize())
+
+
+def plotted(scores: pd.DataFrame) -> dict[str, str]:
+    """What the published mismatch is made of, for the text; `scores` as in `arms`.
+
+    Returns:
+        By key: on how many arms the plot has the INN ahead (`claim`), and on how many its ground
+        truth puts our INN before exact samples (`exact_behind`); what exact samples score, as a
+        share of the authors' corrected values (`floor_cvae`, `floor_inn`).
+    """
+    theirs = reported("report_figure")["e_posterior"].unstack()
+    files = reported("authors_results")["e_posterior"].unstack()
+    own = by_sampler(scores)
+    wide = own["e_posterior_wide"].unstack()
+    exact = own["e_posterior"].xs("exact", level="sampler")
+    count = len(theirs)
+    found = {
+        "claim": f"{int((theirs['inn'] < theirs['cvae']).sum())} of {count}",
+        "exact_behind": f"{int((wide['exact'] > wide['inn']).sum())} of {count}",
+    }
+    for name in NETWORKS:
+        found[f"floor_{name}"] = extent(100 * exact / files[name], "{:.0f}") + " %"
+    return found
+
+
+#: The words of the page that goes through the slides.
+_OUTCOMES = {HOLDS: "reproduced", REVERSED: "corrected", UNDECIDED: "extended"}
+
+
+def numbers(table: pd.DataFrame) -> dict[str, str]:
+    """The words of `conclusions`, by key: `verdict_e_resim`, `outcome_e_resim` and so on."""
+    found = {}
+    for key, word in table["verdict"].items():
+        found[f"verdict_{key}"] = word
+        found[f"outcome_{key}"] = _OUTCOMES[word.lower()]
+    return found

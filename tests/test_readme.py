@@ -1,0 +1,38 @@
+"""What README.md shows runs, prints what stands below it, and leads somewhere."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: Python, and what it prints.
+PAIRS = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, re.S)
+
+
+@pytest.mark.slow
+def test_snippets_print_what_stands_below_them():
+    names = {}
+    assert len(PAIRS) >= 2
+    for code, printed in PAIRS:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            exec(code, names)
+        assert shown.getvalue() == printed
+
+
+def test_every_snippet_of_python_is_python():
+    snippets = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(snippets) > len(PAIRS)
+    for code in snippets:
+        compile(code, "README.md", "exec")
+
+
+def test_the_way_to_the_book_is_the_first_thing():
+    commands = re.search(r"```bash\n(.*?)```", README, re.S)[1]
+    assert commands.startswith("git clone ")
+    assert "jupyter-book build book/" in commands
+    assert README.index(commands) < README.index("## ")
