@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 #: Simulations of the published table, and samples at each.
-SIMULATIONS, SAMPLES = 2000, 127
+SIMULATIONS, SAMPLES = 1000, 127
 
 #: Simulations of the subsets whose shares are the power of a check.
 SIZES = (100, 300, 1000)
