@@ -176,6 +176,7 @@ PAGES = (
         models=("cvae", "inn", "flow", "flow-fast"),
         samplers=("exact",),
     ),
+    Page("calibration", reads=("calibration.csv", "benchmark.csv")),
 )
 
 
