@@ -312,7 +312,8 @@ from ikpaper.search import Study
 
 for run in published_runs():
     print(run.label, run.identity().key)
-for jobs in (published_jobs(), calibration_jobs(), ablation_jobs(), scaling_jobs(), baseline_jobs()):
+tables = (published_jobs, calibration_jobs, ablation_jobs, scaling_jobs, baseline_jobs)
+for jobs in (table() for table in tables):
     for job in jobs:
         print(job.label, job.identity.key)
 print(Study("cvae", PlanarArm.paper(4)).identity().key)

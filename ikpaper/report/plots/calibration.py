@@ -25,7 +25,7 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
     arms = sorted(rows["dof"].unique())
     samplers = list(rows[["sampler", "refine"]].drop_duplicates().itertuples(index=False))
     figure, grid = new_grid(len(arms), height=0.19 * len(samplers), margin=1.5, sharey=True)
-    shown = mpl.colormaps["viridis_r"].with_extremes(bad="#e8ebee")
+    shown = mpl.colormaps["BuPu"].with_extremes(bad="white")
     for ax, dof in zip(grid[0], arms, strict=True):
         mine = rows[rows["dof"] == dof]
         index = pd.MultiIndex.from_tuples(samplers)
@@ -34,11 +34,14 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
         tested = mine.drop_duplicates(["sampler", "refine"]).set_index(["sampler", "refine"])
         shares["rejected"] = tested["rejected"].reindex(index)
         image = ax.imshow(shares, cmap=shown, vmin=0, vmax=1, aspect="auto")
+        ax.set_xticks([i + 0.5 for i in range(len(checks))], minor=True)
+        ax.set_yticks([i + 0.5 for i in range(len(samplers) - 1)], minor=True)
+        ax.grid(which="minor", color="white", linewidth=0.8)
         # What needs exact samples stands apart.
-        ax.axvline(len(checks) - 0.5, color="white", linewidth=3)
+        ax.axvline(len(checks) - 0.5, color="white", linewidth=4)
         ax.set_title(f"{dof} DoF")
         ax.set_xticks(range(len(checks) + 1), [*checks.values(), "exact samples"], rotation=90)
-        ax.tick_params(length=0)
+        ax.tick_params(which="both", length=0)
         ax.spines[:].set_visible(False)
     names = [LABELS[name] + (f", refine={steps}" if steps else "") for name, steps in samplers]
     grid[0, 0].set_yticks(range(len(names)), names)

@@ -89,7 +89,10 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
     for check in CHECKS:
         mine = rows[rows["check"] == check]
         seen = mine["p_value"] <= LEVEL
-        exact, prior = mine["sampler"] == "exact", (mine["sampler"] == "prior") & (mine["refine"] == 0)
+        exact, prior = (
+            mine["sampler"] == "exact",
+            (mine["sampler"] == "prior") & (mine["refine"] == 0),
+        )
         wrong = (mine["rejected"] >= WRONG) & ~prior
         small, medium = (f"power_{size}" for size in SIZES[:2])
         cells.append(
@@ -110,7 +113,9 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     found: dict[str, Any] = {}
     plain = rows[rows["refine"] == 0]
     exact = rows[rows["sampler"] == "exact"]
-    wrong = rows[(rows["rejected"] >= WRONG) & ((rows["sampler"] != "prior") | (rows["refine"] > 0))]
+    wrong = rows[
+        (rows["rejected"] >= WRONG) & ((rows["sampler"] != "prior") | (rows["refine"] > 0))
+    ]
     for check in CHECKS:
         for name, part in (("prior", plain[plain["sampler"] == "prior"]), ("wrong", wrong)):
             found[f"{name}_{check}"] = _share(part[part["check"] == check]["p_value"] <= LEVEL)
