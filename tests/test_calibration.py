@@ -131,11 +131,12 @@ def test_subsets_do_not_see_each_other(conjugate):
     assert (both[0] != alone[0]).double().mean() < 0.05
 
 
-def test_ranks_and_their_test_are_those_of_sbi(conjugate):
+@pytest.mark.parametrize(("scale", "passes"), [(1.0, True), (0.7, False)])
+def test_ranks_and_decisions_are_those_of_sbi(conjugate, scale, passes):
     pytest.importorskip("sbi")
     from sbi.diagnostics import check_sbc, check_tarp, run_sbc, run_tarp
 
-    theta, y, samples = conjugate(scale=0.7)
+    theta, y, samples = conjugate(scale)
 
     class Posterior:
         """Samples that are there already, as sbi asks for them."""
@@ -144,30 +145,26 @@ def test_ranks_and_their_test_are_those_of_sbi(conjugate):
             assert torch.equal(x, y)
             return samples.transpose(0, 1)
 
-        def sample(self, shape, x, **options):
-            return samples[int((y == x).all(dim=1).nonzero()[0, 0])]
-
-    ranks, marginal = run_sbc(theta, y, Posterior(), num_posterior_samples=COUNT)
+    options = {"num_posterior_samples": COUNT, "show_progress_bar": False}
+    ranks, marginal = run_sbc(theta, y, Posterior(), **options)
     own = calibration.ranks(theta, samples)
     assert ranks.tolist() == own.tolist()
-    p_values = check_sbc(ranks, theta, marginal, num_posterior_samples=COUNT)["ks_pvals"]
-    ours = [calibration.uniformity(column, COUNT) for column in own.T]
-    assert np.log10(ours) == pytest.approx(np.log10(p_values.numpy()), abs=0.5, rel=0.1)
+    theirs = check_sbc(ranks, theta, marginal, num_posterior_samples=COUNT)["ks_pvals"]
+    # sbi takes ranks for continuous and divides by n, so that its p-values are too small.
+    assert (float(theirs.min()) > 1e-3) == passes
+    assert (calibration.uniformity(own, COUNT) > 1e-2) == passes
 
     references = y / 2
     expected, levels = run_tarp(
-        theta,
-        y,
-        Posterior(),
-        references=references,
-        num_posterior_samples=COUNT,
-        z_score_theta=False,
+        theta, y, Posterior(), references=references, z_score_theta=False, **options
     )
     found = calibration.tarp_ranks(theta, samples, references)
-    for share, level in zip(expected.tolist()[1:-1], levels.tolist()[1:-1], strict=True):
-        assert calibration.coverage(found, COUNT, level) == pytest.approx(share, abs=0.03)
-    # Narrow samples: regions hold less than they should, in sbi's sign of the area, too.
-    assert check_tarp(expected, levels)[0] < 0
+    for share, level in zip(expected.tolist(), levels.tolist(), strict=True):
+        if 0.1 < level < 0.9:
+            assert calibration.coverage(found, COUNT, level) == pytest.approx(share, abs=0.05)
+    # The area is negative for narrow samples, whose regions hold less than they should.
+    area = check_tarp(expected, levels)[0]
+    assert (abs(area) < 0.02) if passes else (area < -0.03)
 
 
 def test_the_density_is_the_posteriors(generator):

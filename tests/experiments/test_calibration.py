@@ -36,8 +36,9 @@ def test_samplers_have_a_row_a_check(table):
     ]
     ordered = table["check"].isin(["hpd", "tarp", "tarp-nearest", "tarp-mean"])
     assert (table["coverage_50"].notna() == ordered).all()
-    assert table[["power_100", "power_300"]].notna().all(axis=None)
-    assert table["power_1000"].isna().all()
+    assert table["power_100"].notna().all()
+    # Of all simulations there is one set: its p-value tells.
+    assert table["power_300"].isna().all()
 
 
 def test_exact_samples_pass_and_the_prior_where_it_must(table):
