@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ikpaper.evaluation import LEVEL
@@ -11,7 +9,7 @@ from ikpaper.experiments.calibration import CHECKS, SIZES
 from ikpaper.format import extent, joined, percent, significant
 from ikpaper.report.tables.base import NETWORKS, formatted, label
 
-__all__ = ["LABELS", "WRONG", "by_sampler", "checks", "joined_rows", "numbers"]
+__all__ = ["LABELS", "WRONG", "by_sampler", "checks", "joined_rows", "numbers", "shown"]
 
 #: How checks are called in tables and figures.
 LABELS = {
@@ -23,11 +21,14 @@ LABELS = {
     "classifier": "classifier",
 }
 
-#: Whose target does not matter to what a check ranks.
-_BLIND = ("sbc", "hpd", "tarp")
+#: Checks whose p-values stand in the tables of the arms.
+_TABULATED = ("sbc", "hpd", "tarp-mean", "classifier")
 
 #: A sampler counts as wrong that the permutation test rejects at this share of the targets.
 WRONG = 0.5
+
+#: Samplers whose samples steps onto the target change much.
+_REFINED = ("prior", "lookup", "lookup-large", *NETWORKS)
 
 _KEYS = ["dof", "sampler", "refine"]
 
@@ -60,7 +61,7 @@ def by_sampler(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
         _p_values(rows[rows["dof"] == dof]),
         {
             "sampler": ("sampler", "refine", _refined),
-            **{f"p, {LABELS[check]}": (check, _p) for check in (*_BLIND, "tarp-mean")},
+            **{f"p, {LABELS[check]}": (check, _p) for check in _TABULATED},
             "rejected": ("rejected", percent),
         },
     )
@@ -79,6 +80,11 @@ def _share(found: pd.Series) -> str:
     return f"{found.sum()} of {len(found)}"
 
 
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the figure: those with steps onto the target only where these change much."""
+    return rows[(rows["refine"] == 0) | rows["sampler"].isin(_REFINED)]
+
+
 def checks(rows: pd.DataFrame) -> pd.DataFrame:
     """A row a check: the level that it keeps, and which samplers it sees.
 
@@ -88,21 +94,16 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
     cells = []
     for check in CHECKS:
         mine = rows[rows["check"] == check]
-        seen = mine["p_value"] <= LEVEL
-        exact, prior = (
-            mine["sampler"] == "exact",
-            (mine["sampler"] == "prior") & (mine["refine"] == 0),
-        )
-        wrong = (mine["rejected"] >= WRONG) & ~prior
-        small, medium = (f"power_{size}" for size in SIZES)
+        wrong = mine[_wrong(mine)]
         cells.append(
             {
                 "check": LABELS[check],
-                f"exact, {SIZES[0]}": percent(mine[exact][small].mean()),
-                "prior": _share(seen[prior]),
-                "wrong samplers": _share(seen[wrong]),
-                f"their power, {SIZES[0]}": percent(mine[wrong][small].mean(), 0),
-                f"their power, {SIZES[1]}": percent(mine[wrong][medium].mean(), 0),
+                f"exact samples, {SIZES[0]}": percent(
+                    _of(mine, "exact")[f"power_{SIZES[0]}"].mean()
+                ),
+                "finds the prior": _share(_found(_of(mine, "prior"))),
+                "finds others": _share(_found(wrong)),
+                **{f"power, {size}": percent(wrong[f"power_{size}"].mean(), 0) for size in SIZES},
             }
         )
     return pd.DataFrame(cells)
@@ -110,32 +111,54 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def numbers(rows: pd.DataFrame) -> dict[str, str]:
     """Numbers for the text, by key; `rows` as in `joined_rows`."""
-    found: dict[str, Any] = {}
-    plain = rows[rows["refine"] == 0]
-    exact = rows[rows["sampler"] == "exact"]
-    wrong = rows[
-        (rows["rejected"] >= WRONG) & ((rows["sampler"] != "prior") | (rows["refine"] > 0))
-    ]
+    seen = {}
     for check in CHECKS:
-        for name, part in (("prior", plain[plain["sampler"] == "prior"]), ("wrong", wrong)):
-            found[f"{name}_{check}"] = _share(part[part["check"] == check]["p_value"] <= LEVEL)
-        for name in (*NETWORKS, "cgan"):
-            part = plain[(plain["sampler"] == name) & (plain["check"] == check)]
-            found[f"{name}_{check}"] = _share(part["p_value"] <= LEVEL)
+        mine = rows[rows["check"] == check]
+        parts = {name: _of(mine, name) for name in ("prior", *NETWORKS, "cgan")}
+        for name, part in {**parts, "wrong": mine[_wrong(mine)]}.items():
+            seen[f"{name}_{check}"] = _share(_found(part))
+        seen[f"passed_prior_{check}"] = _share(~_found(parts["prior"]))
+    counts = {
+        check: _found(rows[_wrong(rows) & (rows["check"] == check)]).sum() for check in CHECKS
+    }
+    best = max(CHECKS, key=lambda check: counts[check])
+    networks = {}
     for name in (*NETWORKS, "cgan"):
-        part = plain[plain["sampler"] == name]
-        found[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')} %"
-        hpd = part[part["check"] == "hpd"]
-        found[f"{name}_coverage"] = f"{extent(100 * hpd['coverage_50'], '{:.0f}')} %"
-    one = rows.iloc[0]
+        part = _of(rows, name)
+        networks[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')} %"
+        networks[f"{name}_coverage"] = _covered(part, "hpd")
+    exact, one = _of(rows, "exact"), rows.iloc[0]
     return {
         "simulations": f"{one['simulations']:,}",
         "samples": str(one["samples"]),
         "arms": joined(sorted(rows["dof"].unique())),
         "level": f"{100 * LEVEL:g} %",
         "wrong_from": percent(WRONG, 0),
-        "sizes": joined(SIZES),
-        **{f"exact_{size}": percent(exact[f"power_{size}"].mean()) for size in SIZES},
-        "exact_seen": _share(exact["p_value"] <= LEVEL),
-        **found,
+        "exact_count": str(len(exact)),
+        "exact_found": str(_found(exact).sum()),
+        "prior_ball": _covered(_of(rows, "prior"), "tarp-mean"),
+        "best": LABELS[best],
+        "wrong_best": seen[f"wrong_{best}"],
+        **seen,
+        **networks,
     }
+
+
+def _of(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of a sampler as it is, without steps onto the target."""
+    return rows[(rows["sampler"] == name) & (rows["refine"] == 0)]
+
+
+def _wrong(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are of samplers that exact samples tell, but for the prior."""
+    prior = (rows["sampler"] == "prior") & (rows["refine"] == 0)
+    return (rows["rejected"] >= WRONG) & ~prior
+
+
+def _found(rows: pd.DataFrame) -> pd.Series:
+    """Which rows a check rejects with all simulations."""
+    return rows["p_value"] <= LEVEL
+
+
+def _covered(rows: pd.DataFrame, check: str) -> str:
+    return f"{extent(100 * rows[rows['check'] == check]['coverage_50'], '{:.0f}')} %"
