@@ -199,6 +199,14 @@ def _parser() -> _Parser:
     benchmark.add_flag("--rates", "measure nothing but the rates of all rows, in one run")
     benchmark.add_cluster("sampler on a cluster")
 
+    calibrate = add(
+        _calibrate,
+        "check the calibration of all published samplers; what is measured already is kept",
+    )
+    calibrate.add_dof()
+    calibrate.add_flag("--fresh", "measure again")
+    calibrate.add_cluster("sampler on a cluster")
+
     baselines = add(
         _baselines,
         "train posteriors of sbi and flow and score both; what is measured already is kept",
@@ -402,6 +410,15 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{terminal_text(as_text(part))}")
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from ikpaper.experiments.calibration import run_calibration
+
+    table = run_calibration(dofs=arguments.dof, fresh=arguments.fresh, **_cluster(arguments))
+    for dof, part in table.groupby("dof"):
+        wide = part.pivot(index=["sampler", "refine"], columns="check", values="p_value")
+        print(f"\n{dof} DoF, p-values\n{wide.to_string(float_format='{:.2g}'.format)}")
 
 
 def _baselines(arguments: argparse.Namespace) -> None:

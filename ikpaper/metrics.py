@@ -24,6 +24,7 @@ __all__ = [
     "C2ST_EPOCHS",
     "KERNELS",
     "VERSION",
+    "Classifiers",
     "TwoSampleTest",
     "c2st",
     "c2st_batch",
@@ -465,37 +466,59 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
             for i in range(folds)
         ]
     )
-    sizes = (width, 10 * width, 10 * width, 1)
-    parameters = []
-    for before, after in itertools.pairwise(sizes):
-        bound = math.sqrt(6 / (before + after))
-        for shape in ((folds, before, after), (folds, 1, after)):
-            weights = bound * (2 * torch.rand(shape, generator=generator, dtype=x.dtype) - 1)
-            parameters.append(weights.repeat(len(x), 1, 1).requires_grad_())
+    classifiers = Classifiers(len(x), width, generator, kinds=folds)
     targets = labels.to(x.dtype)[:, None]
-    optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
-    def logits(rows: Tensor) -> Tensor:
-        """Of points `rows` (folds, m), shape (B folds, m, 1)."""
-        values = x[:, rows].flatten(0, 1)
-        for i in range(0, len(parameters), 2):
-            values = torch.baddbmm(parameters[i + 1], values.relu() if i else values, parameters[i])
-        return values
+    def points(rows: Tensor) -> Tensor:
+        """Points `rows` (folds, m), shape (B folds, m, width)."""
+        return x[:, rows].flatten(0, 1)
 
     for _ in range(epochs):
         order = torch.stack([row[torch.randperm(size, generator=generator)] for row in trains])
         for rows in order.split(_BATCH, dim=1):
-            wanted = targets[rows].repeat(len(x), 1, 1)
-            loss = binary_cross_entropy_with_logits(logits(rows), wanted, reduction="sum")
-            optimiser.zero_grad()
-            (loss / rows.shape[1]).backward()
-            optimiser.step()
+            classifiers.step(points(rows), targets[rows].repeat(len(x), 1, 1))
     right = x.new_zeros(len(x), dtype=torch.float64)
     with torch.no_grad():
         for i, rows in enumerate(tests):
-            told = logits(rows.repeat(folds, 1)).view(len(x), folds, -1)[:, i] > 0
+            logits = classifiers.logits(points(rows.repeat(folds, 1)))
+            told = logits.view(len(x), folds, -1)[:, i] > 0
             right += (told == labels[rows]).double().mean(dim=1)
     return right / folds
+
+
+class Classifiers:
+    """Classifiers of two hidden layers of 10 `width` units, trained side by side by Adam.
+
+    Args:
+        count: How often to repeat the initial weights.
+        width: Width of a point.
+        generator: Source of the initial weights.
+        kinds: How many of them differ: there are `count` times `kinds` classifiers.
+    """
+
+    def __init__(self, count: int, width: int, generator: Generator, *, kinds: int = 1) -> None:
+        self._parameters: list[Tensor] = []
+        for before, after in itertools.pairwise((width, 10 * width, 10 * width, 1)):
+            bound = math.sqrt(6 / (before + after))
+            for shape in ((kinds, before, after), (kinds, 1, after)):
+                weights = bound * (2 * torch.rand(shape, generator=generator) - 1)
+                self._parameters.append(weights.repeat(count, 1, 1).requires_grad_())
+        self._optimiser = torch.optim.Adam(self._parameters, lr=1e-3, fused=True)
+
+    def logits(self, points: Tensor) -> Tensor:
+        """Of points (count kinds, m, width), float32: shape (count kinds, m, 1)."""
+        values = points
+        for i in range(0, len(self._parameters), 2):
+            weights, bias = self._parameters[i : i + 2]
+            values = torch.baddbmm(bias, values.relu() if i else values, weights)
+        return values
+
+    def step(self, points: Tensor, labels: Tensor) -> None:
+        """One step on points, with labels (count kinds, m, 1) of 0 and 1."""
+        loss = binary_cross_entropy_with_logits(self.logits(points), labels, reduction="sum")
+        self._optimiser.zero_grad()
+        (loss / points.shape[1]).backward()
+        self._optimiser.step()
 
 
 def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:
