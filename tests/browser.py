@@ -8,6 +8,7 @@ every page in light and dark mode and on a narrow screen.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -103,28 +104,13 @@ LIGHTNESS = r"""
 def main(argv: list[str] | None = None) -> int:
     """Check every page; 0 if there is no problem."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser", description=__doc__)
-    parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
-    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
+    add_arguments(parser)
     arguments = parser.parse_args(argv)
     html = arguments.html.resolve()
-    if not (html / "index.html").exists():
-        parser.error(f"no book in {html}; build it with: make book")
-    wanted = os.environ.get("CHROMIUM", "chromium")
-    chromium = shutil.which(wanted)
-    if chromium is None:
-        parser.error(f"no {wanted} on this machine; install Chromium or set CHROMIUM")
-    if arguments.screenshots:
-        arguments.screenshots.mkdir(parents=True, exist_ok=True)
-
-    from playwright.sync_api import sync_playwright
 
     failed = passed = 0
     problems: list[str] = []
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        context = browser.new_context(viewport=WIDE)
-        context.set_default_timeout(60_000)
+    with launched(parser, arguments) as context:
         checks: list[tuple[str, Any]] = [
             (name, lambda tab, name=name: check_page(tab, html / name, arguments.screenshots))
             for name in pages()
@@ -142,11 +128,40 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{name}: {note[0]}" + (f", {len(found)} problems" if found else ""), flush=True)
             problems += [f"{name}: {problem}" for problem in dict.fromkeys(found)]
             failed, passed = failed + bool(found), passed + (not found)
-        browser.close()
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"browser: {passed} passed, {failed} failed")
     return 1 if problems else 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a check of the built book can be given."""
+    parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
+
+
+@contextlib.contextmanager
+def launched(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Iterator[Any]:
+    """A browser's context of wide tabs; without book or browser, an error of the command line."""
+    html = arguments.html.resolve()
+    if not (html / "index.html").exists():
+        parser.error(f"no book in {html}; build it with: make book")
+    wanted = os.environ.get("CHROMIUM", "chromium")
+    chromium = shutil.which(wanted)
+    if chromium is None:
+        parser.error(f"no {wanted} on this machine; install Chromium or set CHROMIUM")
+    if arguments.screenshots:
+        arguments.screenshots.mkdir(parents=True, exist_ok=True)
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        context = browser.new_context(viewport=WIDE)
+        context.set_default_timeout(60_000)
+        yield context
+        browser.close()
 
 
 def pages() -> Iterator[str]:
