@@ -104,7 +104,8 @@ LIGHTNESS = r"""
 def main(argv: list[str] | None = None) -> int:
     """Check every page; 0 if there is no problem."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser", description=__doc__)
-    add_arguments(parser)
+    parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
     arguments = parser.parse_args(argv)
     html = arguments.html.resolve()
 
@@ -132,12 +133,6 @@ def main(argv: list[str] | None = None) -> int:
         print(problem, file=sys.stderr)
     print(f"browser: {passed} passed, {failed} failed")
     return 1 if problems else 0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a check of the built book can be given."""
-    parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
-    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
 
 
 @contextlib.contextmanager

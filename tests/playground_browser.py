@@ -1,7 +1,7 @@
 """The playground as a browser runs it from disk: `python -m tests.playground_browser [html-dir]`.
 
-Not collected by pytest, as `tests.browser`, which has the options of both. Its numbers are held
-against torch and `ExactPosterior`; rates of frames are printed and decide nothing.
+Not collected by pytest, as `tests.browser` is not. Numbers of the page are held against torch and
+`ExactPosterior`; rates of frames are printed and decide nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ikpaper.arm import PlanarArm
 from ikpaper.metrics import two_sample_test
 from ikpaper.report.playground import LEVELS, SAMPLERS, unpacked
 from ikpaper.samplers import ExactPosterior
-from tests.browser import NARROW, OVERFLOW, WIDE, add_arguments, launched, once_settled, watch
+from tests.browser import NARROW, OVERFLOW, ROOT, WIDE, launched, once_settled, watch
 
 #: Targets in reaches: among the training data, on the other side, and outside of them.
 TARGETS = ((0.9, 0.25), (0.8, -0.4), (0.3, 0.5))
@@ -78,7 +78,8 @@ async (frames) => {
 def main(argv: list[str] | None = None) -> int:
     """Check the page; 0 if there is no problem."""
     parser = argparse.ArgumentParser(prog="python -m tests.playground_browser", description=__doc__)
-    add_arguments(parser)
+    parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
+    parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
     parser.add_argument("--frames", action="store_true", help="print all samplers' rates of frames")
     arguments = parser.parse_args(argv)
     page = arguments.html.resolve() / "playground.html"
@@ -137,7 +138,7 @@ def targets(arm: PlanarArm) -> list[list[float]]:
 def as_torch(tab: Any) -> tuple[str, list[str]]:
     """Same latents, same angles as torch computes with the same rounded weights."""
     worst, problems = 0.0, []
-    folder = Path(__file__).resolve().parents[1] / "book" / "_extra" / "playground" / "weights"
+    folder = ROOT / "book" / "_extra" / "playground" / "weights"
     for name in LEVELS:
         for dof in PlanarArm.PAPER_DOF:
             model = unpacked((folder / f"{name}-{dof:02d}.js").read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@
     const exponent = Math.floor(Math.log10(value));
     if (exponent >= -3) return Number(value.toPrecision(2)).toString();
     const digits = Number((value / 10 ** exponent).toFixed(1));
-    return `${digits}\u00a0×\u00a010${superscript(exponent)}`;
+    return `${digits}\u00a0·\u00a010${superscript(exponent)}`;
   }
 
   const state = {sampler: null, arm: null, target: [0, 0], seed: SEED, request: 0, painting: false};
