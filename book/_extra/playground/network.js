@@ -42,6 +42,8 @@
             weights.push(values[i * columns + j]);
             index.push(j);
           }
+        // `apply` takes eight at once.
+        for (; weights.length % 8; index.push(0)) weights.push(0);
         this.start[i + 1] = weights.length;
       }
       this.weights = Float64Array.from(weights);
@@ -52,19 +54,18 @@
     apply(x, n, y) {
       const {start, weights, index, bias} = this;
       for (let i = 0; i < this.rows; i++) {
-        const o = i * n, end = start[i + 1];
-        let p = start[i];
+        const o = i * n;
         y.fill(bias[i], o, o + n);
-        for (; p + 3 < end; p += 4) {
+        for (let p = start[i]; p < start[i + 1]; p += 8) {
           const w0 = weights[p], w1 = weights[p + 1], w2 = weights[p + 2], w3 = weights[p + 3];
+          const w4 = weights[p + 4], w5 = weights[p + 5], w6 = weights[p + 6], w7 = weights[p + 7];
           const a0 = index[p] * n, a1 = index[p + 1] * n;
           const a2 = index[p + 2] * n, a3 = index[p + 3] * n;
+          const a4 = index[p + 4] * n, a5 = index[p + 5] * n;
+          const a6 = index[p + 6] * n, a7 = index[p + 7] * n;
           for (let s = 0; s < n; s++)
-            y[o + s] += w0 * x[a0 + s] + w1 * x[a1 + s] + w2 * x[a2 + s] + w3 * x[a3 + s];
-        }
-        for (; p < end; p++) {
-          const w = weights[p], a = index[p] * n;
-          for (let s = 0; s < n; s++) y[o + s] += w * x[a + s];
+            y[o + s] += w0 * x[a0 + s] + w1 * x[a1 + s] + w2 * x[a2 + s] + w3 * x[a3 + s]
+              + w4 * x[a4 + s] + w5 * x[a5 + s] + w6 * x[a6 + s] + w7 * x[a7 + s];
         }
       }
       return y;

@@ -96,8 +96,8 @@
     part("ring").textContent = ring ? `ring: ${short(ring)} units of length` : "";
     const radius = Math.hypot(x, y);
     part("target").textContent = `${x.toFixed(2)}, ${y.toFixed(2)}`.replace(/-/g, "−");
-    part("radius").textContent =
-      `${radius.toFixed(2)} of ${arm.reach.toFixed(2)} (${(100 * radius / arm.reach).toFixed(1)} %)`;
+    const share = (100 * radius / arm.reach).toFixed(1);
+    part("radius").textContent = `${radius.toFixed(2)} of ${arm.reach.toFixed(2)} (${share} %)`;
     const distances = misses.map(([u, v]) => Math.hypot(u, v)).sort((a, b) => a - b);
     for (const [place, share] of [["miss", 0.5], ["far", 0.97]]) {
       const distance = distances[Math.floor(share * (distances.length - 1))];
@@ -110,22 +110,24 @@
     part("time").textContent = drawn
       ? `${short(sampler.milliseconds)} ms for ${shown.length} arms`
         + ` (${short(sampler.milliseconds / shown.length)} ms each)` : "–";
-    part("ess").textContent = drawn && sampler.ess ? Math.round(sampler.ess).toLocaleString("en") : "–";
+    const ess = drawn && sampler.ess;
+    part("ess").textContent = ess ? Math.round(ess).toLocaleString("en") : "–";
     say(message());
   }
 
   function message() {
     const {arm, target: [x, y], sampler, reachable} = state, label = pg.facts.looks[name()].label;
     if (!reachable)
-      return `Out of reach: the target is ${Math.hypot(x, y).toFixed(2)} from the base, and the arm `
-        + `ends at ${arm.reach.toFixed(2)}. No joint angles reach it.`;
-    const learned = name() in pg.models, common = arm.isCommon(x, y);
+      return `Out of reach: the target is ${Math.hypot(x, y).toFixed(2)} from the base, and the `
+        + `arm ends at ${arm.reach.toFixed(2)}. No joint angles reach it.`;
+    const common = arm.isCommon(x, y), why = name() in pg.models
+      ? "the network has hardly been trained there" : "the prior seldom leads there";
     const share = `${(100 * arm.region.share).toFixed(1)} %`;
-    const place = common ? "" : ` Outside of the grey region, which holds ${share} of the training `
-      + `targets: ${learned ? "the network has hardly been trained there" : "the prior seldom leads there"}.`;
+    const place = common ? ""
+      : ` Outside of the grey region, which holds ${share} of the training targets: ${why}.`;
     if (name() === "exact" && !sampler.complete)
-      return `Too few: ${sampler.theta.length} arms of ${sampler.n}, since the weighted proposals are `
-        + `worth ${Math.round(sampler.ess)} samples after all attempts.${place}`;
+      return `Too few: ${sampler.theta.length} arms of ${sampler.n}, since the weighted proposals `
+        + `are worth ${Math.round(sampler.ess)} samples after all attempts.${place}`;
     const kind = name() === "prior" ? "The prior does not look at the target."
       : `${sampler.theta.length} arms drawn by: ${label}.`;
     return kind + place;

@@ -108,12 +108,14 @@
       for (const angles of theta) path(angles);
       // One of them, and its joints.
       if (theta.length) {
-        context.strokeStyle = context.fillStyle = shade(colour, 1, dark);
+        context.strokeStyle = shade(colour, 1, dark);
+        context.fillStyle = ground;
         context.lineWidth = 3;
         path(theta[0]);
         for (let j = 1; j < arm.dof; j++) {
-          ring(context, left(places[2 * j]), top(places[2 * j + 1]), 3.5);
+          ring(context, left(places[2 * j]), top(places[2 * j + 1]), 4);
           context.fill();
+          context.stroke();
         }
       }
       context.fillStyle = ink;
