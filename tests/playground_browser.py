@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     page = arguments.html.resolve() / "playground.html"
     checks = {
+        "loading": lambda tab: loading(tab, page),
         "as torch": as_torch,
         "as the exact sampler": as_exact,
         "dragging": dragging,
@@ -133,6 +134,22 @@ def choose(tab: Any, **options: str) -> None:
 def targets(arm: PlanarArm) -> list[list[float]]:
     """`TARGETS` of an arm, as float32 has them."""
     return (arm.reach * torch.tensor(TARGETS)).tolist()
+
+
+def loading(tab: Any, page: Path) -> tuple[str, list[str]]:
+    """Weights are loaded when they are chosen, and by this page alone."""
+    loaded = tab.evaluate(
+        "[...document.scripts].map(script => script.src.split('/').pop())"
+        ".filter(name => /-\\d\\d\\.js$/.test(name))"
+    )
+    problems = [] if loaded == ["flow-fast-06.js"] else [f"loaded at first: {loaded}"]
+    others = [other for other in page.parent.glob("*.html") if other != page]
+    problems += [
+        f"{other.name} loads scripts of the playground"
+        for other in others
+        if "playground/page.js" in other.read_text(encoding="utf-8")
+    ]
+    return f"{', '.join(loaded)}, and nothing on {len(others)} other pages", problems
 
 
 def as_torch(tab: Any) -> tuple[str, list[str]]:
