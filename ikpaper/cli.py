@@ -33,7 +33,7 @@ __all__ = ["main"]
 #: Commands that need no checkout.
 _ANYWHERE = ("train", "evaluate", "search", "sample")
 #: Commands that start from the beginning when they were interrupted.
-_UNRESUMED = ("evaluate", "sample", "status", "accept")
+_UNRESUMED = ("evaluate", "sample", "playground", "status", "accept")
 
 #: A negative number as argparse does not know it, which takes it for an option.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-(inf|nan)", re.IGNORECASE)
@@ -291,6 +291,8 @@ def _parser() -> _Parser:
     reproduce.add_whole("--parallel", "pages at a time (default: one a CPU)")
     reproduce.add_cluster("page on a cluster")
 
+    add(_playground, "write the compact weights that the book's playground page loads")
+
     status = add(
         _status, "list weights, rows of results, studies and pages: current or not, and why"
     )
@@ -512,6 +514,12 @@ def _report(arguments: argparse.Namespace) -> int:
     from ikpaper.report.pages import build_pages
 
     return build_pages(arguments.profile, only=arguments.only, fresh=arguments.fresh)
+
+
+def _playground(arguments: argparse.Namespace) -> None:
+    from ikpaper.report.playground import export
+
+    export()
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
