@@ -76,11 +76,11 @@ drawn = {
 out.figure(plots.pairs(exact, drawn, tables.NAMES))
 
 # %% [markdown]
-# ```{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target.
+# :::{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target.
 # :file: tables/faults.csv
 # :header-rows: 1
 # :name: tab-faults
-# ```
+# :::
 #
 # - **0.00001** is less than one target can show: noise of
 #   {glue:text}`blurred_small`, or {glue:text}`mixed_small` of the samples from

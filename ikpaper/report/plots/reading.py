@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -40,7 +41,7 @@ def pairs(
             names[kind], (0.03, 0.97), xycoords="axes fraction", va="top", color=INK, fontsize=8.5
         )
     for ax, value in zip(grid[0], values, strict=True):
-        ax.set_title(rf"MMD$^2$ = {value:g}")
+        ax.set_title(f"MMD$^2$ = {np.format_float_positional(value)}")
     outer_labels(grid, r"$\theta_1$ [rad]", r"$\theta_2$ [rad]")
     for color, name in ((MUTED, "exact samples"), (COLORS["accent"], "samples with a fault")):
         grid[0, 0].plot([], [], "o", color=color, markersize=5, label=name)

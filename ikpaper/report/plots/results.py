@@ -421,7 +421,7 @@ def home(
     place = {"xycoords": ("axes fraction", "data"), "color": COLORS["exact"], "fontsize": 8.5}
     note(ax, "exact against exact", (0.01, exact), (0, 3), **place)
     ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()))
-    ax.set_ylabel(_TO_EXACT, fontsize=8.5)
+    ax.set_ylabel(r"MMD$^2$ to the exact posterior", fontsize=8.5)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pandas as pd
 
 from ikpaper.evaluation import LEVEL
@@ -35,7 +38,7 @@ def faults(rows: pd.DataFrame, reach: float) -> pd.DataFrame:
     return formatted(
         rows.assign(miss=rows["e_resim"] ** 0.5 / reach),
         {
-            "MMD²": ("value", "{:g}"),
+            "MMD²": ("value", partial(np.format_float_positional, trim="-")),
             "fault": ("fault", NAMES.get),
             "size": ("fault", "size", _size),
             "rejected": ("rejected", lambda share: percent(share, 0)),
