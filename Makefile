@@ -6,7 +6,7 @@ INDEX := book/_build/html/index.html
 # What the HTML is made of; the library, since the reference comes from its docstrings.
 PAGES := $(shell find book ikpaper -name _build -prune -o -name __pycache__ -prune -o -type f -print)
 
-.PHONY: help book pages html reproduce test test-all bench ablations lint format notebooks lock clean
+.PHONY: help book pages html pdf reproduce test test-all bench ablations lint format notebooks lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test       run the tests that decide correctness (minutes)"
 	@echo "make test-all   run all tests: the long ones, and those of the committed book"
 	@echo "make html       build the HTML from the pages as they are"
+	@echo "make pdf        print the book as one PDF (needs Chromium)"
 	@echo "make bench      measure speed against the reference implementation (ten minutes; best on an idle machine)"
 	@echo "make ablations  train and score what differs in one choice (hours; it resumes)"
 	@echo "make lint       style and types"
@@ -44,6 +45,13 @@ html: $(INDEX)
 $(INDEX): .venv/ready $(PAGES)
 	@rm -rf book/_build
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build -q -W -n --keep-going book/
+
+# Printed from the book on one page; it has an outline, and links that stay within it.
+pdf: .venv/ready
+	@rm -rf book/_build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build -q -W -n --keep-going --builder singlehtml book/
+	@$(BIN)/python -m ikpaper.report.pdf book/_build/singlehtml/index.html book/_build/ikpaper.pdf
+	@echo "The book is in $(CURDIR)/book/_build/ikpaper.pdf"
 
 book: pages
 	@$(MAKE) --no-print-directory html

@@ -3,32 +3,124 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
-__all__ = ["cell", "extent", "joined", "over_runs", "percent", "significant", "with_interval"]
+__all__ = [
+    "as_ascii",
+    "cell",
+    "concise",
+    "extent",
+    "fixed",
+    "joined",
+    "over_runs",
+    "percent",
+    "rounded",
+    "significant",
+    "times",
+    "with_interval",
+]
+
+#: Exponents as they are written, by the characters of an integer, and the reverse.
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LOWERED = {raised: character for character, raised in _RAISED.items()}
+
+#: A number with a power of ten, or the power alone.
+_POWER = re.compile(r"(?:([\d.]+)\s·\s)?\b10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+
+#: Exponents of numbers that stand there without a power of ten.
+_DECIMAL = range(-4, 6)
+
+
+def _written(number: Decimal, exponent: int, alone: bool = False) -> str:
+    """A number with all of its digits, if need be in units of a power of ten.
+
+    Args:
+        number: The number.
+        exponent: Of the power.
+        alone: Whether 10⁻⁶ says that it is one millionth.
+    """
+    if exponent in _DECIMAL:
+        text = f"{number:,f}"
+    elif not number:
+        return "0"
+    else:
+        mantissa, power = number.scaleb(-exponent), f"10{str(exponent).translate(_RAISED)}"
+        # A line does not break within a number.
+        text = power if alone and mantissa == 1 else f"{mantissa:f}\xa0·\xa0{power}"
+    return text.replace("-", "−")
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number to so many significant digits, for a cell of a table or for the text."""
+    """A number to so many significant digits, for a cell of a table or for the text.
+
+    Example:
+        >>> significant(0.012345), significant(123456.7)
+        ('0.0123', '123,457')
+    """
     if math.isnan(value):
         return "–"
     if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
+        return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    if -4 <= int(exponent) < 6:
-        return f"{value:,.{max(0, digits - 1 - int(exponent))}f}"
-    return f"{mantissa}e{int(exponent)}"
+    number = Decimal(f"{value:.{digits - 1}e}")
+    exponent = number.adjusted()
+    if exponent in _DECIMAL and exponent >= digits:
+        number = Decimal(round(value))
+    return _written(number, exponent)
+
+
+def concise(value: float) -> str:
+    """A number with the digits it has, at most six: for settings, and for what others print."""
+    number = Decimal(f"{value:g}")
+    return _written(number, number.adjusted() if number else 0, alone=True)
+
+
+def fixed(value: float, digits: int, sign: str = "") -> str:
+    """A number with so many decimal places.
+
+    Args:
+        value: The number.
+        digits: Places.
+        sign: `+` to have one in front of positive numbers, too.
+    """
+    # Plus zero, so that nothing reads -0.0.
+    return f"{round(value, digits) + 0.0:{sign},.{digits}f}".replace("-", "−")
+
+
+def rounded(value: float, digits: int = 2) -> str:
+    """A number written out but rounded to so many significant digits: `6,700,000`; for rates."""
+    number = Decimal(f"{value:.{digits - 1}e}") if math.isfinite(value) else Decimal(0)
+    return _written(number, 0) if number else significant(value, digits)
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """A value with its interval, as `0.0123 (0.0110 to 0.0136)`."""
+    """A value with its interval, as `0.0123 (0.0110 to 0.0136)`, with digits that that supports.
+
+    One in the last place is at most a quarter of the interval, unless that takes more than three
+    digits. If all of the interval is of one sign, at least two digits of the value are left, and
+    one of either end.
+    """
     if math.isnan(value):
         return "–"
-    return f"{significant(value)} ({significant(low, 2)} to {significant(high, 2)})"
+    if not low < high or math.isinf(high - low):
+        return significant(value)
+    place = _exponent((high - low) / 4)
+    if (low > 0) == (high > 0) and low and high:
+        place = min(place, _exponent(value) - 1, _exponent(min(abs(low), abs(high))))
+    place = max(place, _exponent(max(abs(low), abs(high), abs(value))) - 2)
+    numbers = [Decimal(round(each / 10.0**place)).scaleb(place) for each in (value, low, high)]
+    exponent = max(number.adjusted() for number in numbers if number)
+    shown, *ends = (_written(number, exponent) for number in numbers)
+    return f"{shown} ({' to '.join(ends)})"
+
+
+def _exponent(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
 
 
 def over_runs(values: Iterable[float]) -> str:
@@ -53,7 +145,7 @@ def cell(form: int | str | Callable[..., str], *values: Any) -> str:
     return form.format(*values) if isinstance(form, str) else form(*values)
 
 
-def extent(values: Iterable[float], form: int | str = 2) -> str:
+def extent(values: Iterable[float], form: int | str | Callable[..., str] = 2) -> str:
     """The smallest and the largest of values, `0.035 to 0.045`, or what both of them are.
 
     Args:
@@ -68,10 +160,24 @@ def extent(values: Iterable[float], form: int | str = 2) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """A share as `12.3 %`."""
-    return f"{100 * share:.{digits}f} %"
+    return f"{fixed(100 * share, digits)} %"
+
+
+def times(count: int) -> str:
+    """How often: `once`, `11 times`."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def joined(words: Iterable[Any]) -> str:
     """Words as a text lists them: `4, 6 and 8`."""
     *most, last = [str(word) for word in words] or [""]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def as_ascii(text: str) -> str:
+    """A text whose numbers are written with what every terminal and `float` know: `1.2e-5`."""
+
+    def power(found: re.Match[str]) -> str:
+        return f"{found[1] or '1'}e{found[2].translate(_LOWERED)}"
+
+    return _POWER.sub(power, text).replace("−", "-")

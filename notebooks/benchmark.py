@@ -13,10 +13,10 @@
 
 # %% [markdown]
 # (sec-benchmark)=
-# # Score a sampler of your own
+# # Score your sampler
 #
-# Whatever draws joint angles for a target can be held against the exact
-# posterior, by one function: `ikpaper.benchmark(sampler, dof=6)`. It prints a
+# Any sampler of joint angles can be compared with the exact posterior by one
+# function: `ikpaper.benchmark(sampler, dof=6)`. It prints a
 # row of scores above those of `ikpaper benchmark`, which scores the published
 # samplers on the same targets. Reference samples come from the exact sampler;
 # the result holds their scores, target by target. {ref}`sec-reading` explains
@@ -33,6 +33,7 @@ import torch
 
 import ikpaper
 from ikpaper.evaluation import LEVEL, PERMUTATIONS
+from ikpaper.format import concise
 from ikpaper.projection import TOLERANCE
 from ikpaper.report import Outputs, parameters
 from ikpaper.report.plots import results
@@ -45,12 +46,12 @@ ikpaper.use_fast_matmul()
 count = max(2, profile.exact_targets // 2)
 out.number("targets", str(count))
 out.number("level", f"{100 * LEVEL:g} %")
-out.number("tolerance", f"{TOLERANCE:g}")
+out.number("tolerance", concise(TOLERANCE))
 
 # %% [markdown]
-# ## A sampler written by hand
+# ## A sampler in ten lines
 #
-# One method is all that is asked for: `sample(tcp, n, *, generator=None)`,
+# A sampler needs one method: `sample(tcp, n, *, generator=None)`,
 # for targets of shape (B, 2), returns joint angles of shape (B, n, dof).
 # This one draws many configurations from the prior once, and answers a
 # target with those whose TCP comes nearest.
@@ -89,11 +90,11 @@ out.table(benchmark.handwritten(own, found.iloc[1:]), "handwritten")
 # the target ({py:func}`ikpaper.projection.project`). Over
 # {glue:text}`targets` targets. *Worst 1 %* is the mean MMD² of the worst
 # percent of the targets, where there are enough of them; *rejected* the share
-# of targets at which a permutation test of level {glue:text}`level` tells the
-# sampler from the exact posterior; *on target* the share of samples that
+# of targets at which a permutation test of level {glue:text}`level` rejects that
+# the samples are exact; *on target* the share of samples that
 # reach it to a distance of {glue:text}`tolerance` times the reach.
 #
-# ```{csv-table} The sampler written by hand, moved onto the target and plain, above the published rows for the same arm, as far as there are any.
+# ```{csv-table} The sampler above, moved onto the target and plain, above the published rows for the same arm, as far as there are any.
 # :file: tables/handwritten.csv
 # :header-rows: 1
 # :name: tab-handwritten
@@ -122,13 +123,13 @@ out.table(benchmark.handwritten(own, found.iloc[1:]), "handwritten")
 # {ref}`sec-baselines` has the rows of posteriors that were trained on all
 # simulations.
 #
-# ## An arm of your own
+# ## Any other arm
 #
 # Links of any lengths make an arm: `PlanarArm([0.4, 0.4, 0.9])`. `ikpaper
 # train` and `ikpaper evaluate` take `--lengths 0.4 0.4 0.9` in place of
 # `--dof`, and `ikpaper.benchmark(sampler, arm=arm)` scores on it.
 #
-# ## The field's own arm
+# ## The arm on a rail
 #
 # Invertible networks are usually compared on another arm
 # {cite}`kruse2021`: its base slides along a vertical rail before three
@@ -194,4 +195,4 @@ out.table(benchmark.rail(rows), "rail")
 # beside these only if its kernel is the same, its estimator is unbiased too,
 # and its reference samples are exact: those of rejection sampling carry its
 # tolerance, which its row shows. `ikpaper.benchmark(sampler, arm=rail,
-# kernel="multi-bandwidth")` scores a sampler of your own by that kernel.
+# kernel="multi-bandwidth")` scores any sampler by that kernel.

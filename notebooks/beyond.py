@@ -16,10 +16,16 @@
 # # Beyond the paper
 #
 # Neither of the paper's networks reaches the exact posterior
-# ({ref}`sec-comparison`). With exact samples at hand one can ask what the
-# slides could not: how close can a learned sampler come, at which cost, and
-# what kept these two away? This page adds samplers and a projection, and
-# scores them by one command (`ikpaper benchmark`).
+# ({ref}`sec-comparison`). How close can a sampler come, at what cost, and what
+# kept the two away?
+#
+# A flow that has the arm's kinematics inside is rejected by a permutation test
+# at {glue:text}`rejected_flow` of {glue:text}`targets` random targets, where
+# exact samples are rejected at {glue:text}`rejected_exact`. The paper's networks
+# are rejected at {glue:text}`rejected_cvae` (cVAE) and {glue:text}`rejected_inn`
+# (INN).
+#
+# All scores are the output of one command, `ikpaper benchmark`.
 
 # %% tags=["parameters"]
 profile = "paper"  # smoke, quick or paper
@@ -69,90 +75,43 @@ for key, text in numbers.items():
     out.number(key, text)
 
 # %% [markdown]
-# ## What was tried
+# ## What is compared
 #
-# **The flow** ({py:class}`ikpaper.models.flow.Flow`). Conditional flow
-# matching {cite}`lipman2023` learns a velocity field that carries samples of
-# the prior, along nearly straight lines, to samples of the posterior, for
-# any target. Where other networks have to learn from samples where the arm
-# reaches, this one is told: given a point on the way, where the prior alone
-# would take it is known in closed form, and from there the shortest step
-# onto the target is one damped Gauss-Newton step with the arm's Jacobian.
-# That guess is the velocity up to what the linearisation misses; the network
-# learns the rest, and its share vanishes at the end of the way. So samples
-# land on the target as precisely as the integration allows, and a small
-# network is enough.
-#
-# **The flow in one evaluation**
-# ({py:class}`ikpaper.models.flow_fast.FlowFast`). The flow is a
-# deterministic map of prior samples to posterior samples; a second network
-# learns that map directly from pairs that the flow draws (distillation), and
-# Gauss-Newton steps, through which its loss looks, put its samples on the
-# target. Fewer steps of the flow itself, with steps onto the target after
-# them, were the alternative: two of its midpoint steps are enough, at four
-# evaluations of the network a sample, and one is not
-# ({numref}`tab-flow-steps`).
-#
-# **The INN by maximum likelihood**
-# ({py:class}`ikpaper.models.inn_ml.INNML`). The paper's architecture with
-# another loss: the likelihood of the joint angles, where the latent is
-# normal and so is the predicted TCP around the true one, ever more narrowly
-# {cite}`kruse2021`. It is meant to tell how far the architecture can go, and
-# so whether it was the limit or the way it was trained. The training differs in more
-# than the loss: subnets end in a linear layer that starts at zero, the bound
-# on scales is 2 instead of 5, the learning rate follows a cosine, and
-# {glue:text}`ml_epochs` epochs instead of {glue:text}`inn_epochs` have to do,
-# which take about as long as the flow's training. The network of the paper is trained so for
-# one arm alone, to keep the published weights small. A small
-# one ({py:class}`ikpaper.models.inn_ml.INNMLSmall`) has eight coupling blocks
-# of 100 neurons on every arm.
-#
-# **A conditional GAN** ({py:class}`ikpaper.models.cgan.CGAN`). The slides
-# cite the method {cite}`mirza2014` and do not try it. A generator and a
-# discriminator of three layers of 200 neurons, the size of the smallest of
-# the paper's cVAEs, play against each other on every arm.
-#
-# **A projection of any sampler's samples**
-# ({py:func}`ikpaper.projection.project`). A few damped Gauss-Newton steps
-# move samples onto $f(\theta) = y$. `ikpaper.Refined(sampler, 3)` has it for
-# every sampler. The few samples that three steps do not bring there take up to
-# {glue:text}`patience` more; what has not converged then is drawn again.
-#
-# **Parts of the flow.** The flow without its network is its analytic guess of
-# the velocity, untrained. The flow without kinematics
-# ({py:class}`ikpaper.models.flow.PlainFlow`) is plain conditional flow
-# matching: the same layers, data, epochs and optimiser. Its network sees joint
-# angles and time, and of the target the same features as the flow's: bearing,
-# distance from full reach, and the mirror image.
-#
-# **Look-up tables** ({py:class}`ikpaper.samplers.lookup.LookupTable`). Of
-# 10⁵ or 10⁶ prior samples, those whose TCP is nearest to the target. Nothing
-# is learned.
-#
-# Libraries such as torchcfm, flow_matching or torchdiffeq would replace the
-# straight line between two samples and the midpoint rule, a few lines each;
-# the velocity, which is what this flow is about, would stay. So none is used.
+# - **Flow** ({ref}`sec-flow`): conditional flow matching {cite}`lipman2023` with
+#   the arm's kinematics in its velocity. Two parts of it are scored alone: the
+#   *flow without network* is its analytic guess of the velocity, untrained; the
+#   *flow without kinematics* ({py:class}`ikpaper.models.flow.PlainFlow`) has the
+#   same layers, data, epochs and optimiser.
+# - **Flow, one evaluation** ({py:class}`ikpaper.models.flow_fast.FlowFast`): a
+#   network that is trained on pairs that the flow draws (distillation) and
+#   does in one evaluation what the flow does in its many steps.
+# - **INN, maximum likelihood** ({py:class}`ikpaper.models.inn_ml.INNML`): the
+#   paper's network for {glue:text}`ml_dof` joints with the likelihood of the
+#   joint angles as its loss {cite}`kruse2021`, and a small one
+#   ({py:class}`ikpaper.models.inn_ml.INNMLSmall`) for every arm.
+# - **Conditional GAN** ({py:class}`ikpaper.models.cgan.CGAN`): cited by the
+#   slides {cite}`mirza2014` and not tried there.
+# - **Look-up table** ({py:class}`ikpaper.samplers.lookup.LookupTable`): of 10⁵
+#   or 10⁶ prior samples, those whose TCP is nearest to the target.
+# - **refine=3** ({py:func}`ikpaper.projection.project`): the samples of any of
+#   these, moved onto the target by three damped Gauss-Newton steps, and by up to
+#   {glue:text}`patience` more where three are not enough.
 #
 # ## How close they come
 #
-# Over {glue:text}`targets` random targets that no data set contains,
-# {glue:text}`samples` samples each. *Rejected* is the share of targets at
-# which a permutation test of level {glue:text}`level` with the MMD as its
-# statistic {cite}`gretton2008` tells samples from exact ones; a sampler that
-# is exact is rejected at about {glue:text}`level` of them. C2ST is the
-# accuracy of a classifier between the two after {glue:text}`c2st_epochs`
-# epochs, over the first {glue:text}`checks` targets ({numref}`tab-stops` has
-# other stops): 0.5 if it cannot tell them, 1 if it never errs. Rejection
-# sampling and the numerical solver are scored at fewer targets, since they
-# take seconds for each. With `refine=3`, samples are moved onto
-# the target by three Gauss-Newton steps, and by more where three are not
-# enough; E‖f(θ) − y‖² is in squared units of length. Training times are of one or two threads of machines that differ in
-# speed, and compare by their order of magnitude alone; that of the flow in one
-# evaluation includes its teacher's. Those of {ref}`sec-longer-arms` were
-# measured one after the other on one machine. Rates of sampling are of one run
-# on two threads, in which nothing else ran. All rows of
-# an arm are scored against the same exact samples, so that their scores move
-# together; those of the exact sampler itself show by how much.
+# {numref}`tab-beyond-10` and its tabs have every sampler on every arm, with
+# {glue:text}`samples` samples at each target. *Rejected* is the share of targets
+# at which a permutation test of level {glue:text}`level` with the MMD as its
+# statistic {cite}`gretton2008` rejects that the samples are exact; an exact
+# sampler is rejected at about {glue:text}`level` of them. C2ST is the accuracy
+# of a classifier after {glue:text}`c2st_epochs` epochs, over the first
+# {glue:text}`checks` targets: 0.5 if it cannot separate samples from exact ones,
+# 1 if it never errs. E‖f(θ) − y‖² is in squared units of length.
+#
+# All rows of an arm share their exact samples, so that their scores move
+# together; the row of the exact sampler shows by how much. Slow samplers have
+# fewer targets. Rates were measured in one run on two threads; training times are
+# of machines that differ, and compare by their order of magnitude.
 
 # %% tags=["remove-cell"]
 out.table(beyond.home(random), "home")
@@ -194,14 +153,15 @@ for dof in ikpaper.PlanarArm.PAPER_DOF:
 #
 # ## Cost against quality
 
-# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, cannot be told from those of exact samples, or are on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
+# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample, all samplers on all arms; open markers are samples that Gauss-Newton steps have moved onto the target. The grey line joins the samplers that no other one beats in both. Values in the grey band, or below it, are within the interval of exact samples, or on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
 out.figure(results.pareto(random))
 
 # %% [markdown]
-# ## What no learning gives
+# ## What do samplers without training reach?
 #
-# {numref}`tab-no-learning` has the samplers that know the arm and the prior,
-# and have seen no training, beside the paper's networks.
+# More than the paper's networks. A look-up table of 10⁶ prior samples, moved
+# onto the target, has a smaller MMD² than the cVAE on {glue:text}`lookup_cvae`
+# arms and than the INN on {glue:text}`lookup_inn`.
 
 # %% tags=["remove-cell"]
 out.table(beyond.by_arm(random, beyond.NO_LEARNING), "no-learning")
@@ -213,20 +173,17 @@ out.table(beyond.by_arm(random, beyond.NO_LEARNING), "no-learning")
 # :name: tab-no-learning
 # ```
 #
-# A look-up table of 10⁶ prior samples, moved onto the target, has a smaller
-# MMD² than the cVAE on {glue:text}`lookup_cvae` arms, and than the INN on
-# {glue:text}`lookup_inn`. Even as drawn, it is closer to the posterior than
-# the INN on {glue:text}`lookup_plain_inn`. Its samples are prior samples that happen
-# to end near the target, so that their spread is right but for the size of
-# the neighbourhood, which the number of joints hardly matters for: the target
-# has two coordinates. Prior samples moved onto the target from wherever they
-# are, and solutions of a numerical solver, reach it as well and are spread
+# Its samples are prior samples that happen to end near the target, so that
+# their spread is right but for the size of the neighbourhood. The number of
+# joints hardly matters for that, since the target has two coordinates.
+#
+# To be on the target is not enough: prior samples moved there from wherever they
+# are, and solutions of a numerical solver, reach it as precisely and are spread
 # otherwise than the posterior.
 #
-# ## What the kinematics are worth
+# ## What are the kinematics worth?
 #
-# The flow is two things: an analytic velocity made of the arm's kinematics,
-# and a network. {numref}`tab-kinematics` has each alone and both.
+# They give the precision, the network gives the distribution.
 
 # %% tags=["remove-cell"]
 out.table(beyond.by_arm(random, beyond.KINEMATICS), "kinematics")
@@ -238,26 +195,25 @@ out.table(beyond.by_arm(random, beyond.KINEMATICS), "kinematics")
 # :name: tab-kinematics
 # ```
 #
-# The distribution is the network's work. Without kinematics, the same network
-# has an unbiased MMD² of {glue:text}`mmd_flow-plain` in the mean, with them
-# {glue:text}`mmd_flow`; the kinematics alone have {glue:text}`mmd_flow-guess`.
-# The precision is that of the kinematics: E‖f(θ) − y‖² is
-# {glue:text}`resim_flow-plain` without and {glue:text}`resim_flow` with them.
-# Neither the test nor a classifier sees that difference: the accuracy of the
-# classifier is {glue:text}`c2st_flow-plain` without kinematics, and
-# {glue:text}`c2st_flow` with them. (Cross-validation is biased to just below
-# 0.5 for sets that cannot be told apart.)
+# **Distribution.** The same network has an unbiased MMD² of
+# {glue:text}`mmd_flow-plain` without kinematics and {glue:text}`mmd_flow` with
+# them, in the mean over the arms; the kinematics alone have
+# {glue:text}`mmd_flow-guess`.
 #
-# ## The flows against the exact sampler
+# **Precision.** E‖f(θ) − y‖² is {glue:text}`resim_flow-plain` without kinematics
+# and {glue:text}`resim_flow` with them. Neither the test nor the classifier sees
+# that difference.
 #
-# Two shares of rejected targets side by side say little about a small
-# difference. {numref}`tab-paired` counts in pairs: at how many targets a flow
-# is rejected and the exact sampler is not, and the other way round, with both
-# tested against the same reference samples. If both were rejected equally
-# often, the two would be equally likely; *p* is the probability of a difference
-# at least as large then (McNemar's exact test {cite}`mcnemar1947`). The last two columns are over the first
-# {glue:text}`checks` targets: the test with the kernel `multi-bandwidth`,
-# which also looks for finer structure, and the classifier.
+# ## Can a flow be distinguished from the exact sampler?
+#
+# Of {glue:text}`pairs` comparisons, {glue:text}`pairs_unequal` find a
+# difference at a level of {glue:text}`level`, and
+# {glue:text}`pairs_unequal_corrected` after Bonferroni's correction.
+#
+# {numref}`tab-paired` counts at how many targets a flow is rejected and the
+# exact sampler is not, and the other way round, both against the same
+# reference samples. *p* is the probability of a difference at least as large if
+# both were rejected equally often (McNemar's exact test {cite}`mcnemar1947`).
 
 # %% tags=["remove-cell"]
 out.table(beyond.paired(random), "paired")
@@ -269,62 +225,48 @@ out.table(beyond.paired(random), "paired")
 # :name: tab-paired
 # ```
 #
-# Of {glue:text}`pairs` comparisons, {glue:text}`pairs_unequal` have p at
-# {glue:text}`level` or below, and {glue:text}`pairs_unequal_corrected` after
-# Bonferroni's correction for their number. By the second kernel, the exact
-# sampler itself is rejected at {glue:text}`exact_check` of
-# {glue:text}`checks` targets. What could still hide: shares of rejected
-# targets that differ by up to {glue:text}`pairs_most`, an MMD² of up to
-# {glue:text}`pairs_share` of the prior's, and whatever tests with these
-# kernels, this classifier and {glue:text}`samples` samples a target cannot
-# see.
+# What could still hide: shares of rejected targets that differ by up to
+# {glue:text}`pairs_most`, an MMD² of up to {glue:text}`pairs_share` of the
+# prior's, and whatever these kernels, this classifier and {glue:text}`samples`
+# samples a target cannot see.
 #
-# ## Were the aims met?
-#
-# What this project asks of its flows. C2ST is over {glue:text}`checks`
-# targets, rates of sampling are from {ref}`sec-speed`, training times and
-# scores of a newcomer's run, with less data, from {ref}`sec-longer-arms`; the
-# rest is over all targets.
+# Two columns of the file are over the first {glue:text}`checks` targets: the test
+# with the kernel `multi-bandwidth`, which looks for finer structure and rejects
+# the exact sampler at {glue:text}`exact_check` of them, and the classifier. The
+# classifier has less power than the test: for prior samples moved onto the target
+# its accuracy is {glue:text}`c2st_prior_refined`, where the test rejects
+# {glue:text}`rejected_prior_refined` of the targets.
 
 # %% tags=["remove-cell"]
+# On the page Reproducing.
 out.table(beyond.aims(random, out.read("bench"), out.read("scaling")), "aims")
 
 # %% [markdown]
-# ```{csv-table} Aims and what was reached, means over random targets.
-# :file: tables/aims.csv
-# :header-rows: 1
-# :name: tab-aims
-# ```
+# ## Where do they fail?
 #
-# The classifier has less power than the permutation test: for prior samples
-# moved onto the target its accuracy is {glue:text}`c2st_prior_refined`, where
-# the test rejects {glue:text}`rejected_prior_refined` of the targets.
-#
-# ## Tails
-#
-# A mean hides the few targets where a sampler fails. Here are the worst
-# percent of the random targets by each score, the worst of them, and the
-# targets of the slides' figures, of which the one with 10 joints lies far in
-# the tail of the prior.
+# A mean hides the few targets at which a sampler fails. {numref}`tab-tails` has
+# the worst percent of the targets by each score, the worst target, and the
+# targets of the slides' figures. The worst percent of exact samples is chance.
 
 # %% tags=["remove-cell"]
 out.table(beyond.tails(measured), "tails")
 
 # %% [markdown]
-# ```{csv-table} The same scores in the mean, over the worst percent of the targets by that score, and at the slides' targets. The worst percent of exact samples shows what is chance.
+# ```{csv-table} The same scores in the mean, over the worst percent of the targets by that score, and at the slides' targets.
 # :file: tables/tails.csv
 # :header-rows: 1
 # :name: tab-tails
 # ```
 #
-# ## What the projection does
+# ## Does moving samples onto the target repair them?
 #
-# Three damped Gauss-Newton steps put samples on the target to rounding, if
-# they start near it and the arm is not nearly straight. The rest takes more of
-# them, and a sample that does not get there is drawn again. A sample has
-# converged when its distance to the target is at most
-# {glue:text}`tolerance` times the reach. What the steps do to the posterior
-# depends on how far a sample had to go.
+# It repairs the distance and hardly the distribution. The INN's
+# E‖f(θ) − y‖² falls from {glue:text}`resim_inn` to
+# {glue:text}`resim_inn_refined`, its MMD² from {glue:text}`mmd_inn` to no less
+# than {glue:text}`mmd_inn_refined`, and that of the cVAE from
+# {glue:text}`mmd_cvae` to {glue:text}`mmd_cvae_refined`. A sample has converged
+# when its distance to the target is at most {glue:text}`tolerance` times the
+# reach; one that does not get there is drawn again.
 
 # %% tags=["remove-cell"]
 out.table(beyond.projection(random), "projection")
@@ -336,11 +278,11 @@ out.table(beyond.projection(random), "projection")
 # :name: tab-projection
 # ```
 #
-# ## The architecture, or its training?
+# ## Was it the INN's architecture, or its training?
 #
-# The paper's network and its loss are two things. {numref}`tab-likelihood`
-# has the INN beside the same network trained by maximum likelihood, for
-# {glue:text}`ml_dof` joints, and the small one for all.
+# The training was a limit. With the same layers, its MMD² is
+# {glue:text}`ml_large_mmd` times that after a training by likelihood, and
+# E‖f(θ) − y‖² {glue:text}`ml_large_resim` times ({glue:text}`ml_dof` joints).
 
 # %% tags=["remove-cell"]
 out.table(beyond.likelihood(random), "likelihood")
@@ -352,57 +294,33 @@ out.table(beyond.likelihood(random), "likelihood")
 # :name: tab-likelihood
 # ```
 #
-# With the same layers, the MMD² of the INN is {glue:text}`ml_large_mmd` times
-# that after a training by likelihood, and E‖f(θ) − y‖²
-# {glue:text}`ml_large_resim` times. Against the small network, the INN's MMD²
-# is {glue:text}`ml_small_mmd` times, E‖f(θ) − y‖² {glue:text}`ml_small_resim`
-# times, and the small one is closer to the posterior on
-# {glue:text}`ml_small_mmd_better` arms and to the target on
-# {glue:text}`ml_small_resim_better`, with a fraction of the parameters and of
-# the training. So the paper's training was a limit. It is not the only one:
-# the test still tells the small network's samples from exact ones at
+# A small network trained by likelihood, with a fraction of the parameters, is
+# closer to the posterior than the INN on {glue:text}`ml_small_mmd_better` arms
+# and to the target on {glue:text}`ml_small_resim_better`. The training took
+# {glue:text}`ml_epochs` epochs in the place of {glue:text}`inn_epochs`, and
+# differs in more than the loss: subnets end in a linear layer that starts at
+# zero, scales are bounded more tightly, the learning rate follows a cosine.
+#
+# It is not the only limit. The small network is still rejected at
 # {glue:text}`rejected_inn-ml-small` of the targets. Whether a longer training
-# by likelihood would end that, or the architecture forbids it, has not been
-# tried.
+# would end that, or the architecture forbids it, is undecided.
 #
-# ## What did not work
+# ## Where does the conditional GAN fail?
 #
-# Means over the arms; shares are those of the best arm and the worst.
+# With many joints. Its MMD² is {glue:text}`gan_best` with
+# {glue:text}`gan_best_dof` joints and {glue:text}`gan_worst` with
+# {glue:text}`gan_worst_dof`, {glue:text}`gan_worst_share` times that of the
+# prior: its samples lack part of the posterior's spread (mode collapse). One
+# training run an arm.
 #
-# - **Rejection sampling as the truth.** Samples of the paper's ground truth
-#   miss the target by up to a tolerance, and the test tells them from exact
-#   ones at {glue:text}`rejected_rejection` of the targets.
-# - **A solver as a sampler.** A numerical solver that starts at draws of the
-#   prior ends on the target, but its solutions are spread otherwise than the
-#   posterior: at few targets, they have an MMD² of
-#   {glue:text}`mmd_numerical`, and the test tells them apart at
-#   {glue:text}`rejected_numerical`.
-# - **A projection as a cure.** Steps onto the target take the INN's
-#   E‖f(θ) − y‖² from {glue:text}`resim_inn` to
-#   {glue:text}`resim_inn_refined`, but its MMD² from {glue:text}`mmd_inn` to
-#   no less than {glue:text}`mmd_inn_refined`; that of the cVAE goes from
-#   {glue:text}`mmd_cvae` to {glue:text}`mmd_cvae_refined`. Then as before, the
-#   test tells samples from exact ones, at
-#   {glue:text}`rejected_inn_refined` and
-#   {glue:text}`rejected_cvae_refined` of the targets.
-# - **A conditional GAN, not everywhere.** With {glue:text}`parameters_cgan`
-#   parameters, E‖f(θ) − y‖² is {glue:text}`resim_cgan`, where the INN has
-#   {glue:text}`resim_inn`. The MMD² is {glue:text}`gan_best` with
-#   {glue:text}`gan_best_dof` joints and {glue:text}`gan_worst` with
-#   {glue:text}`gan_worst_dof`, {glue:text}`gan_worst_share` times that of the
-#   prior: there, samples lie near the target and lack part of the posterior's
-#   spread (mode collapse). Fed with raw joint angles and targets, whose spread
-#   is a fraction of their size, the discriminator learnt nothing and samples
-#   were worse than the prior's already with six joints. One training run an
-#   arm.
-# - **Too few steps.** Integrated in one midpoint step, the flow has
-#   {glue:text}`one_step` times the re-simulation error of two. The test
-#   tells its samples from exact ones at {glue:text}`one_step_rejected` of the
-#   targets with one step, at {glue:text}`two_steps_rejected` with two and at
-#   {glue:text}`most_steps_rejected` with {glue:text}`most_steps`
-#   ({numref}`tab-flow-steps`).
+# ## How many steps does the flow take?
 #
-# ## How many steps a flow takes
+# In one midpoint step it is rejected at {glue:text}`one_step_rejected` of the
+# targets, in two at {glue:text}`two_steps_rejected`, in
+# {glue:text}`most_steps` at {glue:text}`most_steps_rejected`
+# ({numref}`tab-flow-steps`, {glue:text}`shown` joints and
+# {glue:text}`step_targets` targets). A step takes two evaluations of the
+# network.
 
 # %% tags=["remove-output"]
 task = ikpaper.Task.random(
@@ -423,7 +341,6 @@ for flow.steps in (1, 2, 4, 8, 16):
                 "steps": flow.steps,
                 "refine": refine,
                 **task.score(sampler, permutations=PERMUTATIONS).summary(),
-                "samples_per_second": task.rate(sampler),
                 "seed": 1,
             }
         )
@@ -436,17 +353,13 @@ for key, text in beyond.flow_steps_numbers(steps).items():
     out.number(key, text)
 
 # %% [markdown]
-# The flow's velocity is integrated by midpoint steps, two evaluations of the
-# network each. {numref}`tab-flow-steps` has fewer of them, for
-# {glue:text}`shown` joints and {glue:text}`step_targets` targets.
-#
 # ```{csv-table} The flow with fewer steps, and with samples moved onto the target.
 # :file: tables/flow-steps.csv
 # :header-rows: 1
 # :name: tab-flow-steps
 # ```
 #
-# ## How long a classifier trains
+# ## How long should a classifier train?
 
 # %% tags=["remove-output"]
 task = ikpaper.Task.random(
@@ -474,16 +387,14 @@ out.table(beyond.classifier_stops(stops), "stops")
 out.number("stop_targets", str(stops["targets"].max()))
 
 # %% [markdown]
-# sbibm trains the classifiers of C2ST until their loss stands still, hundreds
-# of epochs for samples that are hard to tell apart. {numref}`tab-stops` stops
-# earlier, for {glue:text}`shown` joints. A longer training separates the
-# sample sets of one target better, and it spreads targets apart. At equal
-# cost, more targets and a shorter training tell more: the last column is the
-# distance of the mean from 0.5 in standard errors, if as many targets are
-# taken as the cost of {glue:text}`c2st_epochs` epochs at each of
-# {glue:text}`stop_targets` affords. This report stops at
-# {glue:text}`c2st_epochs`. Even at the end of a training, the accuracy can be
-# close to 0.5 for samples that the permutation test rejects.
+# At equal cost, more targets and a shorter training say more. sbibm trains the
+# classifiers of C2ST until their loss stands still, hundreds of epochs for samples
+# that are hard to separate. {numref}`tab-stops` stops earlier, for
+# {glue:text}`shown` joints: a longer training separates the sample sets of one
+# target better, and it spreads targets apart. The last column is the distance of
+# the mean from 0.5 in standard errors, if as many targets are taken as the cost of
+# {glue:text}`c2st_epochs` epochs at each of {glue:text}`stop_targets` affords.
+# This report stops at {glue:text}`c2st_epochs`.
 #
 # ```{csv-table} Accuracy of classifiers over targets, with 95 % intervals, by when their training stops; rows *to the end* are scikit-learn's, trained as sbibm does, over fewer targets.
 # :file: tables/stops.csv
@@ -516,11 +427,11 @@ for key, text in beyond.amortised_numbers(amortised, random, shown).items():
     out.number(key, text)
 
 # %% [markdown]
-# The exact sampler wins in fidelity, by definition, and needs no training. It
-# draws and weighs thousands of proposals for each new target, however few
-# samples are asked for, and takes one target after another: so it is slow
-# where few samples of many targets are wanted, which is what networks are
-# still for. Speed in multiples of its own; below 1, it wins in speed as well:
+# The exact sampler is the most faithful and needs no training. It draws and
+# weighs thousands of proposals for each new target, however few samples are asked
+# for. So it is slow where few samples of many targets are wanted, and networks are
+# faster there. The table has their speed in multiples of the exact sampler's;
+# below 1 the exact sampler is also the faster one.
 #
 # | | flow | flow in one evaluation | the same with refine=3 |
 # |---|---|---|---|

@@ -40,7 +40,8 @@ arms = [ikpaper.PlanarArm.paper(dof) for dof in ikpaper.PlanarArm.PAPER_DOF]
 sets = [profile_dataset(arm, profile) for arm in arms]
 out.number("profile", profile.name)
 out.number("samples", f"{profile.samples:,}")
-out.number("paper_samples", f"{PROFILES[PUBLISHED].samples:,}")
+full = PROFILES[PUBLISHED].samples
+out.number("as_paper", "as the paper does" if profile.samples == full else f"the paper {full:,}")
 out.number("train", f"{100 * profile.train_fraction:.0f}")
 out.number("test", f"{100 * (1 - profile.train_fraction):.0f}")
 out.number("sigma", f"{profile.sigma:g}")
@@ -55,10 +56,10 @@ out.number("sigma", f"{profile.sigma:g}")
 # \theta_i \sim \mathcal{N}(\mu = 0,\ \sigma = 0.2\ \text{rad}) ,
 # ```
 #
-# independently of the others, and {eq}`eq-forward` gives the TCP. The profile
-# *{glue:text}`profile`* of this page draws {glue:text}`samples` samples an arm
-# (the paper {glue:text}`paper_samples`), of which {glue:text}`train` % are for
-# training and {glue:text}`test` % for testing.
+# independently of the others, and {eq}`eq-forward` gives the TCP. This page
+# (profile *{glue:text}`profile`*) draws {glue:text}`samples` samples an arm,
+# {glue:text}`as_paper`. Of these, {glue:text}`train` % are for training and
+# {glue:text}`test` % for testing.
 #
 # The slides do not give the lengths of the links. The authors' public
 # configuration does: 0.5 for every link but the last, which has 1.0. The
@@ -88,7 +89,7 @@ out.figure(kinematics.data_sets(sets))
 # ({numref}`fig-eps`). And targets further inside are rare in the data: the
 # networks see few of them, the less the fewer joints the arm has.
 
-# %% mystnb={"figure": {"name": "fig-tcp", "caption": "Above: density of the TCPs, lengths divided by the reach of each arm; the colours are logarithmic, cells without a sample white. Below: density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Above, four maps with an arc-shaped band that is dark along its outer edge and grows wider with more joints. Below left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Below right, four bell curves around zero, wider with more joints."}}
+# %% mystnb={"figure": {"name": "fig-tcp", "caption": "Above: density of the TCPs, lengths divided by the reach of each arm; the colours are logarithmic, cells without a sample are empty. Below: density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Above, four maps with an arc-shaped band that is densest along its outer edge and grows wider with more joints. Below left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Below right, four bell curves around zero, wider with more joints."}}
 out.figure(kinematics.tcp_distribution(sets))
 
 # %% [markdown]

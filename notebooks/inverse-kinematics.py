@@ -166,7 +166,7 @@ out.figure(kinematics.ill_posedness(cases))
 # {cite}`virtanen2020`) finds points on the curve, wherever its starts lead;
 # some lie on stretches that the posterior calls unlikely.
 
-# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "An arm with three joints and one target. Left: exact posterior samples (green) and the configurations that the numerical solver found (pink). Right: all solutions, a closed curve in joint space projected onto two of three angles, coloured by the density of the posterior along the curve."}, "image": {"alt": "Left, a fan of translucent three-link arms meeting at a target, and some drawn in pink. Right, a closed curve in the plane of the first two joint angles, dark green on one side and pale elsewhere, with pink dots on it where the numerical solver ended."}}
+# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "An arm with three joints and one target. Left: exact posterior samples (green) and the configurations that the numerical solver found (pink). Right: all solutions, a closed curve in joint space projected onto two of three angles, coloured by the density of the posterior along the curve."}, "image": {"alt": "Left, a fan of translucent three-link arms meeting at a target, and some drawn in pink. Right, a closed curve in the plane of the first two joint angles, strong green on one side and faint elsewhere, with pink dots on it where the numerical solver ended."}}
 small = ikpaper.PlanarArm([1.0, 1.0, 1.0])
 tcp = (1.7, 0.9)
 exact = ikpaper.ExactPosterior(small, sigma=0.8)

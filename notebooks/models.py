@@ -20,9 +20,10 @@
 # The paper compares two networks that draw joint angles for a target: a
 # conditional variational autoencoder and an invertible neural network. Both
 # turn noise $z$ and a target $y$ into joint angles $\theta$. They differ
-# in how they learn to. This page gives their architectures and losses.
-# What the slides leave open, the authors' public configuration settles:
-# {numref}`tab-sources` has both side by side.
+# in how they learn to. This page gives their architectures and losses, and
+# then the same for the flow of {ref}`sec-beyond`. What the slides leave open,
+# the authors' public configuration settles: {numref}`tab-sources` has both
+# side by side.
 
 # %% tags=["parameters"]
 profile = "paper"  # has no effect on this page
@@ -49,6 +50,10 @@ out.number("noise", f"{inn.noise:g}")
 out.number("ramp", f"{inn.ramp:g}")
 out.number("warmup", str(inn.warmup))
 out.number("grad_clamp", f"{inn.grad_clamp:g}")
+flow = ikpaper.models.build("flow", dof=6).config
+out.number("flow_steps", str(flow.steps))
+out.number("flow_neurons", str(flow.neurons))
+out.number("flow_blocks", str(flow.blocks))
 out.number("plateau_factor", f"{PLATEAU_FACTOR:g}")
 out.number("plateau_patience", str(PLATEAU_PATIENCE))
 
@@ -82,7 +87,8 @@ out.table(tables.sources(inn), "sources")
 out.figure(diagrams.cvae())
 
 # %% [markdown]
-# The slides give its loss as the negative evidence lower bound of two parts,
+# The slides give two parts, whose sum is the evidence lower bound (ELBO). It is
+# maximised:
 #
 # ```{math}
 # :label: eq-cvae-loss
@@ -94,8 +100,9 @@ out.figure(diagrams.cvae())
 # \end{aligned}
 # ```
 #
-# where $x$ stands for $\theta$. With a normal likelihood, maximising them is
-# minimising the sum over the batch of
+# where $x$ stands for $\theta$. The slides call them losses. A loss is
+# minimised, so it is the negative of this sum; with a normal likelihood, it is
+# up to constants the sum over the batch of
 #
 # - `reconstruction`: the squared differences of the joint angles, each
 #   wrapped to $(-\pi, \pi]$, and
@@ -215,3 +222,78 @@ out.table(tables.inn_loss(inn, inn10), "inn-loss")
 #
 # One loop trains every model of the library; a model is a file with its
 # config, its loss as a dictionary of named terms, and its sampler.
+#
+# (sec-flow)=
+# ## The flow
+#
+# The flow ({py:class}`ikpaper.models.flow.Flow`) is not in the paper. It is
+# conditional flow matching {cite}`lipman2023` with the kinematics of the arm
+# inside. It starts with a sample of the prior and moves its joints until the
+# arm reaches the target, so that samples of the prior become samples of the
+# posterior ({numref}`fig-flow`, left).
+
+# %% mystnb={"figure": {"name": "fig-flow", "caption": "Left: samples of the prior (grey) follow the exact velocity to the posterior (green), which lies on the curve of solutions. Right: the velocity at one point. The prior alone would take x_t to m; one step of size δ (pale) leads from there to where the linearised kinematics (dashed) meet the target; what is missing to the mean end point (orange) is for the network to learn. Computed for an arm with two joints of which only the height of the TCP is prescribed."}, "image": {"alt": "Two panels over two joint angles. Left, curved paths lead from grey dots scattered around the origin to green dots on a curve. Right, an arrow from a point x_t to a point on the curve, beside it a pale arrow from m to a point on a dashed tangent near the curve, and a short orange arrow from there to the same point on the curve."}}
+out.figure(diagrams.flow())
+
+# %% [markdown]
+# Let $x$ be joint angles in units of the prior's standard deviation $\sigma$.
+# A path joins a prior sample $x_0$ and a posterior sample $x_1$ by the straight
+# line $x_t = (1 - t)\,x_0 + t\,x_1$. The velocity that carries the one
+# distribution to the other is the mean over all lines through a point,
+#
+# ```{math}
+# :label: eq-velocity
+# v(x, t \mid y) = \frac{\mathrm{E}[x_1 \mid x_t = x,\, y] - x}{1 - t} ,
+# ```
+#
+# and a network that predicts $x_1 - x_0$ from $x_t$, $t$ and $y$ with squared
+# error learns it: that is all of the training. Here most of {eq}`eq-velocity`
+# is known beforehand. Without the target, $x_1$ given $x_t$ is normal, with
+# mean $m$ and variance $s^2$,
+#
+# ```{math}
+# :label: eq-flow-prior
+# m = \frac{t\, x}{q}, \qquad s^2 = \frac{(1 - t)^2}{q}, \qquad
+# q = t^2 + (1 - t)^2 ,
+# ```
+#
+# and the target adds that $f(\sigma x_1) = y$. To first order, the nearest
+# point with that property is one damped Gauss-Newton step away from $m$,
+#
+# ```{math}
+# :label: eq-flow-step
+# \delta = J^\top \big(J J^\top + \lambda I\big)^{-1}
+# \big(f(\sigma m) - y\big) ,
+# ```
+#
+# with $J$ the Jacobian at $m$ with respect to $x$, and $\lambda$ a damping that
+# vanishes with $s$. The velocity of the flow is this guess and a correction by
+# a network $g_w$,
+#
+# ```{math}
+# :label: eq-flow
+# v_w(x, t \mid y) = \frac{m - \delta - x}{1 - t}
+# + s\; g_w\Big(x,\ \frac{\delta}{s},\ \frac{f(\sigma m) - y}{s},\ t,\ y\Big) .
+# ```
+#
+# Near the end of the way $s$ vanishes, the network's share with it, and the
+# Gauss-Newton step decides where the sample lands. So samples are on the
+# target as precisely as the integration is, and the network has to learn only
+# how they are spread along the solutions. It has {glue:text}`flow_blocks`
+# residual blocks of {glue:text}`flow_neurons` neurons. Sampling takes
+# {glue:text}`flow_steps` midpoint steps:
+#
+# ```text
+# sample(y):                                train, for one pair (theta, y = f(theta)):
+#     x <- draw from N(0, I)                    x1 <- theta / sigma
+#     h <- 1 / steps                            x0 <- draw from N(0, I)
+#     for k = 0 .. steps - 1:                   t  <- draw from U(0, 1)
+#         t <- k h                              xt <- (1 - t) x0 + t x1
+#         middle <- x + h/2 v(x, t | y)         loss <- |v(xt, t | y) - (x1 - x0)|^2
+#         x <- x + h v(middle, t + h/2 | y)     step of the optimiser on w
+#     return sigma x
+# ```
+#
+# Targets below the x axis are mirrored to above it and samples mirrored back,
+# since the arm and its prior are their own mirror images.
+# {numref}`tab-kinematics` has what guess and network are worth alone.

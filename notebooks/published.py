@@ -334,7 +334,7 @@ out.table(ablations.budget(variants), "ablation-profile")
 # :name: tab-ablation-profile
 # ```
 #
-# Where runs diverged: {glue:text}`crashes`.
+# {numref}`tab-divergences` has where runs diverged.
 #
 # - **Start.** This report raises the learning rate of the INN over its first
 #   {glue:text}`warmup` steps; the authors' program does not. With it,

@@ -82,7 +82,7 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 # :name: tab-faults
 # :::
 #
-# - **0.00001** is less than one target can show: noise of
+# - **10⁻⁵** is less than one target can show: noise of
 #   {glue:text}`blurred_small`, or {glue:text}`mixed_small` of the samples from
 #   the prior. For two exact sets of {glue:text}`samples` samples, the score
 #   scatters around zero with a standard deviation of {glue:text}`spread`. Only

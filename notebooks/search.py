@@ -19,7 +19,7 @@
 # Ray Tune runs the trials, scikit-optimize proposes them. Trials that an
 # earlier run finished are kept; with as many as are asked for, nothing is
 # trained. A folder that holds a study decides all of it but the number of
-# trials. {ref}`sec-cluster` tells how to spread a study over machines.
+# trials. {ref}`sec-cluster` describes how to spread a study over machines.
 
 # %% tags=["parameters"]
 dof = 6  # 4, 6, 8 or 10
@@ -87,8 +87,8 @@ out.table(best_trials(table, study.bounds), "study-best")
 # %% [markdown]
 # ## Where good trials lie
 
-# %% mystnb={"figure": {"name": "fig-study-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
+# %% mystnb={"figure": {"name": "fig-study-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 out.figure(figures.parallel_coordinates(table, study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-study-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-study-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; colours that stand out from the page are good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(table, space(study.bounds)))

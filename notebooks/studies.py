@@ -15,16 +15,15 @@
 # (sec-studies)=
 # # The search, repeated
 #
-# The paper gives both networks "a fair setting" by searching their
-# hyperparameters for each arm: {glue:text}`trials` trials of Bayesian
-# optimisation, each trained on {glue:text}`samples` samples for
-# {glue:text}`epochs` epochs and rated by its training loss after the last
-# one. {ref}`sec-hyperparameters` has the ranges and the printed outcome.
-# Here the search is run again, with Ray Tune {cite}`liaw2018tune` and
-# scikit-optimize {cite}`head2021skopt` as in the paper, and asked three
-# questions that the slides leave open: does this objective rank configurations
-# as the scores after a training with more data do, did the ranges bind, and is
-# what a search finds better than what is printed?
+# The paper searches hyperparameters for each network and arm "in a fair
+# setting" ({ref}`sec-hyperparameters`). Is what such a search finds better than
+# what the slides print? That depends on how long one trains.
+#
+# - Trained as briefly as a trial: {glue:text}`as_trials`.
+# - Trained in full: {glue:text}`in_full`.
+#
+# Three more questions follow: does Bayesian optimisation beat random trials, did
+# the ranges bind, and does the objective rank what matters?
 
 # %% tags=["parameters"]
 profile = "paper"  # of the winners' full training; smoke, quick or paper
@@ -78,11 +77,16 @@ for key, text in numbers.items():
 # %% [markdown]
 # ## The studies
 #
-# Ranges and protocol are the paper's; a trial whose loss is not a number, or
-# hopeless by the authors' own rule, ends there and counts as a bad one. The
-# INN starts with the same warm-up of its learning rate as in the rest of
-# this report, {glue:text}`warmup` of a trial's {glue:text}`steps` steps. A
-# study begins with {glue:text}`opening` random trials. {glue:text}`other`
+# A study has {glue:text}`trials` trials, each trained on {glue:text}`samples`
+# samples for {glue:text}`epochs` epochs and rated by its training loss after the
+# last one, with Ray Tune {cite}`liaw2018tune` and scikit-optimize
+# {cite}`head2021skopt`. Ranges and protocol are the paper's. A study begins with
+# {glue:text}`opening` random trials. A trial whose loss is not a number, or
+# hopeless by the authors' own rule, ends there and counts as a bad one. The INN
+# starts with this report's warm-up, {glue:text}`warmup` of a trial's
+# {glue:text}`steps` steps.
+#
+# {glue:text}`other`
 
 # %% tags=["remove-cell"]
 out.table(tables.overview(studies), "studies")
@@ -94,25 +98,28 @@ out.table(tables.overview(studies), "studies")
 # :name: tab-studies
 # ```
 #
-# ## Convergence
+# ## Does Bayesian optimisation beat random trials?
 #
-# Is the surrogate worth its trouble? Random trials are independent of each
-# other: those of all seeds of random search together tell what the best of any
-# number of them is worth.
+# {glue:text}`worth` A study is one run of a random procedure, so that this is an
+# indication.
+#
+# {glue:text}`early`
 
 # %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its Bayesian trials, or at the median of the random ones if that is larger."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 out.figure(figures.convergence(studies.trials("bayesian"), studies.trials("random")))
 
 # %% [markdown]
-# {glue:text}`worth` A study is one run of a random procedure, and this an
-# indication. {glue:text}`early` {glue:text}`collapse`
-
-# %% [markdown]
-# ## What was found
+# {glue:text}`collapse`
 #
-# Tables III and IV of the slides beside the best trial of each study, below
-# the ranges of Tables I and II, in which all of them search. The slides'
-# numbers were refined by hand after the search.
+# ## Did the ranges bind?
+#
+# Of the winners' values, {glue:text}`bound_count` lie within
+# {glue:text}`near` of a bound of their range, where values drawn at random would
+# make {glue:text}`bound_expected` ({numref}`tab-bounds`).
+# {glue:text}`bound_shared`
+#
+# {numref}`tab-found-cvae` and {numref}`tab-found-inn` have the winners beside the
+# slides' Tables III and IV, which were refined by hand after the search.
 
 # %% tags=["remove-cell"]
 for model in ("cvae", "inn"):
@@ -135,47 +142,37 @@ for model in ("cvae", "inn"):
 out.table(tables.bounds(studies), "bounds")
 
 # %% [markdown]
-# Did the space bind? {numref}`tab-bounds` has what lies within
-# {glue:text}`near` of a bound of its range. Of the winners found here that
-# is {glue:text}`bound_count` values, where values drawn at random would make
-# {glue:text}`bound_expected`: some ranges have few whole numbers.
-# {glue:text}`bound_shared`
-#
 # ```{csv-table} Hyperparameters of the winners at a bound of their range, and which.
 # :file: tables/bounds.csv
 # :header-rows: 1
 # :name: tab-bounds
 # ```
 #
-# ## Where good trials lie
+# ## Where do good trials lie?
+#
+# One study, {glue:text}`shown`. `papermill notebooks/search.ipynb out.ipynb -p
+# folder book/results/studies/NAME -p trials 1` draws the same for any.
 
-# %% [markdown]
-# Shown for one study, {glue:text}`shown`; `papermill notebooks/search.ipynb
-# out.ipynb -p folder book/results/studies/NAME -p trials 1` draws the same for
-# any.
-
-# %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. Dark lines are good trials."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
+# %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 chosen = studies.first[shown]
 out.figure(figures.parallel_coordinates(chosen.trials, chosen.study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; dark is good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; colours that stand out from the page are good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds)))
 
 # %% [markdown]
 # ## Does the objective rank what matters?
 #
-# A training loss on few samples is cheap, and no score of the posterior. So
-# trials of a study, from its best to its worst at even ranks, were trained
-# anew with more data and scored like the published networks.
-# {numref}`tab-ranks` has Spearman's rank correlation between the objective
-# of the search and each score: 1 if the search ranks configurations as the
-# score does, 0 if it says nothing about it. Runs that diverge count as the
-# worst. Each configuration is trained once, so that the noise of a training
-# run lowers the correlation. Of {glue:text}`ranks_count` correlations with
-# posterior and re-simulation scores, {glue:text}`ranks_positive` are positive,
-# {glue:text}`ranks_clear` of them with an interval that leaves out 0, and
-# {glue:text}`ranks_against` negative with such an interval; of the others, so
-# few trials cannot tell. {glue:text}`ranks_open`
+# Of {glue:text}`ranks_count` rank correlations with posterior and re-simulation
+# scores, {glue:text}`ranks_positive` are positive, {glue:text}`ranks_clear` of
+# them with an interval that leaves out 0; {glue:text}`ranks_against` are negative
+# with such an interval. All others are undecided. {glue:text}`ranks_open`
+#
+# For {numref}`tab-ranks`, trials of a study, from its best to its worst at even
+# ranks, were trained anew with more data and scored like the published networks.
+# Spearman's correlation is 1 if the search ranks them as the score does. Runs that
+# diverge count as the worst. Each was trained once, and the noise of a training
+# run lowers the correlation.
 
 # %% tags=["remove-cell"]
 out.table(tables.ranks(studies), "ranks")
@@ -195,12 +192,11 @@ quantities = {
 out.figure(figures.ranks(tables.rank_panels(studies), quantities))
 
 # %% [markdown]
-# ## The winners
+# ## Are the winners better than what is printed?
 #
-# Printed and found hyperparameters, trained alike. First as a trial is, on
-# {glue:text}`samples` samples ({numref}`tab-found-trials`):
-# {glue:text}`as_trials`. The loss is what it was chosen by, as the best of many
-# with this very seed; the scores took no part in the choice.
+# {numref}`tab-found-trials` has both trained as a trial is. The loss is what
+# the winners were chosen by, as the best of many with this very seed; the scores
+# took no part in the choice.
 
 # %% tags=["remove-cell"]
 out.table(tables.winners(as_trials, trial), "found-trials")
@@ -212,9 +208,10 @@ out.table(tables.winners(as_trials, trial), "found-trials")
 # :name: tab-found-trials
 # ```
 #
-# Then in full, like the published networks, which are those of the printed
-# hyperparameters ({numref}`tab-found-scores`): {glue:text}`in_full`.
-# {glue:text}`found_beside_seeds` {glue:text}`in_part`
+# {numref}`tab-found-scores` has both trained in full; the published networks are
+# those of the printed hyperparameters. {glue:text}`found_beside_seeds`
+#
+# {glue:text}`in_part`
 
 # %% tags=["remove-cell"]
 out.table(tables.winners(in_full, profile), "found-scores")

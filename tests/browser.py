@@ -2,25 +2,29 @@
 
 Not collected by pytest: it needs a built book and a Chromium, and `.ci/run` runs it after the
 build. `CHROMIUM` names another browser than `chromium`; `--screenshots DIR` keeps a picture of
-every page in light and dark mode and on a narrow screen.
+every page in light and dark mode and on a narrow screen; `--only PAGE ...` looks at some pages.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 390, "height": 844}
 SEARCHES = ("coupling", "posterior", "hull", "reproducing", "mmd2")
 LOCAL = ("file:", "data:", "blob:", "about:")
+AXE = ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js"
 
 # Runs in the page once all is loaded; a problem is a line of text.
 INSPECT = r"""
@@ -46,11 +50,13 @@ async () => {
 
   const images = [...document.querySelectorAll("img")];
   for (const image of images) {
+    image.loading = "eager";
     await image.decode().catch(() => {});
     const name = decodeURI(image.src.split("/").pop().slice(0, 60));
     if (!image.complete || !image.naturalWidth) problems.push("broken image: " + name);
   }
-  const figures = [...document.querySelectorAll("article figure img, article .cell_output img")];
+  const figures = [...document.querySelectorAll("article figure img, article .cell_output img")]
+    .filter(image => image.offsetParent);
   for (const image of figures) {
     const alt = (image.getAttribute("alt") || "").trim();
     if (!/\s/.test(alt) || /\.(svg|png|jpe?g|gif|webp)$/i.test(alt))
@@ -85,6 +91,47 @@ OVERFLOW = r"""
 }
 """
 
+# Tables that do not fit into their boxes, behind tabs, too.
+CUT = r"""
+() => {
+  const tabs = [...document.querySelectorAll(".sd-tab-content")];
+  tabs.forEach(tab => tab.style.display = "block");
+  const boxes = [...document.querySelectorAll("article .pst-scrollable-table-container")];
+  const cut = boxes.filter(box => box.scrollWidth > box.clientWidth + 1).map(box =>
+    `table of ${box.scrollWidth} px in a box of ${box.clientWidth} px: `
+    + box.textContent.trim().slice(0, 50));
+  tabs.forEach(tab => tab.style.display = "");
+  return cut.join("; ");
+}
+"""
+
+# Figures that a narrow screen shrinks until their text cannot be read.
+SHRUNK = r"""
+() => [...document.querySelectorAll("article figure img, article .cell_output img")]
+  .filter(image => image.offsetParent && image.clientWidth < 0.75 * image.naturalWidth)
+  .map(image => `${image.currentSrc.split("/").pop()} is shown at `
+    + Math.round(100 * image.clientWidth / image.naturalWidth) + " % of its size").join("; ")
+"""
+
+# Violations of WCAG that axe-core calls serious or critical.
+ACCESSIBLE = r"""
+async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
+  return found.violations.filter(each => ["serious", "critical"].includes(each.impact))
+    .map(each => `${each.id} (${each.nodes.length}): ${each.nodes[0].target.join(" ")} `
+      + (each.nodes[0].any[0]?.message || each.help));
+}
+"""
+
+# Where the middle of the first figure is, in pixels from the top.
+FIRST_FIGURE = r"""
+() => {
+  const images = [...document.querySelectorAll("article figure img")];
+  const box = images.find(image => image.offsetParent)?.getBoundingClientRect();
+  return box ? box.top + window.scrollY + box.height / 2 : null;
+}
+"""
+
 # Perceived lightness, 0 to 255, of the page's ground and of its text.
 LIGHTNESS = r"""
 () => {
@@ -105,7 +152,46 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.browser", description=__doc__)
     parser.add_argument("html", nargs="?", type=Path, default=ROOT / "book" / "_build" / "html")
     parser.add_argument("--screenshots", type=Path, metavar="DIR", help="keep pictures there")
+    parser.add_argument("--only", nargs="+", metavar="PAGE", help="pages, without suffix")
     arguments = parser.parse_args(argv)
+    html = arguments.html.resolve()
+
+    failed = passed = 0
+    problems: list[str] = []
+    with launched(parser, arguments) as context:
+        checks: list[tuple[str, Any]] = [
+            (name, lambda tab, name=name: check_page(tab, html / name, arguments.screenshots))
+            for name in pages()
+            if not arguments.only or Path(name).stem in arguments.only
+        ]
+        if not arguments.only:
+            checks += [
+                (f"search for '{word}'", lambda tab, word=word: check_search(tab, html, word))
+                for word in SEARCHES
+            ]
+            checks += [
+                ("home", lambda tab: check_home(tab, html / "index.html")),
+                ("keyboard", lambda tab: check_keyboard(tab, html / "index.html")),
+                ("links", lambda tab: check_links(html)),
+            ]
+        for name, check in checks:
+            tab = context.new_page()
+            found = watch(tab)
+            note = check(tab)
+            tab.close()
+            found += note[1]
+            print(f"{name}: {note[0]}" + (f", {len(found)} problems" if found else ""), flush=True)
+            problems += [f"{name}: {problem}" for problem in dict.fromkeys(found)]
+            failed, passed = failed + bool(found), passed + (not found)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"browser: {passed} passed, {failed} failed")
+    return 1 if problems else 0
+
+
+@contextlib.contextmanager
+def launched(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Iterator[Any]:
+    """A browser's context of wide tabs; without book or browser, an error of the command line."""
     html = arguments.html.resolve()
     if not (html / "index.html").exists():
         parser.error(f"no book in {html}; build it with: make book")
@@ -118,35 +204,13 @@ def main(argv: list[str] | None = None) -> int:
 
     from playwright.sync_api import sync_playwright
 
-    failed = passed = 0
-    problems: list[str] = []
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
         context = browser.new_context(viewport=WIDE)
         context.set_default_timeout(60_000)
-        checks: list[tuple[str, Any]] = [
-            (name, lambda tab, name=name: check_page(tab, html / name, arguments.screenshots))
-            for name in pages()
-        ]
-        checks += [
-            (f"search for '{word}'", lambda tab, word=word: check_search(tab, html, word))
-            for word in SEARCHES
-        ]
-        for name, check in checks:
-            tab = context.new_page()
-            found = watch(tab)
-            note = check(tab)
-            tab.close()
-            found += note[1]
-            print(f"{name}: {note[0]}" + (f", {len(found)} problems" if found else ""), flush=True)
-            problems += [f"{name}: {problem}" for problem in dict.fromkeys(found)]
-            failed, passed = failed + bool(found), passed + (not found)
+        yield context
         browser.close()
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"browser: {passed} passed, {failed} failed")
-    return 1 if problems else 0
 
 
 def pages() -> Iterator[str]:
@@ -192,10 +256,16 @@ def check_page(tab: Any, file: Path, screenshots: Path | None) -> tuple[str, lis
         if wrong := once_settled(tab, lambda mode=mode: wrong_colours(tab, mode)):
             problems.append(wrong)
         keep(mode)
+        tab.evaluate(AXE.read_text(encoding="utf-8"))
+        problems += [f"{mode} mode: {found}" for found in tab.evaluate(ACCESSIBLE)]
     tab.emulate_media(color_scheme="light")
-    tab.set_viewport_size(NARROW)
-    if overflow := once_settled(tab, lambda: tab.evaluate(OVERFLOW)):
-        problems.append(overflow)
+    for screen in (WIDE, NARROW):
+        tab.set_viewport_size(screen)
+        for script in (OVERFLOW, CUT):
+            if wide := once_settled(tab, lambda script=script: tab.evaluate(script)):
+                problems.append(wide)
+    if shrunk := once_settled(tab, lambda: tab.evaluate(SHRUNK)):
+        problems.append(shrunk)
     keep("narrow")
     return f"{seen['figures']} figures, {seen['equations']} equations", problems
 
@@ -231,6 +301,81 @@ def check_search(tab: Any, html: Path, word: str) -> tuple[str, list[str]]:
     )
     count = tab.locator("#search-results ul.search li").count()
     return f"{count} results", [] if count else ["no result"]
+
+
+def check_home(tab: Any, file: Path) -> tuple[str, list[str]]:
+    """Whether the first figure of the home page is seen without scrolling, at least by half."""
+    tab.goto(file.as_uri())
+    middle = tab.evaluate(FIRST_FIGURE)
+    if middle is None:
+        return "no figure", ["the home page has no figure"]
+    seen = middle <= WIDE["height"]
+    problem = f"the middle of the first figure is at {middle:.0f} px, below {WIDE['height']}"
+    return f"first figure at {middle:.0f} px", [] if seen else [problem]
+
+
+def check_keyboard(tab: Any, file: Path) -> tuple[str, list[str]]:
+    """Whether the keyboard alone reaches the text and the search."""
+    tab.goto(file.as_uri())
+    problems = []
+    tab.keyboard.press("Tab")
+    if tab.evaluate("document.activeElement.getAttribute('href')") != "#main-content":
+        problems.append("the first stop is not the link to the text")
+    tab.keyboard.press("Enter")
+    if tab.evaluate("location.hash") != "#main-content":
+        problems.append("the link to the text does not lead there")
+    is_open = "() => document.querySelector('#pst-search-dialog')?.open ?? null"
+
+    def wrong(state: bool) -> str:
+        return "" if tab.evaluate(is_open) is state else "stays " + ("closed", "open")[not state]
+
+    for keys, state in (("Control+k", True), ("Escape", False)):
+        tab.keyboard.press(keys)
+        if problem := once_settled(tab, lambda state=state: wrong(state)):
+            problems.append(f"after {keys}, the search {problem}")
+    return "skip link and search", problems
+
+
+class Anchors(HTMLParser):
+    """What a page links to, and what links may lead to on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.names: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id" or (tag, name) == ("a", "name"):
+                self.names.add(value or "")
+            elif name in ("href", "src") and value and tag != "base":
+                self.links.append(value)
+
+
+@cache
+def anchors(file: Path) -> Anchors:
+    """Links and anchors of a page."""
+    found = Anchors()
+    found.feed(file.read_text(encoding="utf-8"))
+    return found
+
+
+def check_links(html: Path) -> tuple[str, list[str]]:
+    """Links of all pages that lead to no file of the book, or to no place on a page of it."""
+    dead, count = [], 0
+    for file in sorted(html.glob("*.html")):
+        for link in anchors(file).links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link == "#":
+                continue
+            count += 1
+            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            place = unquote(parts.fragment)
+            if not target.is_file() or (
+                place and target.suffix == ".html" and place not in anchors(target).names
+            ):
+                dead.append(f"{file.name} links to {link}, which is not there")
+    return f"{count} links", dead
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ikpaper.evaluation.comparison import (
     as_text,
     benchmark,
     results,
+    terminal_text,
 )
 from ikpaper.evaluation.protocol import (
     MANY_PROPOSALS,
@@ -48,4 +49,5 @@ __all__ = [
     "results",
     "sampling_rate",
     "single_target",
+    "terminal_text",
 ]

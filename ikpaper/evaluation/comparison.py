@@ -14,7 +14,7 @@ from ikpaper.arm import PlanarArm, resolve_arm
 from ikpaper.checks import Sigma, check_count
 from ikpaper.evaluation.task import CHECK_KERNEL, Scores, Task
 from ikpaper.files import published
-from ikpaper.format import percent, significant, with_interval
+from ikpaper.format import as_ascii, percent, rounded, significant, with_interval
 from ikpaper.sampler import Refined, Sampler
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "as_text",
     "benchmark",
     "results",
+    "terminal_text",
 ]
 
 #: Columns of formatted rows that a person who compares samplers wants to see.
@@ -64,10 +65,7 @@ class BenchmarkResult:
     scores: Scores
 
     def __str__(self) -> str:
-        text = as_text(self.table).to_string(index=False)
-        # A terminal that knows few characters must not cost the result.
-        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        return text.encode(encoding, "replace").decode(encoding)
+        return terminal_text(as_text(self.table))
 
     __repr__ = __str__
 
@@ -181,6 +179,23 @@ def as_text(
     return pd.DataFrame(cells, columns=list(columns))
 
 
+def terminal_text(cells: pd.DataFrame) -> str:
+    """A table of formatted cells for the terminal, in characters that it knows.
+
+    Args:
+        cells: Such as `as_text` returns.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = str(cells.to_string(index=False))
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = cells.map(lambda cell: as_ascii(cell) if isinstance(cell, str) else cell)
+        text = str(plain.to_string(index=False))
+    # A terminal that knows few characters must not cost the result.
+    return text.encode(encoding, "replace").decode(encoding)
+
+
 def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     """All formatted columns of one row."""
     known = {name: value for name, value in row.items() if not pd.isna(value)}
@@ -193,32 +208,29 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
         "DoF": row.get("dof"),
         "sampler": labels.get(row["sampler"], row["sampler"]) + refined,
         "targets": f"{row['targets']:,}",
-        "MMD² to exact": with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"])
-        if row["targets"] > 1
-        else significant(row["mmd2"]),
+        "MMD² to exact": _spread(known if row["targets"] > 1 else {"mmd2": row["mmd2"]}, "mmd2"),
         "worst 1 %": number("mmd2_worst1", lambda value: significant(value, 2)),
-        "rejected": number("rejected", lambda value: f"{100 * value:.1f} %"),
-        CHECK_MMD: _spread(known, "mmd2_check", significant),
+        "rejected": number("rejected", percent),
+        CHECK_MMD: _spread(known, "mmd2_check"),
         CHECK_REJECTED: number("rejected_check", percent),
-        "C2ST": _spread(known, "c2st", "{:.3f}".format),
+        "C2ST": _spread(known, "c2st"),
         "E‖f(θ) − y‖²": significant(row["e_resim"], 2),
         "worst target": significant(row["e_resim_worst"], 2),
         "on target": _on_target(row["missed"], row["targets"] * row["samples"]),
-        "samples/s": f"{float(significant(row['samples_per_second'], 2).replace(',', '')):,.0f}",
+        "samples/s": number("samples_per_second", rounded),
         "parameters": number("parameters", lambda value: f"{value:,.0f}"),
         "training [min]": number("training_seconds", lambda value: significant(value / 60, 2)),
         "profile": row.get("profile", "–"),
     }
 
 
-def _spread(known: Mapping[Any, Any], name: str, form: Callable[[float], str]) -> str:
+def _spread(known: Mapping[Any, Any], name: str) -> str:
     """A value with its interval, where it has one."""
     if name not in known:
         return "–"
-    value, *ends = (
-        form(known[key]) for key in (name, f"{name}_low", f"{name}_high") if key in known
-    )
-    return f"{value} ({' to '.join(ends)})" if ends else value
+    if f"{name}_low" not in known:
+        return significant(known[name])
+    return with_interval(known[name], known[f"{name}_low"], known[f"{name}_high"])
 
 
 def _on_target(missed: int, samples: int) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ikpaper.format import as_ascii
+
 __all__ = ["TOLERANCES", "VERDICTS", "Comparison", "Tolerance", "compare", "tolerance_of"]
 
 
@@ -56,7 +58,7 @@ TOLERANCES = (
         "times and rates",
         r"second|samples/s\b|samples_per|\[(ms|min|h|s)\]|\bms a sample|_ms\b|µs|core hours"
         r"|: .*\btime\b"
-        r"|^(timing-\d\d|amortised|hardware): |^beyond: (call|one|many)_",
+        r"|^(amortised|hardware): |^beyond: (call|one|many)_",
         why="of the machine and its load: counted, not held to a tolerance",
         apart=True,
     ),
@@ -118,7 +120,8 @@ TOLERANCES = (
 VERDICTS = ("identical", "six digits", "three digits", "in tolerance", "outside", "apart")
 
 _NUMBER = re.compile(
-    r"(?<![\w.#])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(\s?%)?"
+    r"(?<![\w.#])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?:[eE][-+]?\d+|\s·\s10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?!\w)(\s?%)?"
 )
 #: Names that matplotlib makes from the content of paths.
 _NAME = re.compile(r'(?<=[ :]id=")[^"]*|(?<=href="#)[^"]*|(?<=url\(#)[^)]*')
@@ -222,7 +225,7 @@ class Comparison:
 def _value(number: re.Match[str]) -> tuple[float, float]:
     """A printed number, and what one in its last place is worth; counts have no such leeway."""
     percent = number.group(1) or ""
-    text = number.group().removesuffix(percent).replace(",", "").replace("−", "-")
+    text = as_ascii(number.group().removesuffix(percent)).replace(",", "")
     mantissa, _, exponent = text.lower().partition("e")
     places = len(mantissa.partition(".")[2])
     scale = 0.01 if percent else 1.0
@@ -298,7 +301,9 @@ def _texts(page: str, cell: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for output in cell.get("outputs", ()):
         key = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
         if key:
-            yield f"{page}: {key.split('/')[-1]}", "".join(next(iter(output["data"].values())))
+            # Texts are stored as their repr, which escapes the spaces within numbers.
+            text = "".join(next(iter(output["data"].values()))).replace(r"\xa0", "\xa0")
+            yield f"{page}: {key.split('/')[-1]}", text
             continue
         for kind, data in output.get("data", {"text/plain": output.get("text", "")}).items():
             text = "".join(data) if isinstance(data, (str, list)) else json.dumps(data)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Outputs", "parameters"]
+__all__ = ["NARROW", "Outputs", "parameters"]
+
+#: MIME type of a figure's version for narrow screens, in the outputs of a notebook that runs.
+NARROW = "application/vnd.ikpaper.narrow+svg"
 
 
 def parameters(**given: Any) -> SimpleNamespace:
@@ -100,9 +103,20 @@ _MADE_BY = {
     "bench": "make bench",
     "bench-breakdown": "make bench",
     "benchmark": "ikpaper benchmark",
+    "calibration": "ikpaper calibrate",
     "scaling": "ikpaper scaling",
     "seeds": "ikpaper evaluate --save",
 }
+
+
+class _Shown:
+    """What a cell displays, by MIME type."""
+
+    def __init__(self, bundle: Mapping[str, str]) -> None:
+        self._bundle = dict(bundle)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self._bundle
 
 
 class Outputs:
@@ -119,22 +133,30 @@ class Outputs:
     def figure(self, figure: Figure, name: str = "", *, png: bool = False) -> Any:
         """The figure for display as the last value of a cell.
 
+        Of a figure without a name, the version for narrow screens is displayed, too, under the
+        type `NARROW`, if there is a folder to save in: `report.pages` takes it from there.
+
         Args:
             figure: The figure.
-            name: Saved as `figures/<name>.svg`, if given.
+            name: Saved as `figures/<name>.svg`, and `figures/<name>-narrow.svg` for narrow
+                screens, if given.
             png: Whether `figures/<name>.png` is saved, too, for a reader to download.
         """
-        from IPython.display import SVG
+        from ikpaper.report.plots.style import narrow, to_png, to_svg
 
-        from ikpaper.report.plots.style import to_png, to_svg
-
-        svg = to_svg(figure)
+        shown = {"image/svg+xml": to_svg(figure)}
+        again = narrow(figure) if self.folder else None
+        if again and not name:
+            shown[NARROW] = to_svg(again)
         if self.folder and name:
-            write_text(self.folder / "figures" / f"{name}.svg", svg)
+            path = self.folder / "figures" / name
+            write_text(path.with_name(f"{name}.svg"), shown["image/svg+xml"])
+            if again:
+                write_text(path.with_name(f"{name}-narrow.svg"), to_svg(again))
             if png:
-                with atomic(self.folder / "figures" / f"{name}.png") as partial:
+                with atomic(path.with_name(f"{name}.png")) as partial:
                     partial.write_bytes(to_png(figure))
-        return SVG(svg)
+        return _Shown(shown)
 
     def result(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Full-precision numbers, saved as `results/<name>.csv`."""

@@ -12,7 +12,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ikpaper.files import atomic, project_root, write_json, write_text
 from ikpaper.identity import Identity, State, accepted, file_digest, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
+from ikpaper.report.outputs import NARROW
 from ikpaper.sampler import SAMPLERS
 from ikpaper.weights import load_record, weights_path
 
@@ -127,6 +128,7 @@ def _arm_page(dof: int) -> Page:
         source="dof",
         parameters={"dof": dof},
         title=f"The arm with {dof} joints",
+        reads=("benchmark.csv",),
         arms=(PlanarArm.paper(dof),),
         samplers=("exact", "rejection", "prior", "numerical"),
     )
@@ -144,21 +146,21 @@ _STUDIES = ("studies/*/*.csv", "studies/*/study.json")
 PAGES = (
     Page("inverse-kinematics", samplers=("exact", "numerical")),
     Page("data", samplers=("prior",)),
-    Page("models", samplers=("cvae", "inn")),
+    Page("models", samplers=("cvae", "inn", "flow")),
     Page("ground-truth", samplers=("exact", "rejection", "prior")),
     Page("hyperparameters", samplers=("cvae", "inn")),
     *(_arm_page(dof) for dof in PlanarArm.PAPER_DOF),
-    Page(
-        "comparison",
-        reads=(*_SCORES, "seeds.csv", "ablations.csv", "benchmark.csv"),
-        arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
-        reported=True,
-    ),
     Page(
         "published",
         reads=(*_SCORES, "ablations.csv"),
         arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
         samplers=("exact", "rejection", "prior"),
+        reported=True,
+    ),
+    Page(
+        "comparison",
+        reads=(*_SCORES, "seeds.csv", "ablations.csv", "benchmark.csv", "printed-mismatch.csv"),
+        arms=tuple(PlanarArm.paper(dof) for dof in PlanarArm.PAPER_DOF),
         reported=True,
     ),
     Page("studies", reads=(*_SCORES, "seeds.csv", *_STUDIES)),
@@ -185,6 +187,7 @@ PAGES = (
         models=("cvae", "inn", "flow", "flow-fast"),
         samplers=("exact",),
     ),
+    Page("calibration", reads=("calibration.csv", "benchmark.csv")),
 )
 
 
@@ -390,10 +393,22 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, st
         ) from error
     notebook = publishable(json.loads(executed.read_text(encoding="utf-8")), page)
     executed.unlink()
+    for name, svg in _narrow_figures(notebook):
+        write_text(folder / "figures" / f"{name}-narrow.svg", svg)
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
     write_text(folder / f"{page.name}.ipynb", text + "\n")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
+def _narrow_figures(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Figures for narrow screens, taken out of the outputs, by the figure's name: no `fig-`."""
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name", "")
+        for output in cell.get("outputs", ()):
+            svg = output.get("data", {}).pop(NARROW, "")
+            if svg and name:
+                yield name.removeprefix("fig-"), "".join(svg)
 
 
 def write_readme_table(root: Path) -> None:
@@ -414,6 +429,8 @@ def write_codecheck(root: Path, pages: Sequence[Page] = PAGES) -> None:
     for page in pages:
         for name in records.get(page.name, {}).get("outputs", ()):
             what = _KINDS.get(name.partition("/")[0], "the page as an executed notebook")
+            if name.endswith("-narrow.svg"):
+                what = "a figure as narrow screens show it"
             lines += [f"  - file: book/{name}", f'    comment: "page {page.name}: {what}"']
     _between(root / "codecheck.yml", "# manifest:begin", lines, "# manifest:end")
 

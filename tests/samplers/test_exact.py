@@ -7,6 +7,7 @@ from scipy.stats import kstest
 
 from ikpaper import ExactPosterior, PlanarArm, RailArm, RejectionPosterior
 from ikpaper.evaluation.task import random_targets
+from ikpaper.experiments.validation import three_link_posterior
 from ikpaper.metrics import distinct_solutions, mmd2, two_sample_test
 from ikpaper.samplers import exact
 
@@ -135,35 +136,6 @@ def test_rejection_near_the_base_cannot_be_told_from_exact():
     kept = RejectionPosterior(arm, 0.9, 0.03).sample(tcp, n, generator=seeded(2))
     for a, b in zip(exact, kept, strict=True):
         assert two_sample_test(a, b, generator=seeded(3)).p_value > 0.01
-
-
-def three_link_posterior(arm, tcp, sigma, points):
-    """Joint angles (m, 3) along the one-dimensional solution set, and their masses (m,)."""
-    l1, l2, l3 = arm.lengths
-    tail = np.linspace(-np.pi, np.pi, points)  # heading of the last link
-    wrist = np.asarray(tcp)[:, None] - l3 * np.stack([np.cos(tail), np.sin(tail)])
-    r2 = (wrist**2).sum(axis=0)
-    cosine = (r2 - l1**2 - l2**2) / (2 * l1 * l2)
-    reachable = np.abs(cosine) < 1
-    angles, masses = [], []
-    for elbow in (1, -1):
-        theta2 = elbow * np.arccos(np.where(reachable, cosine, 0))
-        theta1 = np.arctan2(wrist[1], wrist[0]) - np.arctan2(
-            l2 * np.sin(theta2), l1 + l2 * np.cos(theta2)
-        )
-        theta = np.stack([theta1, theta2, tail - theta1 - theta2], axis=1)
-        theta = np.pi - np.mod(np.pi - theta, 2 * np.pi)
-        jacobian = arm.jacobian(torch.from_numpy(theta)).numpy()
-        gram = jacobian @ jacobian.transpose(0, 2, 1)
-        density = np.exp(-0.5 * ((theta / sigma) ** 2).sum(axis=1)) / np.sqrt(np.linalg.det(gram))
-        # Arc length in joint space per step of the heading; jumps are wraps, not motion.
-        step = np.gradient(np.unwrap(theta, axis=0), tail, axis=0)
-        mass = np.where(reachable, density * np.linalg.norm(step, axis=1), 0)
-        edge = reachable & ~(np.roll(reachable, 1) & np.roll(reachable, -1))
-        mass[edge] = 0
-        angles.append(theta[reachable])
-        masses.append(mass[reachable])
-    return np.concatenate(angles), np.concatenate(masses)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from ikpaper.report.plots.style import COLORS, INK, MUTED, WIDTH, new_figure, style
+from ikpaper.report.plots.style import (
+    COLORS,
+    DASHED,
+    INK,
+    MUTED,
+    NEUTRAL,
+    WIDTH,
+    new_figure,
+    new_grid,
+    note,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["coupling_block", "cvae", "inn"]
+__all__ = ["coupling_block", "cvae", "flow", "inn"]
 
 Point = tuple[float, float]
 
@@ -52,11 +64,11 @@ def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     ax.add_patch(head)
 
 
-@style()
+@style(reflows=False)
 def cvae() -> Figure:
     """The conditional variational autoencoder: training above, sampling below."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
-    encoder, decoder = COLORS["cvae"], COLORS["exact"]
+    encoder, decoder = NEUTRAL[0], NEUTRAL[2]
     for y, title in ((3.3, "training"), (2.5, "sampling")):
         _label(ax, (0.2, y), title, ha="left", color=MUTED, style="italic")
     # training
@@ -76,9 +88,9 @@ def cvae() -> Figure:
     _arrow(ax, (10.6, 5.0), (11.2, 5.0))
     _label(ax, (11.5, 5.0), r"$\hat\theta$", fontsize=13)
     _arrow(ax, (1.45, 3.9), (9.6, 3.9), (9.6, 4.4))
-    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", color=COLORS["inn"], fontsize=9.5)
-    _arrow(ax, (0.7, 5.5), (0.7, 6.3), (11.5, 6.3), (11.5, 5.35), color=COLORS["inn"])
-    _label(ax, (9.6, 5.98), "reconstruction", color=COLORS["inn"], fontsize=9.5)
+    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", color=NEUTRAL[1], fontsize=9.5)
+    _arrow(ax, (0.7, 5.5), (0.7, 6.3), (11.5, 6.3), (11.5, 5.35), color=NEUTRAL[1])
+    _label(ax, (9.6, 5.98), "reconstruction", color=NEUTRAL[1], fontsize=9.5)
     ax.axhline(2.9, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
     # sampling
     _label(ax, (6.0, 1.5), r"$z \sim \mathcal{N}(0, 1)$", fontsize=12)
@@ -91,22 +103,22 @@ def cvae() -> Figure:
     return figure
 
 
-@style()
+@style(reflows=False)
 def inn() -> Figure:
     """The invertible network with its passes in both directions and the four loss terms."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
     _box(ax, (1.0, 3.2), (0.8, 2.6), r"$\theta$", INK, filled=False)
     for x in (3.2, 5.6, 8.0):
-        _box(ax, (x, 3.2), (1.35, 2.6), "coupling\nblock", COLORS["cvae"])
+        _box(ax, (x, 3.2), (1.35, 2.6), "coupling\nblock", NEUTRAL[0])
         if x < 8:
             _box(ax, (x + 1.2, 3.2), (0.5, 2.6), r"$\Pi$", MUTED)
     _box(ax, (10.6, 3.85), (0.8, 1.3), r"$z$", INK, filled=False)
     _box(ax, (10.6, 2.5), (0.8, 1.2), r"$\hat y$", INK, filled=False)
     for left, right in ((1.4, 2.52), (8.68, 10.2)):
         _arrow(ax, (left, 3.75), (right, 3.75))
-        _arrow(ax, (right, 2.65), (left, 2.65), color=COLORS["exact"])
+        _arrow(ax, (right, 2.65), (left, 2.65), color=NEUTRAL[2])
     _label(ax, (1.95, 4.1), "forward", fontsize=9)
-    _label(ax, (1.95, 2.3), "inverse", fontsize=9, color=COLORS["exact"])
+    _label(ax, (1.95, 2.3), "inverse", fontsize=9, color=NEUTRAL[2])
     sampled = r"$L_{p(x)}$: MMD of $f^{-1}(z \sim \mathcal{N}, y)$ to $\theta$"
     noisy = r"$L_x$: error of $f^{-1}(\hat z + \mathrm{noise}, y)$"
     for where, text, align, x, start, end in (
@@ -115,13 +127,13 @@ def inn() -> Figure:
         ((0.25, 5.9), sampled, "left", 1.0, 5.6, 4.55),
         ((0.25, 0.6), noisy, "left", 1.0, 0.9, 1.85),
     ):
-        _label(ax, where, text, color=COLORS["inn"], fontsize=10, ha=align)
-        _arrow(ax, (x, start), (x, end), color=COLORS["inn"])
+        _label(ax, where, text, color=NEUTRAL[1], fontsize=10, ha=align)
+        _arrow(ax, (x, start), (x, end), color=NEUTRAL[1])
     _label(ax, (5.6, 1.45), r"$\Pi$: fixed permutation", color=MUTED, fontsize=9.5)
     return figure
 
 
-@style()
+@style(reflows=False)
 def coupling_block() -> Figure:
     """The affine coupling block: forwards above, its inverse below."""
     figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0)
@@ -134,7 +146,7 @@ def coupling_block() -> Figure:
 def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
     """One pass through the block; both have u on the left, so that only arrows change."""
     upper, lower = middle + 1.6, middle - 1.6
-    net = COLORS["exact"] if inverse else COLORS["cvae"]
+    net = NEUTRAL[2] if inverse else NEUTRAL[0]
     title = "inverse, read from right to left" if inverse else "forward, read from left to right"
     _label(ax, (0.55, upper + 0.78), title, ha="left", color=MUTED, style="italic")
     for x, name in ((0.9, "u"), (11.1, "v")):
@@ -163,3 +175,87 @@ def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
     for x, name in ((1.75, "u"), (10.2, "v")):
         _label(ax, (x, upper + 0.32), f"${name}_1$", fontsize=12)
         _label(ax, (x, lower - 0.34), f"${name}_2$", fontsize=12)
+
+
+#: Where the flow is drawn: height of a unit arm with two joints, whose solutions are a curve.
+_HEIGHT = 1.1
+
+
+def _solutions(points: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Joint angles (m, 2) of that height, and the posterior mass (m,) of each for sigma = 1."""
+    total = np.linspace(-0.6 * np.pi, 1.2 * np.pi, points)  # heading of the second link
+    sine = _HEIGHT - np.sin(total)
+    total, sine = total[np.abs(sine) < 0.999], sine[np.abs(sine) < 0.999]
+    first = np.arcsin(sine)
+    curve = np.stack([first, total - first], axis=1)
+    gradient = np.stack([np.cos(first) + np.cos(total), np.cos(total)], axis=1)
+    length = np.linalg.norm(np.gradient(curve, total, axis=0), axis=1)
+    density = np.exp(-0.5 * (curve**2).sum(axis=1)) / np.linalg.norm(gradient, axis=1)
+    return curve, density * length / (density * length).sum()
+
+
+def _carried(start: np.ndarray, steps: int) -> np.ndarray:
+    """Paths (steps + 1, n, 2) of points (n, 2) along the exact velocity of flow matching."""
+    curve, mass = _solutions()
+    path = [start]
+    for t in np.linspace(0, 1, steps, endpoint=False):
+        x = path[-1]
+        squared = ((x[:, None] - t * curve) ** 2).sum(axis=2) / (1 - t) ** 2
+        weights = mass * np.exp(-0.5 * (squared - squared.min(axis=1, keepdims=True)))
+        end = weights @ curve / weights.sum(axis=1, keepdims=True)
+        path.append(x + (end - x) / (1 - t) / steps)
+    return np.stack(path)
+
+
+@style()
+def flow() -> Figure:
+    """What the flow does: paths from the prior to the posterior, and one velocity in its parts.
+
+    Both are computed for an arm with two joints of which only the height of the TCP is asked for,
+    so that joint space is a plane and the solutions are a curve.
+    """
+    figure, ((left, right),) = new_grid(2, height=3.5)
+    curve, mass = _solutions()
+    # The stretch that the prior reaches.
+    near = curve[(curve**2).sum(axis=1) < 2.6**2]
+    for ax in (left, right):
+        ax.plot(*near.T, color=COLORS["exact"], linewidth=2.2)
+        ax.set(aspect="equal", xlabel=r"$\theta_1$ / $\sigma$")
+    left.set(
+        ylabel=r"$\theta_2$ / $\sigma$", title="samples of the prior, carried to the posterior"
+    )
+    start = np.random.default_rng(5).normal(size=(40, 2))
+    paths = _carried(start, 200)
+    left.plot(*paths.transpose(2, 0, 1), color=COLORS["flow"], linewidth=0.7, alpha=0.55)
+    left.plot(*paths[0].T, "o", color=COLORS["prior"], markersize=3.5)
+    left.plot(*paths[-1].T, "o", color=COLORS["exact"], markersize=3.5)
+
+    x, t = np.array([-0.15, -0.65]), 0.6
+    mean = t * x / (t**2 + (1 - t) ** 2)
+    height = np.sin(mean[0]) + np.sin(mean.sum()) - _HEIGHT
+    gradient = np.array([np.cos(mean[0]) + np.cos(mean.sum()), np.cos(mean.sum())])
+    met = mean - gradient * height / (gradient @ gradient)
+    squared = ((x - t * curve) ** 2).sum(axis=1) / (1 - t) ** 2
+    weights = mass * np.exp(-0.5 * (squared - squared.min()))
+    end = weights @ curve / weights.sum()
+    along = np.array([-gradient[1], gradient[0]]) / np.linalg.norm(gradient)
+    tangent = met + np.linspace(-0.7, 0.7, 2)[:, None] * along
+    right.plot(*tangent.T, color=MUTED, linewidth=1, linestyle=DASHED)
+    right.plot(*np.stack([x, mean]).T, color=MUTED, linewidth=1.2, linestyle=":")
+    for from_, to, color in (
+        (mean, met, COLORS["flow-guess"]),
+        (met, end, COLORS["accent"]),
+        (x, end, COLORS["flow"]),
+    ):
+        _arrow(right, tuple(from_), tuple(to), color=color)
+    for where, text, offset in (
+        (x, r"$x_t$", (-4, 8)),
+        (mean, r"$m$", (-4, -15)),
+        (met, r"$m - \delta$", (8, -5)),
+        (end, r"$\mathrm{E}[x_1 \mid x_t, y]$", (-8, 13)),
+    ):
+        right.plot(*where, "o", color=INK, markersize=4)
+        note(right, text, where, offset)
+    right.set(title="the velocity at one point, in its parts", xlim=(-0.4, 1.4))
+    right.set(ylim=(-1.2, 0.6))
+    return figure

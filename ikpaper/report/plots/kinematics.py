@@ -19,7 +19,9 @@ from ikpaper.report.plots.style import (
     DASHED,
     INK,
     MUTED,
+    NEUTRAL,
     WIDTH,
+    is_narrow,
     new_figure,
     new_grid,
     note,
@@ -89,7 +91,7 @@ def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
     points = arm.joint_positions(angles).numpy()
     headings = np.concatenate([[0.0], angles.cumsum(0).numpy()])
     centred = {"ha": "center", "va": "center", "fontsize": 12}
-    ax.plot(*points.T, color=COLORS["cvae"], linewidth=4, solid_capstyle="round")
+    ax.plot(*points.T, color=NEUTRAL[0], linewidth=4, solid_capstyle="round")
     for j, (start, end) in enumerate(pairwise(points)):
         before, after = headings[j], headings[j + 1]
         guide = start + 0.62 * np.array([np.cos(before), np.sin(before)])
@@ -102,7 +104,7 @@ def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
         # On the side of the link that the arc of its angle leaves free.
         normal = np.sign(after - before) * np.array([-np.sin(after), np.cos(after)])
         label = (start + end) / 2 + 0.16 * normal
-        ax.annotate(rf"$l_{j + 1}$", label, color=COLORS["cvae"], **centred)
+        ax.annotate(rf"$l_{j + 1}$", label, color=NEUTRAL[0], **centred)
         ax.plot(*start, "o", color=INK, markersize=8, markerfacecolor="white", zorder=5)
     ax.plot(*points[-1], "o", color=COLORS["accent"], markersize=8, zorder=6)
     note(ax, r"TCP $(x, y)$", points[-1], (9, -2), fontsize=10.5)
@@ -121,7 +123,7 @@ def ill_posedness(
     Args:
         cases: By title: an arm, and targets with the configurations (n, dof) that reach them.
     """
-    figure, grid = new_grid(4, 2, height=3.1)
+    figure, grid = new_grid(4, 2, height=3.1, stacked=(2, 2.2))
     few: dict[str, Any] = {"alpha": 1.0, "linewidth": 2.4}
     many: dict[str, Any] = {"alpha": 0.08, "linewidth": 1.0, "highlight": 0}
     for ax, (title, (arm, targets)) in zip(grid.flat, cases.items(), strict=True):
@@ -130,7 +132,7 @@ def ill_posedness(
         for tcp, solutions in targets:
             if len(solutions):
                 options = few if len(solutions) <= 4 else many
-                draw_arms(ax, arm, solutions, color=COLORS["cvae"], **options)
+                draw_arms(ax, arm, solutions, color=NEUTRAL[0], **options)
             draw_target(ax, tcp)
         ax.plot(0, 0, "s", color=INK, markersize=7, zorder=8)
         edge = 1.3 * arm.reach
@@ -216,14 +218,16 @@ def data_sets(
     """
     columns = min(2, len(sets))
     width = WIDTH if columns == 2 else 0.62 * WIDTH
-    figure, grid = new_grid(len(sets), columns, width=width, height=3.1, margin=0.6)
-    fan: dict[str, Any] = {"color": COLORS["cvae"], "alpha": alpha, "linewidth": 0.8}
+    figure, grid = new_grid(
+        len(sets), columns, width=width, height=3.1, margin=0.6, stacked=(2, 2.0)
+    )
+    fan: dict[str, Any] = {"color": NEUTRAL[0], "alpha": alpha, "linewidth": 0.8}
     for ax, data in zip(grid.flat, sets, strict=True):
         tcp = data.tcp[:points].numpy()
-        ax.scatter(*tcp.T, s=2.5, color=COLORS["inn"], alpha=0.3, linewidth=0, rasterized=True)
+        ax.scatter(*tcp.T, s=2.5, color=NEUTRAL[1], alpha=0.3, linewidth=0, rasterized=True)
         draw_arms(ax, data.arm, data.theta[:arms], highlight=0, **fan)
         ax.set(title=f"{data.arm.dof} DoF", aspect="equal")
-        ax.set(xlabel="x [length]", ylabel="y [length]")
+    outer_labels(grid)
     return figure
 
 
@@ -234,27 +238,29 @@ def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
     Args:
         sets: Data sets; lengths are divided by the reach of each arm, to share the axes.
     """
-    figure = new_figure(WIDTH, 5.3)
+    maps_abreast, height = (2, 9.6) if is_narrow() else (len(sets), 5.3)
+    rows = -(-len(sets) // maps_abreast)
+    figure = new_figure(WIDTH, height)
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
-    maps = upper.subplots(1, len(sets), sharex=True, sharey=True, squeeze=False)[0]
-    edges = (np.linspace(0.35, 1.01, 67), np.linspace(-0.9, 0.9, 121))
-    planes = [
-        np.histogramdd((data.tcp / data.arm.reach).numpy(), bins=edges, density=True)[0]
-        for data in sets
-    ]
+    grid = upper.subplots(rows, maps_abreast, sharex=True, sharey=True, squeeze=False)
+    maps = grid.flat[: len(sets)]
+    scaled = [(data.tcp / data.arm.reach).numpy() for data in sets]
+    # Cells of the same size in all maps, over all TCPs.
+    low, high = np.concatenate(scaled).min(axis=0), np.concatenate(scaled).max(axis=0)
+    edges = [np.arange(a - 0.01, b + 0.02, 0.01) for a, b in zip(low, high, strict=True)]
+    planes = [np.histogramdd(tcp, bins=edges, density=True)[0] for tcp in scaled]
     densities = np.concatenate([plane[plane > 0] for plane in planes])
     norm = LogNorm(densities.min(), densities.max())
-    shades = LinearSegmentedColormap.from_list("tcp", ["#fbe6d8", COLORS["inn"], "#4a1f00"])
+    shades = LinearSegmentedColormap.from_list("tcp", ["#e3e4f3", NEUTRAL[0], "#14153d"])
     for ax, data, plane in zip(maps, sets, planes, strict=True):
-        # Cells without a sample stay white.
+        # Cells without a sample stay empty.
         masked = np.ma.masked_equal(plane.T, 0)
         mesh = ax.pcolormesh(*edges, masked, norm=norm, cmap=shades, rasterized=True)
-        ax.set(title=f"{data.arm.dof} DoF", aspect="equal", xlabel="x / reach")
-    maps[0].set_ylabel("y / reach")
+        ax.set(title=f"{data.arm.dof} DoF", aspect="equal")
+    outer_labels(grid, "x / reach", "y / reach")
     upper.colorbar(mesh, ax=list(maps), label="density", shrink=0.9)
-    left, right = lower.subplots(1, 2)
-    colors = (COLORS["cvae"], COLORS["inn"], COLORS["exact"], COLORS["numerical"])
-    for data, color in zip(sets, colors, strict=False):
+    left, right = lower.subplots(*((2, 1) if is_narrow() else (1, 2)))
+    for data, color in zip(sets, NEUTRAL, strict=False):
         radius = data.tcp.norm(dim=1).numpy() / data.arm.reach
         heading = torch.atan2(data.tcp[:, 1], data.tcp[:, 0]).numpy()
         for ax, values, low, high in ((left, radius, 0.6, 1.0), (right, heading, -1.6, 1.6)):

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ikpaper.report.plots.style import COLORS, INK, MUTED, new_grid, outer_labels, style
+from ikpaper.format import concise
+from ikpaper.report.plots.style import (
+    COLORS,
+    INK,
+    MUTED,
+    is_narrow,
+    new_grid,
+    outer_labels,
+    shared_legend,
+    style,
+)
 
 __all__ = ["pairs"]
 
@@ -40,11 +49,11 @@ def pairs(
         row[0].annotate(
             names[kind], (0.03, 0.97), xycoords="axes fraction", va="top", color=INK, fontsize=8.5
         )
-    for ax, value in zip(grid[0], values, strict=True):
-        ax.set_title(f"MMD$^2$ = {np.format_float_positional(value)}")
+    for row in grid if is_narrow() else grid[:1]:
+        for ax, value in zip(row, values, strict=True):
+            ax.set_title(f"MMD$^2$ = {concise(value)}")
     outer_labels(grid, r"$\theta_1$ [rad]", r"$\theta_2$ [rad]")
     for color, name in ((MUTED, "exact samples"), (COLORS["accent"], "samples with a fault")):
         grid[0, 0].plot([], [], "o", color=color, markersize=5, label=name)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    shared_legend(figure, grid[0, :1], 2)
     return figure

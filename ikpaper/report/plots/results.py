@@ -28,14 +28,16 @@ from ikpaper.report.plots.style import (
     LABELS,
     MARKERS,
     MUTED,
+    NEUTRAL,
     WIDTH,
-    legend_entries,
+    is_narrow,
     look,
     new_figure,
     new_grid,
     note,
     number_ticks,
     outer_labels,
+    shared_legend,
     style,
 )
 
@@ -45,15 +47,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bias_near_reach",
+    "chains_to_exact",
     "eps_bias",
     "home",
     "hulls",
     "joint_marginals",
     "kernel_shapes",
+    "median_sample",
     "mismatch_by_prior",
     "pareto",
     "posterior_arms",
     "proposal_closure",
+    "result_plots",
     "scaling",
     "scores_over",
     "speedups",
@@ -69,7 +74,6 @@ _TERMS = {
     "L_x": "$L_x$",
     "L_p(x)": "$L_{p(x)}$",
 }
-_TERM_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 #: Up to so many decades, a logarithmic axis has ticks at 2 and 5 as well.
 _FEW_DECADES = 2.5
@@ -129,11 +133,13 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         histories: `history` of a training record by model name.
     """
     count = len(histories)
-    figure, grid = new_grid(2 * count, count, height=1.9, height_ratios=(3, 1), sharex="col")
+    layout: Any = {"height_ratios": (3, 1), "sharex": "col"}
+    layout |= {"stacked": (1, 2.3), "by_column": True}
+    figure, grid = new_grid(2 * count, count, height=1.9, **layout)
     for ax, below, (name, history) in zip(*grid, histories.items(), strict=True):
         epochs = [row["epoch"] for row in history]
         terms = pd.DataFrame([row["terms"] for row in history])
-        for (term, values), color in zip(terms.items(), _TERM_COLORS, strict=False):
+        for (term, values), color in zip(terms.items(), NEUTRAL, strict=False):
             ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
         total = terms.sum(axis=1)
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=DASHED_CURVE, label="sum")
@@ -146,14 +152,37 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
             _log_ticks(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(ncols=2)
-    grid[0, 0].set_ylabel("mean loss of a batch")
-    grid[1, 0].set_ylabel("learning rate")
+    for column in grid.T if is_narrow() else grid.T[:1]:
+        column[0].set_ylabel("mean loss of a batch")
+        column[1].set_ylabel("learning rate")
     return figure
+
+
+def median_sample(arm: PlanarArm, tcp: Sequence[float], theta: Tensor) -> int:
+    """Index of the sample whose TCP has the median distance to the target: the one to highlight.
+
+    Args:
+        arm: The arm.
+        tcp: Target, shape (2,).
+        theta: Joint angles (n, dof).
+    """
+    points = arm.forward(theta.double())
+    return int((points - as_tensor(tcp)).norm(dim=1).argsort()[len(points) // 2])
+
+
+def _titled(ax: Axes, name: str, notes: Mapping[str, str] | None) -> None:
+    """A panel's title: the sampler, and below it what is noted of it."""
+    below = (notes or {}).get(name, "")
+    ax.set_title(f"{LABELS[name]}\n{below}" if below else LABELS[name])
 
 
 @style()
 def hulls(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], percentile: float = 97
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    percentile: float = 97,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Re-simulated TCPs around the target with the convex hull of the nearest (Figure 4).
 
@@ -162,8 +191,9 @@ def hulls(
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
         percentile: Share of the points inside the hull, in percent.
+        notes: What stands below a panel's title, by sampler name.
     """
-    figure, grid = new_grid(len(samples), height=3.1, sharex=True, sharey=True)
+    figure, grid = new_grid(len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True)
     extent = 0.0
     for ax, (name, theta) in zip(grid[0], samples.items(), strict=True):
         color = COLORS[name]
@@ -177,7 +207,8 @@ def hulls(
             ax.fill(*outline.T, color=color, alpha=0.18)
             ax.fill(*outline.T, fill=False, edgecolor=color, linewidth=1.2)
         ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
-        ax.set(title=LABELS[name], aspect="equal")
+        ax.set(aspect="equal")
+        _titled(ax, name, notes)
     (x, y), half = tcp, 1.15 * extent
     grid[0, 0].set(xlim=(x - half, x + half), ylim=(y - half, y + half))
     outer_labels(grid)
@@ -186,31 +217,42 @@ def hulls(
 
 @style()
 def posterior_arms(
-    arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], shown: int = 1000
+    arm: PlanarArm,
+    tcp: Sequence[float],
+    samples: Mapping[str, Tensor],
+    shown: int = 1000,
+    notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Arms of each sampler's posterior, translucent, one highlighted (Figure 6).
+
+    The highlighted one is `median_sample`.
 
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
-        samples: Joint angles (n, dof) by sampler name; ground truth sets the section shown.
+        samples: Joint angles (n, dof) by sampler name.
         shown: Arms drawn at most.
+        notes: What stands below a panel's title, by sampler name.
     """
-    truth = [samples[name][:shown] for name in ("rejection", "exact") if name in samples]
-    points = torch.cat([arm.joint_positions(theta).flatten(0, 1) for theta in truth])
-    low, high = points.aminmax(dim=0)
-    margin = 0.2 * (high - low)[1]
+    drawn = [arm.joint_positions(theta[:shown]).flatten(0, 1) for theta in samples.values()]
+    low, high = torch.cat(drawn).cpu().aminmax(dim=0)
+    margin = 0.05 * (high - low)[1]
     low, high = low - margin, high + margin
     aspect = float((high - low)[1] / (high - low)[0])
     (left, right), (bottom, top) = torch.stack([low, high], dim=1).tolist()
     height = 0.42 * WIDTH * min(1.1, aspect) + 0.75
-    figure, grid = new_grid(len(samples), 2, height=height, sharex=True, sharey=True)
+    stacked = 1, min(2.7, 3.0 * aspect + 0.5)
+    figure, grid = new_grid(
+        len(samples), 2, height=height, stacked=stacked, sharex=True, sharey=True
+    )
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
         fan = theta[:shown]
         alpha = max(0.02, min(1.0, 15 / len(fan)))
-        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=0)
+        median = median_sample(arm, tcp, fan)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 12, 2)
-        ax.set(title=LABELS[name], aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        ax.set(aspect="equal", xlim=(left, right), ylim=(bottom, top))
+        _titled(ax, name, notes)
     outer_labels(grid)
     return figure
 
@@ -225,7 +267,9 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     values = {name: theta.double().cpu().numpy() for name, theta in samples.items()}
     dof = values["exact"].shape[1]
     columns = next((count for count in (4, 5) if dof % count == 0), 3)
-    figure, grid = new_grid(dof, columns, height=1.5, margin=0.5, sharex=True, sharey=True)
+    figure, grid = new_grid(
+        dof, columns, height=1.5, margin=0.5, stacked=(2, 1.4), sharex=True, sharey=True
+    )
     spread = 1.6 * np.abs(np.quantile(values["exact"], [0.003, 0.997])).max()
     bins = np.linspace(-spread, spread, 41)
     for joint, ax in enumerate(grid.flat[:dof]):
@@ -238,44 +282,62 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
         ax.set_title(rf"$\theta_{{{joint + 1}}}$", y=0.82, x=0.06, ha="left")
         ax.set_yticks([])
     outer_labels(grid, "rad", "")
-    figure.legend(**legend_entries(grid[0]), loc="outside upper center", ncols=len(samples))
+    shared_legend(figure, grid[0], len(samples), "upper")
     return figure
 
 
 @style()
-def scores_over(
-    scores: pd.DataFrame, x: str, quantities: Mapping[str, str], xlabel: str, *, xlog: bool = False
-) -> Figure:
-    """Scores of models over a property of theirs, with intervals (the paper's result plots).
+def scores_over(scores: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Scores of samplers over the DoF, with intervals.
 
     Args:
-        scores: Tidy scores with columns sampler, quantity, value, low, high, dof and `x`.
-        x: Column of the horizontal axis.
-        quantities: Axis labels by quantity, one panel each.
-        xlabel: Label of the horizontal axis.
-        xlog: Logarithmic horizontal axis, with each point's DoF beside it.
+        scores: Tidy scores with columns sampler, quantity, value, low, high, dof.
+        quantities: Panel titles by quantity.
     """
     figure, grid = new_grid(len(quantities), height=3.2)
     names = scores["sampler"].unique()
     for ax, (quantity, label) in zip(grid[0], quantities.items(), strict=True):
         positive = scores[(scores["quantity"] == quantity) & (scores["value"] > 1e-12)]
         for name in names:
-            rows = positive[positive["sampler"] == name].sort_values(x)
-            if rows[x].isna().all():
-                continue
-            line = "none" if xlog else "-"
-            _error_bars(ax, name, rows[x], rows[_VALUE], linestyle=line, linewidth=1)
-            for *point, dof in zip(rows[x], rows["value"], rows["dof"], strict=True):
-                if xlog:
-                    note(ax, f"{dof}", point, (5, 4), fontsize=8, color=COLORS[name])
-        ax.set(yscale="log", xlabel=xlabel, title=label)
+            rows = positive[positive["sampler"] == name].sort_values("dof")
+            if not rows.empty:
+                _error_bars(ax, name, rows["dof"], rows[_VALUE], linestyle="-", linewidth=1)
+        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(scores["dof"].unique()))
         _log_ticks(ax.yaxis)
-        if xlog:
-            ax.set_xscale("log")
-            _log_ticks(ax.xaxis)
+    shared_legend(figure, grid[0, :1], len(names))
+    return figure
+
+
+@style()
+def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) -> Figure:
+    """The slides' two result plots over the number of parameters, theirs open and ours filled.
+
+    Args:
+        rows: Columns quantity (a panel each), dof, sampler, reported, ours, low, high.
+        parameters: Trainable parameters by DoF and sampler.
+    """
+    panels = list(rows.groupby("quantity", sort=False))
+    figure, grid = new_grid(len(panels), height=3.4)
+    for ax, (quantity, part) in zip(grid[0], panels, strict=True):
+        for name, mine in part.groupby("sampler", sort=False):
+            x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
+            # What belongs together is joined: both have the same number of parameters.
+            ax.vlines(x, *mine[["reported", "ours"]].to_numpy().T, color=MUTED, linewidth=0.8)
+            theirs = look(str(name), label=f"{LABELS[str(name)]}, reported", linestyle="none")
+            ax.plot(x, mine["reported"], **theirs, markerfacecolor="none", markersize=7)
+            own = {"label": f"{LABELS[str(name)]}, ours", "linestyle": "none"}
+            _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
+            for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
+                note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
+        ax.set(xscale="log", xlabel="trainable parameters", title=quantity)
+        low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
+        if high < 3 * low:
+            ax.set_ylim(0, 1.15 * high)
         else:
-            ax.set_xticks(sorted(scores[x].unique()))
-    figure.legend(**legend_entries(grid[0, :1]), loc="outside lower center", ncols=len(names))
+            ax.set_yscale("log")
+            _log_ticks(ax.yaxis)
+        _log_ticks(ax.xaxis)
+    shared_legend(figure, grid[0, :1], 4)
     return figure
 
 
@@ -287,8 +349,7 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
         curves: Columns target (label), eps, mmd2, low, high, acceptance.
     """
     figure, ((left, right),) = new_grid(2)
-    colors = (COLORS["inn"], COLORS["cvae"], COLORS["exact"])
-    for color, (target, rows) in zip(colors, curves.groupby("target", sort=False), strict=False):
+    for color, (target, rows) in zip(NEUTRAL, curves.groupby("target", sort=False), strict=False):
         _band(left, rows["eps"], rows[["mmd2", "low", "high"]], color, label=target)
         right.plot(rows["eps"], rows["acceptance"], "o-", color=color, markersize=4)
     _around_zero(left, curves["low"])
@@ -302,6 +363,24 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
 
 
 @style()
+def chains_to_exact(curve: pd.DataFrame) -> Figure:
+    """How chains of constrained HMC approach exact samples.
+
+    Args:
+        curve: Columns iterations, mmd2, low, high, chance_low, chance_high.
+    """
+    figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=2.9)
+    _band(ax, curve["iterations"], curve[["mmd2", "low", "high"]], INK, label="chains of HMC")
+    chance = curve[["chance_low", "chance_high"]].iloc[0]
+    band = {"color": COLORS["exact"], "alpha": 0.25, "linewidth": 0}
+    ax.axhspan(*chance, label="two draws of exact samples", **band)
+    _around_zero(ax, curve["low"])
+    ax.set(xlabel="iterations", ylabel=_TO_EXACT)
+    ax.legend()
+    return figure
+
+
+@style()
 def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
     """V-statistic and U-statistic between two draws of one posterior over the sample size.
 
@@ -310,12 +389,12 @@ def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
         floor: Columns samples, floor: the closed form.
     """
     figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=3.1)
-    for kind, name, label in (
-        ("v", "inn", "V-statistic (the paper's)"),
-        ("u", "exact", "U-statistic (unbiased)"),
+    for kind, color, label in (
+        ("v", NEUTRAL[1], "V-statistic (the paper's)"),
+        ("u", NEUTRAL[0], "U-statistic (unbiased)"),
     ):
         values = measured[[f"{kind}_{column}" for column in ("statistic", "low", "high")]]
-        _band(ax, measured["samples"], values, COLORS[name], "o", label=label)
+        _band(ax, measured["samples"], values, color, "o", label=label)
     formula = r"$(1/M + 1/N)\,(1 - \mathrm{E}\,k)$"
     ax.plot(floor["samples"], floor["floor"], color=INK, linestyle=DASHED_CURVE, label=formula)
     ax.axhline(0, color=MUTED, linewidth=0.8)
@@ -334,9 +413,9 @@ def kernel_shapes(kernels: Mapping[str, Any]) -> Figure:
     """
     figure, ((ax,),) = new_grid(width=0.62 * WIDTH, height=2.7)
     distance = torch.linspace(0, 2.5, 200)
-    for sampler, (name, kernel) in zip(("inn", "cvae", "exact"), kernels.items(), strict=False):
+    for color, (name, kernel) in zip(NEUTRAL, kernels.items(), strict=False):
         values = kernel(distance)
-        ax.plot(distance, values / values[0], color=COLORS[sampler], label=name)
+        ax.plot(distance, values / values[0], color=color, label=name)
     ax.set(xlabel=r"distance $\|\theta - \theta'\|$ [rad]", ylabel=r"$k / k(0)$", ylim=(0, 1.03))
     ax.legend()
     return figure
@@ -355,7 +434,7 @@ def proposal_closure(arm: PlanarArm, theta: Tensor, k: int, tcp: Sequence[float]
     figure, ((ax,),) = new_grid(width=0.78 * WIDTH, height=3.1)
     positions = arm.joint_positions(theta).numpy()
     target = np.asarray(tcp)
-    for points, color in zip(positions, (COLORS["exact"], COLORS["cvae"]), strict=True):
+    for points, color in zip(positions, NEUTRAL[:2], strict=True):
         ax.plot(*points.T, color=color, linewidth=2.2, solid_capstyle="round")
         ax.plot(*points[:-1].T, "o", color=color, markersize=5, markerfacecolor="white")
         elbow = points[k]
@@ -422,7 +501,10 @@ def home(
     note(ax, "exact against exact", (0.01, exact), (0, 3), **place)
     ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()))
     ax.set_ylabel(r"MMD$^2$ to the exact posterior", fontsize=8.5)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    if is_narrow():
+        ax.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.3))
+    else:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -453,7 +535,7 @@ def two_references(
         ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()), ylim=(0, None))
         ax.set_title(f"ground truth with {sigma:g} rad")
     grid[0, 0].set_ylabel(r"$e_\mathrm{posterior}$")
-    figure.legend(**legend_entries(grid[0, :1]), loc="outside lower center", ncols=4)
+    shared_legend(figure, grid[0, :1], 4)
     return figure
 
 
@@ -466,7 +548,7 @@ def mismatch_by_prior(scores: pd.DataFrame) -> Figure:
     """
     figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=3.1)
     references = scores.groupby("reference_sigma", sort=False)
-    for color, (reference, rows) in zip((COLORS["exact"], COLORS["inn"]), references, strict=False):
+    for color, (reference, rows) in zip(NEUTRAL, references, strict=False):
         _band(ax, rows["sigma"], rows[_VALUE], color)
         ax.axvline(reference, color=color, linewidth=0.8, linestyle=DASHED)
         ax.plot([], [], "o-", color=color, markersize=4, label=f"reference with {reference:g} rad")
@@ -486,8 +568,7 @@ def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
         marked: A gap to mark.
     """
     figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=3.1)
-    colors = (COLORS["inn"], COLORS["accent"], COLORS["exact"])
-    for color, (eps, rows) in zip(colors, bias.groupby("eps", sort=False), strict=False):
+    for color, (eps, rows) in zip(NEUTRAL, bias.groupby("eps", sort=False), strict=False):
         rows = rows.sort_values("gap")
         label = rf"$\varepsilon$ = {eps:g}"
         _band(ax, rows["gap"], rows[["mmd2", "low", "high"]], color, label=label)
@@ -519,7 +600,7 @@ def speedups(bench: pd.DataFrame) -> Figure:
         ax.set(title=what, xlabel="DoF", xscale="log", ylim=(0, None))
         number_ticks(ax, bench.loc[bench["what"].str.startswith(f"{what}, "), "dof"])
     grid[0, 0].set_ylabel("times as fast as the reference")
-    figure.legend(**legend_entries(grid[0]), loc="outside lower center", ncols=4)
+    shared_legend(figure, grid[0], 4)
     return figure
 
 
@@ -527,7 +608,7 @@ def speedups(bench: pd.DataFrame) -> Figure:
 def pareto(table: pd.DataFrame) -> Figure:
     """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
 
-    Values that cannot be told from those of exact samples, or are on the target to
+    Values within the interval of exact samples, or on the target to
     `projection.TOLERANCE`, are drawn at the least one that can.
 
     Args:
@@ -545,7 +626,8 @@ def pareto(table: pd.DataFrame) -> Figure:
     figure, grid = new_grid(*shape, height=2.0, margin=0.9, sharex=True, sharey="row")
     names = [name for name in MARKERS if name in set(table["sampler"])]
     for row, (column, label, least) in zip(grid, quantities, strict=True):
-        row[0].set_ylabel(label)
+        for ax in row[::2] if is_narrow() else row[:1]:
+            ax.set_ylabel(label)
         for ax, dof in zip(row, arms, strict=True):
             mine = table[table["dof"] == dof]
             microseconds = 1e6 / mine["samples_per_second"]
@@ -561,10 +643,12 @@ def pareto(table: pd.DataFrame) -> Figure:
             ax.set(xscale="log", yscale="log")
             ax.xaxis.set_major_locator(LogLocator(numticks=9))
             ax.xaxis.set_minor_formatter(NullFormatter())
-    for above, below, dof in zip(*grid, arms, strict=True):
-        above.set_title(f"{dof} DoF")
-        below.set_xlabel("µs per sample")
-    figure.legend(**legend_entries(grid[0]), loc="outside lower center", ncols=3)
+    for column, dof in zip(grid.T, arms, strict=True):
+        for ax in column if is_narrow() else column[:1]:
+            ax.set_title(f"{dof} DoF")
+    for ax in grid[-1, -2:] if is_narrow() else grid[-1]:
+        ax.set_xlabel("µs per sample")
+    shared_legend(figure, grid[0], 3)
     return figure
 
 
@@ -584,8 +668,8 @@ def scaling(table: pd.DataFrame) -> Figure:
         table: Rows of `ikpaper scaling` of one model, by dof.
     """
     name, dof = str(table["model"].iloc[0]), table["dof"]
-    own, prior, exact = (look(sampler, markersize=5) for sampler in (name, "prior", "exact"))
-    figure, grid = new_grid(4, 2, height=2.6, sharex=True)
+    own, prior = (look(sampler, markersize=5) for sampler in (name, "prior"))
+    figure, grid = new_grid(4, 2, height=2.6, stacked=(1, 2.0), sharex=True)
     (quality, miss), (training, sampling) = grid
 
     _error_bars(quality, name, dof, table[_MMD2], linestyle="-")
@@ -599,12 +683,16 @@ def scaling(table: pd.DataFrame) -> Figure:
     miss.set(yscale="log", title=r"$\mathrm{E}\|f(\theta)-y\|^2$ [squared units of length]")
 
     training.plot(dof, table["training_seconds"] / 60, **own)
-    training.set(title="training [min]", ylim=(0, None), xlabel="DoF")
+    training.set(title="training [min]", ylim=(0, None))
+    training.set_xlabel("" if is_narrow() else "DoF")
 
-    sampling.plot(dof, table["samples_per_second"], **own)
-    sampling.plot(dof, table["exact_samples_per_second"], **exact)
-    sampling.set(title="samples per second", yscale="log", xscale="log", xlabel="DoF")
+    rate = table["samples_per_second"] / table["exact_samples_per_second"]
+    sampling.plot(dof, rate, **own)
+    sampling.axhline(1, color=MUTED, linewidth=0.8)
+    sampling.set(
+        title="rate of sampling over the exact sampler's", yscale="log", xscale="log", xlabel="DoF"
+    )
     _log_ticks(sampling.yaxis)
     number_ticks(sampling, dof)
-    figure.legend(**legend_entries((quality, sampling)), loc="outside lower center", ncols=3)
+    shared_legend(figure, (quality, sampling), 3)
     return figure

@@ -17,10 +17,13 @@ from ikpaper.report.plots.style import (
     COLORS,
     INK,
     MUTED,
+    NEUTRAL,
     WIDTH,
+    is_narrow,
     legend_entries,
     new_grid,
     outer_labels,
+    shared_legend,
     style,
 )
 from ikpaper.report.tables.search import PARAMETERS, position, random_best
@@ -58,11 +61,14 @@ def convergence(
         for table in studies:
             trials = np.arange(1, len(table) + 1)
             ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
-            _best_so_far(ax, table, color=COLORS["inn"], label="Bayesian")
+            _best_so_far(ax, table, color=NEUTRAL[1], label="Bayesian")
         ax.set_ylim(low - 0.06 * (high - low), high)
         ax.set_title(title if len(panels) > 1 else "")
     outer_labels(grid, "trials that ended", "best objective so far")
-    grid[0, 0].legend(**legend_entries(grid.flat))
+    if is_narrow():
+        shared_legend(figure, grid.flat, 2)
+    else:
+        grid[0, 0].legend(**legend_entries(grid.flat))
     return figure
 
 
@@ -100,12 +106,12 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
         quantities: Labels by quantity, one column of panels each.
     """
     count = len(panels) * len(quantities)
-    figure, grid = new_grid(count, len(quantities), height=1.9, margin=0.3)
+    figure, grid = new_grid(count, len(quantities), height=1.9, margin=0.3, stacked=(2, 1.9))
     for row, (title, pairs) in zip(grid, panels.items(), strict=True):
         for ax, (quantity, label) in zip(row, quantities.items(), strict=True):
             # What has no score diverged.
             known = pairs[np.isfinite(pairs[quantity])]
-            ax.plot(known["objective"], known[quantity], "o", color=COLORS["cvae"], markersize=4)
+            ax.plot(known["objective"], known[quantity], "o", color=NEUTRAL[0], markersize=4)
             ax.set(xscale="log", yscale="log", ylabel=label)
             _few_ticks(ax.xaxis, known["objective"])
             _few_ticks(ax.yaxis, known[quantity])
@@ -131,13 +137,15 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
     colors = ScalarMappable(norm, "viridis")
     for row, value in zip(columns, good["objective"], strict=True):
         ax.plot(row, color=colors.to_rgba(value), alpha=0.6, linewidth=1)
-    ax.plot(columns[-1], color=COLORS["inn"], linewidth=2.2, label="best trial")
+    ax.plot(columns[-1], color=NEUTRAL[1], linewidth=2.2, label="best trial")
     for i, (name, (low, high)) in enumerate(ranges.items()):
         ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
         ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
         ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
+        # Side by side, names would touch where there is little room.
+        below = -0.13 - 0.08 * (is_narrow() and i % 2)
         label = PARAMETERS.get(name, name)
-        ax.annotate(label, (i, -0.13), ha="center", va="top", annotation_clip=False)
+        ax.annotate(label, (i, below), ha="center", va="top", annotation_clip=False)
     ax.set(xlim=(-0.3, len(ranges) - 0.7), ylim=(-0.22, 1.12))
     ax.axis("off")
     bar = figure.colorbar(colors, ax=ax, label="objective", fraction=0.04, pad=0.01)
@@ -183,15 +191,20 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
     samples = fitted.transform(fitted.rvs(n_samples=250, random_state=seed))
     best = points[int(np.argmin(values))]
     last = len(names) - 1
-    figure, grid = new_grid(len(names) ** 2, len(names), height=WIDTH * 0.95 / len(names))
-    for (i, j), ax in np.ndenumerate(grid):
-        if j > i:
+    pairs = [(i, j) for i in range(len(names)) for j in range(i + 1)]
+    if is_narrow():
+        figure, grid = new_grid(len(pairs), 2, stacked=(2, 1.7))
+        panels = dict(zip(pairs, grid.flat, strict=False))
+    else:
+        figure, grid = new_grid(len(names) ** 2, len(names), height=WIDTH * 0.95 / len(names))
+        panels = {pair: grid[pair] for pair in pairs}
+        for ax in set(grid.flat) - set(panels.values()):
             ax.axis("off")
-            continue
+    for (i, j), ax in panels.items():
         if i == j:
             x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
             ax.plot(x, np.exp(y), color=INK)
-            ax.axvline(best[i], color=COLORS["inn"], linestyle=(0, (3, 2)))
+            ax.axvline(best[i], color=NEUTRAL[1], linestyle=(0, (3, 2)))
             ax.yaxis.tick_right()
             ax.yaxis.set_minor_locator(NullLocator())
             ax.ticklabel_format(axis="y", useOffset=False)
@@ -199,9 +212,13 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
             x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
             ax.contourf(x, y, z, 12, cmap="viridis")
             ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
-            ax.plot(best[j], best[i], "*", color=COLORS["inn"], markersize=8)
-            ax.set(yscale=scales[i], ylim=bounds[i], ylabel="" if j else labels[i])
-        ax.set(xscale=scales[j], xlim=bounds[j], xlabel=labels[j] if i == last else "")
+            ax.plot(best[j], best[i], "*", color=NEUTRAL[1], markersize=8)
+            ax.set(yscale=scales[i], ylim=bounds[i])
+            ax.set_ylabel(labels[i] if is_narrow() or not j else "")
+        ax.set(xscale=scales[j], xlim=bounds[j])
+        ax.set_xlabel(labels[j] if is_narrow() or i == last else "")
+        if is_narrow():
+            continue
         # Only axes at the edge have numbers.
         for axis, inside in ((ax.xaxis, i < last), (ax.yaxis, 0 < j < i)):
             if inside:

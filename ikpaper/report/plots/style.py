@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -25,24 +27,31 @@ __all__ = [
     "LABELS",
     "MARKERS",
     "MUTED",
+    "NEUTRAL",
     "WIDTH",
+    "is_narrow",
     "legend_entries",
     "look",
+    "narrow",
     "new_figure",
     "new_grid",
     "note",
     "number_ticks",
     "outer_labels",
+    "shared_legend",
     "style",
     "to_png",
     "to_svg",
 ]
 
-#: Width of a figure that fills the text column, in inches.
+#: Width of a figure that fills the text column, in inches; and on a phone of 390 pixels.
 WIDTH = 7.2
+_NARROW = 3.7
 
 INK = "#22303c"
 MUTED = "#8a97a3"
+#: Curves that stand for no sampler, in their order; told apart with colour blindness, too.
+NEUTRAL = ("#4a4fa3", "#a3713a", "#3f8f9b", "#7d6b8a")
 #: Dashes of helping lines, and closer ones of curves.
 DASHED = (0, (4, 3))
 DASHED_CURVE = (0, (4, 2))
@@ -91,9 +100,10 @@ LABELS: Mapping[str, str] = _BySampler(
 MARKERS: Mapping[str, str] = _BySampler("marker", {"flow-guess": "d"}, "o")
 
 _RC: Any = {
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
+    # The page shows through: white in light mode, dark in dark mode (`report.sphinx`).
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "figure.constrained_layout.use": True,
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -119,15 +129,69 @@ _RC: Any = {
 }
 
 
-@contextlib.contextmanager
-def style() -> Iterator[None]:
-    """Matplotlib settings of the book: a `with` block, or `@style()` on a plotting function."""
-    with mpl.rc_context(_RC):
-        yield
+#: Whether a figure is drawn for a narrow screen, and how each figure is drawn again.
+_DRAWS_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
+_DRAW_AGAIN: WeakKeyDictionary[Figure, Callable[[], Figure]] = WeakKeyDictionary()
+
+
+class style:
+    """Matplotlib settings of the book: a `with` block, or `@style()` on a plotting function.
+
+    Figures of such a function can be drawn again for a narrow screen, see `narrow`.
+
+    Args:
+        reflows: Whether the function can: one that places everything by hand cannot.
+    """
+
+    def __init__(self, *, reflows: bool = True) -> None:
+        self._reflows = reflows
+
+    def __enter__(self) -> None:
+        self._settings = mpl.rc_context(_RC)
+        self._settings.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._settings.__exit__(*error)
+
+    def __call__(self, plot: Callable[..., Figure]) -> Callable[..., Figure]:
+        """The plotting function with these settings."""
+
+        @functools.wraps(plot)
+        def draw(*args: Any, **options: Any) -> Figure:
+            with style():
+                figure = plot(*args, **options)
+            if self._reflows:
+                _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
+            return figure
+
+        return draw
+
+
+def narrow(figure: Figure) -> Figure | None:
+    """The same content for a narrow screen: panels stacked, text as large as before.
+
+    None for a figure that cannot be drawn again.
+    """
+    if figure not in _DRAW_AGAIN:
+        return None
+    token = _DRAWS_NARROW.set(True)
+    try:
+        return _DRAW_AGAIN[figure]()
+    finally:
+        _DRAWS_NARROW.reset(token)
+
+
+def is_narrow() -> bool:
+    """Whether a plotting function is to draw for a narrow screen."""
+    return _DRAWS_NARROW.get()
 
 
 def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
-    """Figure outside pyplot's registry, so that nothing has to be closed. Size in inches."""
+    """Figure outside pyplot's registry, so that nothing has to be closed. Size in inches.
+
+    On a narrow screen it is no wider than that.
+    """
+    width = min(width, _NARROW) if is_narrow() else width
     with style():
         return Figure(figsize=(width, height), layout="constrained")
 
@@ -139,9 +203,13 @@ def new_grid(
     width: float = WIDTH,
     height: float = 3.0,
     margin: float = 0.0,
+    stacked: tuple[int, float] | None = None,
+    by_column: bool = False,
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
     """A new figure and its axes, shape (rows, columns), of which those without use are hidden.
+
+    On a narrow screen the array has the same shape, but fewer axes stand side by side.
 
     Args:
         count: How many axes are used.
@@ -149,10 +217,16 @@ def new_grid(
         width: Width of the figure in inches.
         height: Height of a row.
         margin: Height of what the rows share.
+        stacked: On a narrow screen, how many stand in a row, and the height of such a row; by
+            default one as high as wide rows, but for panels that are narrow already.
+        by_column: On a narrow screen, the axes of a column follow one another, not those of a row.
         **options: Those of `Figure.subplots`.
     """
     columns = columns or count
     rows = -(-count // columns)
+    if is_narrow() and columns > 1:
+        abreast, tall = stacked or (1 if columns < 4 else 2, min(height, 2.6))
+        return _stacked(rows, columns, count, abreast, tall, margin, by_column, options)
     figure = new_figure(width, rows * height + margin)
     grid = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in grid.flat[count:]:
@@ -160,12 +234,90 @@ def new_grid(
     return figure, grid
 
 
+def _stacked(
+    rows: int,
+    columns: int,
+    count: int,
+    abreast: int,
+    height: float,
+    margin: float,
+    by_column: bool,
+    options: Mapping[str, Any],
+) -> tuple[Figure, np.ndarray]:
+    """The axes of a grid, fewer of them side by side; they share what those of the grid share."""
+    places = np.arange(rows * columns).reshape(rows, columns)
+    order = (places.T if by_column else places).ravel()
+    used = order[order < count]
+    lines = -(-len(used) // abreast)
+    # Rows of a grid that follow one another keep their heights.
+    shares = options.get("height_ratios", [1.0] * rows)
+    ratios = [shares[used[line * abreast] // columns] for line in range(lines)]
+    figure = new_figure(_NARROW, height * sum(ratios) / max(ratios) + margin)
+    cells = figure.add_gridspec(lines, abreast, height_ratios=ratios)
+    grid: np.ndarray = np.empty((rows, columns), dtype=object)
+    for place, index in enumerate(used):
+        grid.flat[index] = figure.add_subplot(cells[place // abreast, place % abreast])
+    for index in order[order >= count]:
+        grid.flat[index] = figure.add_subplot(cells[0, 0])
+        grid.flat[index].set_visible(False)
+    for axis in ("x", "y"):
+        shared = options.get(f"share{axis}", False)
+        for (row, column), ax in np.ndenumerate(grid):
+            first = {True: (0, 0), "row": (row, 0), "col": (0, column)}.get(shared)
+            if first and first != (row, column) and ax.get_visible():
+                getattr(ax, f"share{axis}")(grid[first])
+    for index in used:
+        ax = grid.flat[index]
+        if options.get("sharex") is True and not _is_lowest(ax):
+            ax.tick_params(labelbottom=False)
+        if options.get("sharex") == "col" and index + columns < rows * columns:
+            ax.tick_params(labelbottom=False)
+        if options.get("sharey") and not ax.get_subplotspec().is_first_col():
+            ax.tick_params(labelleft=False)
+    return figure, grid
+
+
+def _is_lowest(ax: Axes) -> bool:
+    """Whether no other axes that are shown stand below these."""
+    figure = ax.get_figure()
+    place = ax.get_subplotspec()
+    if figure is None or place is None:
+        return True
+    specs = [each.get_subplotspec() for each in figure.axes if each.get_visible()]
+    return not any(
+        spec.colspan.start == place.colspan.start and spec.rowspan.start > place.rowspan.start
+        for spec in specs
+        if spec is not None
+    )
+
+
 def outer_labels(grid: np.ndarray, x: str = "x [length]", y: str = "y [length]") -> None:
-    """Label axes of the same quantities: x below the last row, y beside the first column."""
-    for ax in grid[-1]:
-        ax.set_xlabel(x)
-    for ax in grid[:, 0]:
-        ax.set_ylabel(y)
+    """Label axes of the same quantities: x below the last ones, y beside the first column."""
+    for ax in grid.flat:
+        if ax.get_visible():
+            ax.set_xlabel(x if _is_lowest(ax) else "")
+            ax.set_ylabel(y if ax.get_subplotspec().is_first_col() else "")
+
+
+def shared_legend(figure: Figure, axes: Iterable[Axes], columns: int, where: str = "lower") -> None:
+    """One legend of what several axes show, above or below all of them.
+
+    Args:
+        figure: The figure.
+        axes: Axes with labelled artists.
+        columns: Entries in a row, on a narrow screen two at most.
+        where: "lower" or "upper".
+    """
+    entries = legend_entries(axes)
+    if is_narrow():
+        count = len(entries["labels"])
+        lines, columns = -(-count // columns), min(columns, 2)
+        more = -(-count // columns) - lines
+        figure.set_figheight(figure.get_figheight() + 0.19 * more)
+    options: Any = {"loc": f"outside {where} center", "ncols": columns}
+    if is_narrow():
+        options |= {"columnspacing": 0.8, "handlelength": 1.3, "handletextpad": 0.4}
+    figure.legend(**entries, **options)
 
 
 def number_ticks(ax: Axes, values: Iterable[float]) -> None:

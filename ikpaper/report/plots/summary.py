@@ -16,6 +16,7 @@ from ikpaper.report.plots.style import (
     look,
     new_grid,
     outer_labels,
+    shared_legend,
     style,
 )
 
@@ -92,9 +93,8 @@ def summary(scores: pd.DataFrame, reported: pd.DataFrame, random: pd.DataFrame) 
     past.set_ylabel(r"MMD$^2$")
     for ax in grid.flat:
         ax.set_xticks(sorted(scores["dof"].unique()))
-    entries = legend_entries((measured, past))
-    open_marker = claim.plot([], [], "o", color=INK, markerfacecolor="none", markersize=7)
-    entries["handles"] += open_marker
-    entries["labels"] += ["open: as published"]
-    figure.legend(**entries, loc="outside lower center", ncols=len(entries["labels"]))
+    opened = {"markerfacecolor": "none", "markersize": 7, "label": "open: as published"}
+    past.plot([], [], "o", color=INK, **opened)
+    entries = (measured, past)
+    shared_legend(figure, entries, len(legend_entries(entries)["labels"]))
     return figure

@@ -9,13 +9,22 @@ from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables.base import ERRORS, label
 
-__all__ = ["ablations", "budget", "divergences", "inverse_effects", "inverse_losses"]
+__all__ = [
+    "ablations",
+    "budget",
+    "divergences",
+    "inverse_effects",
+    "inverse_losses",
+    "seed_factors",
+    "variant_name",
+]
 
 #: Studies of INN runs with a warm-up that differ in nothing but precision.
 _WARM = ("default", "precision")
 
 
-def _name(variant: str) -> str:
+def variant_name(variant: str) -> str:
+    """How a variant is called in tables."""
     return variant.replace("as published", "as in this book")
 
 
@@ -30,13 +39,13 @@ def ablations(runs: pd.DataFrame) -> pd.DataFrame:
         trained = same[same["outcome"] == "trained"]
         rows.append(
             {
-                "study": study,
-                "variant": _name(variant),
+                "variant": variant_name(variant),
                 "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
-                "runs": len(same),
-                "diverged": len(same) - len(trained),
                 "MMD² to exact, unbiased": over_runs(trained["mmd2"]),
                 "E‖f(θ) − y‖²": over_runs(trained["e_resim_test"]),
+                "runs": len(same),
+                "diverged": len(same) - len(trained),
+                "study": study,
             }
         )
     return pd.DataFrame(rows)
@@ -72,12 +81,8 @@ def inverse_effects(runs: pd.DataFrame) -> str:
 
 
 def divergences(runs: pd.DataFrame) -> dict[str, str]:
-    """Which runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
-    diverged = runs[runs["outcome"] == "diverged"]
-    places = diverged.groupby("variant", sort=False)["where"].agg("; ".join)
-    numbers = {
-        "crashes": ". ".join(f"{_name(variant)}: {where}" for variant, where in places.items())
-    }
+    """How many runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
+    numbers = {}
     for key, chosen in (
         ("warm", (runs["model"] == "inn") & runs["study"].isin(_WARM)),
         ("cold", runs["study"] == "start"),
@@ -86,6 +91,23 @@ def divergences(runs: pd.DataFrame) -> dict[str, str]:
         numbers[f"{key}_runs"] = str(int(chosen.sum()))
         numbers[f"{key}_diverged"] = str(int((chosen & (runs["outcome"] == "diverged")).sum()))
     return numbers
+
+
+def seed_factors(runs: pd.DataFrame) -> dict[str, str]:
+    """How far re-simulation errors of the INN lie apart that differ in the seed alone, by key.
+
+    The largest over the smallest: with a warm-up, `warm_factor`, and without, `cold_factor`.
+
+    Args:
+        runs: As in `ablations`.
+    """
+    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")].groupby("study")
+    ends = inn["e_resim_test"].agg(["min", "max"])
+    factors = ends["max"] / ends["min"]
+    return {
+        "warm_factor": significant(factors["default"], 2),
+        "cold_factor": significant(factors["start"], 2),
+    }
 
 
 def budget(runs: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,9 @@ __all__ = [
     "BRIEF",
     "ERRORS",
     "NETWORKS",
+    "UNDECIDED",
     "Column",
+    "better",
     "by_sampler",
     "formatted",
     "interval",
@@ -30,11 +32,14 @@ __all__ = [
 #: The paper's networks.
 NETWORKS = ("cvae", "inn")
 
+#: What is said where intervals overlap.
+UNDECIDED = "undecided"
+
 #: What sentences compare training runs by.
 ERRORS: Mapping[str, str] = {"mmd2": "MMD²", "e_resim_test": "re-simulation error"}
 
 #: Columns of `evaluation.as_text` that tell most about a sampler.
-BRIEF = ("sampler", "targets", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s")
+BRIEF = ("sampler", "MMD² to exact", "rejected", "C2ST", "E‖f(θ) − y‖²", "samples/s", "targets")
 
 #: What stands in a column: a column of the rows as it is, or one or several with the form in which
 #: their values stand in the cell (see `format.cell`): `("mmd2", 2)`, `("what", "unit", "{} [{}]")`.
@@ -105,6 +110,19 @@ def by_sampler(scores: pd.DataFrame, index: Sequence[str] = ("dof", "sampler")) 
             wide[field, "e_resim_best"] = wide[field, "e_resim_test"].fillna(wide[field, "e_resim"])
     wide.columns = [f"{quantity}_{field}".removesuffix("_value") for field, quantity in wide]
     return wide.loc[scores.set_index(keys).index.unique()]
+
+
+def better(means: pd.DataFrame, quantity: str) -> pd.Series:
+    """The network whose interval of a score lies below the other's, or `UNDECIDED`, by DoF.
+
+    Args:
+        means: Indexed by DoF and sampler, with columns `quantity_low` and `quantity_high`.
+        quantity: The score; less is better.
+    """
+    cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
+    low, high = f"{quantity}_low", f"{quantity}_high"
+    below = [cvae[high] < inn[low], inn[high] < cvae[low]]
+    return pd.Series(np.select(below, [label(name) for name in NETWORKS], UNDECIDED), cvae.index)
 
 
 def sides(values: pd.Series, spread: pd.DataFrame) -> pd.Series:

@@ -20,7 +20,8 @@ FIELD = "multi-bandwidth"
 def handwritten(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Rows of a sampler above the published ones; see `evaluation.benchmark`."""
     rows = pd.concat([own, published], ignore_index=True)
-    return named(rows, [*PRINTED, "profile"])
+    rest = [column for column in PRINTED if column not in BRIEF]
+    return named(rows, [*BRIEF, *rest, "profile"])
 
 
 def rail(rows: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +33,7 @@ def rail(rows: pd.DataFrame) -> pd.DataFrame:
     ours, field = (rows[rows["kernel"] == kernel] for kernel in ("paper", FIELD))
     brief = [column for column in BRIEF if column != "C2ST"]
     cells = named(ours, [*brief, "profile"])
-    cells.insert(3, f"MMD², {FIELD}", named(field, PRINTED)["MMD² to exact"])
+    cells.insert(2, f"MMD², {FIELD}", named(field, PRINTED)["MMD² to exact"])
     return cells
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,11 +13,20 @@ from torch import Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import CHECK_REJECTED, LEVEL, as_text
-from ikpaper.format import extent, joined, percent, significant
+from ikpaper.format import (
+    cell,
+    concise,
+    extent,
+    fixed,
+    joined,
+    percent,
+    rounded,
+    significant,
+)
 from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.models import CATALOGUE
 from ikpaper.projection import PATIENCE, TOLERANCE
-from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, label, named
+from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, interval, label, named
 from ikpaper.statistics import bootstrap_interval, mcnemar
 
 __all__ = [
@@ -62,8 +71,6 @@ NO_LEARNING = (
 
 #: The flow in parts: its kinematics alone, its network alone, and both.
 KINEMATICS = tuple((name, 0) for name in ("prior", "flow-guess", "flow-plain", "flow"))
-
-_C2ST = ("c2st", "c2st_low", "c2st_high")
 
 #: Samplers that are compared with the exact one in pairs.
 _PAIRED = (("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS))
@@ -156,7 +163,7 @@ def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.Data
                     },
                     "rejected": f"{extent(100 * mine['rejected'], '{:.1f}')} %",
                     "E‖f(θ) − y‖²": extent(mine["e_resim"]),
-                    "samples/s": extent(mine["samples_per_second"]),
+                    "samples/s": extent(mine["samples_per_second"], rounded),
                 }
             )
     return pd.DataFrame(rows).fillna("–")
@@ -191,12 +198,12 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
             "sampler": ("sampler", "refine", _refined),
             "rejected": ("rejected", percent),
             "exact": ("rejected_exact", percent),
-            "this alone": "only_this",
-            "exact alone": "only_exact",
             "difference": ("only_this", "only_exact", "targets", _difference),
             "p": ("p", 2),
+            "C2ST": interval("c2st"),
+            "this alone": "only_this",
+            "exact alone": "only_exact",
             CHECK_REJECTED: ("rejected_check", percent),
-            "C2ST": (*_C2ST, "{:.3f} ({:.3f} to {:.3f})"),
         },
     )
 
@@ -229,7 +236,7 @@ def _wald(this: int, other: int, targets: int) -> tuple[float, float, float]:
 
 def _difference(this: int, other: int, targets: int) -> str:
     value, low, high = (100 * number for number in _wald(this, other, targets))
-    return f"{value:+.1f} % ({low:.1f} to {high:.1f})"
+    return f"{fixed(value, 1, '+')} % ({fixed(low, 1)} to {fixed(high, 1)})"
 
 
 def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
@@ -247,11 +254,11 @@ def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd
     profile = f"profile {scaling['profile'].iloc[0]}"
     best = pd.concat([_of(random, name)["mmd2"] for name in NETWORKS], axis=1).min(axis=1)
     scores = (
-        ("MMD² to exact, unbiased", "mmd2", 0, 1e-4, "{:.1e}", FLOWS),
-        ("rejected", "rejected", 0, 0.07, "{:.1%}", FLOWS),
+        ("MMD² to exact, unbiased", "mmd2", 0, 1e-4, 2, FLOWS),
+        ("rejected", "rejected", 0, 0.07, percent, FLOWS),
         ("C2ST", "c2st", 0, 0.53, "{:.3f}", FLOWS),
-        ("E‖f(θ) − y‖²", "e_resim", 0, 1e-6, "{:.1e}", FLOWS[:1]),
-        (f"E‖f(θ) − y‖², refine={_STEPS}", "e_resim", _STEPS, 1e-12, "{:.1e}", FLOWS),
+        ("E‖f(θ) − y‖²", "e_resim", 0, 1e-6, 2, FLOWS[:1]),
+        (f"E‖f(θ) − y‖², refine={_STEPS}", "e_resim", _STEPS, 1e-12, 2, FLOWS),
     )
     rows = [
         (name, score, _of(random, name, refine)[column], "at most", bound, form)
@@ -271,9 +278,10 @@ def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd
         {
             "sampler": label(name),
             "score": score,
-            "aim": f"{side} {form.format(bound)}",
-            **{f"{dof} DoF": form.format(by_arm[dof]) for dof in arms},
+            "aim": f"{side} {percent(bound) if form is percent else concise(bound)}",
+            "reached": extent(by_arm[arms], form),
             "met on": f"{int(meets[side](by_arm[arms], bound).sum())} of {len(arms)} arms",
+            **{f"{dof} DoF": cell(form, by_arm[dof]) for dof in arms},
         }
         for name, score, by_arm, side, bound, form in rows
     )
@@ -295,12 +303,12 @@ def tails(measured: pd.DataFrame) -> pd.DataFrame:
             "DoF": "dof",
             "sampler": ("sampler", "refine", _refined),
             "MMD², mean": ("mmd2", 2),
-            "worst 1 %": ("mmd2_worst1", 2),
-            "slides' target": ("mmd2_slides", 2),
+            "MMD², worst 1 %": ("mmd2_worst1", 2),
             "E‖f(θ) − y‖², mean": ("e_resim", 2),
-            "worst 1 % ": ("e_resim_worst1", 2),
-            "worst target": ("e_resim_worst", 2),
-            "slides' target ": ("e_resim_slides", 2),
+            "E‖f(θ) − y‖², worst 1 %": ("e_resim_worst1", 2),
+            "E‖f(θ) − y‖², worst target": ("e_resim_worst", 2),
+            "MMD², slides' target": ("mmd2_slides", 2),
+            "E‖f(θ) − y‖², slides' target": ("e_resim_slides", 2),
             "profile": "profile",
         },
     )
@@ -315,24 +323,25 @@ def projection(random: pd.DataFrame) -> pd.DataFrame:
         {
             "DoF": "dof",
             "sampler": ("sampler", label),
-            "E‖f(θ) − y‖² before": ("e_resim", 2),
-            "after": ("e_resim_after", 2),
+            "MMD²": ("mmd2", "mmd2_after", _change(2)),
+            "rejected": ("rejected", "rejected_after", _change(percent)),
+            "E‖f(θ) − y‖²": ("e_resim", "e_resim_after", _change(2)),
             "not converged": ("missed_after", "drawn", "{:,} of {:,}"),
-            "converged ones": ("e_resim_on_target_after", 2),
-            "MMD² before": ("mmd2", 2),
-            "after ": ("mmd2_after", 2),
-            "rejected before": ("rejected", percent),
-            "after  ": ("rejected_after", percent),
+            "E‖f(θ) − y‖² of those that converged": ("e_resim_on_target_after", 2),
             "profile": "profile",
         },
     )
 
 
+def _change(form: int | Callable[..., str]) -> Callable[[float, float], str]:
+    return lambda before, after: f"{cell(form, before)} → {cell(form, after)}"
+
+
 def likelihood(random: pd.DataFrame) -> pd.DataFrame:
     """The INN by the paper's losses and by maximum likelihood; `random` as in `samplers`."""
     rows = random[(random["refine"] == 0) & random["sampler"].isin(_LIKELIHOOD)]
-    columns = ["DoF", "sampler", "parameters", "training [min]", "MMD² to exact", "rejected"]
-    return named(rows, [*columns, "E‖f(θ) − y‖²", "worst target", "profile"])
+    columns = ["DoF", "sampler", "MMD² to exact", "rejected", "E‖f(θ) − y‖²", "training [min]"]
+    return named(rows, [*columns, "parameters", "worst target", "profile"])
 
 
 def likelihood_numbers(random: pd.DataFrame) -> dict[str, str]:
@@ -358,7 +367,7 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         "samples": f"{random['samples'].max():,}",
         "checks": f"{random['checks'].max():.0f}",
         "c2st_epochs": str(C2ST_EPOCHS),
-        "tolerance": f"{TOLERANCE:g}",
+        "tolerance": concise(TOLERANCE),
         "patience": str(PATIENCE),
     }
     for key, steps, other in (
@@ -394,12 +403,11 @@ def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: `evaluation.Scores.summary` by `steps` of the integration and `refine`.
     """
-    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "samples/s", "profile"]
+    columns = ["MMD² to exact", "rejected", "E‖f(θ) − y‖²", "worst target", "profile"]
     cells = as_text(rows, columns)
     cells.insert(0, "midpoint steps", list(rows["steps"]))
-    cells.insert(1, "evaluations", list(2 * rows["steps"]))
-    cells.insert(2, "steps onto the target", list(rows["refine"]))
-    return cells
+    cells.insert(1, "steps onto the target", list(rows["refine"]))
+    return cells.assign(evaluations=list(2 * rows["steps"]))
 
 
 def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
@@ -448,7 +456,7 @@ def classifier_stops(rows: pd.DataFrame) -> pd.DataFrame:
             "sampler": ("sampler", label),
             "epochs": "stop",
             "targets": "targets",
-            "C2ST": (*_C2ST, "{:.3f} ({:.3f} to {:.3f})"),
+            "C2ST": interval("c2st"),
             "spread over targets": ("spread", "{:.3f}"),
             "standard errors from 0.5, at equal cost": ("errors", 2),
         },

@@ -11,10 +11,10 @@ from torch import Generator
 from ikpaper import metrics, paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import Dataset
-from ikpaper.format import significant
+from ikpaper.format import significant, with_interval
 from ikpaper.samplers import ExactPosterior
 
-__all__ = ["arms", "exact_sampler"]
+__all__ = ["arms", "exact_sampler", "validation"]
 
 
 def arms(sets: Sequence[Dataset]) -> pd.DataFrame:
@@ -64,3 +64,39 @@ def exact_sampler(
             }
         )
     return pd.DataFrame(rows)
+
+
+def validation(distances: pd.DataFrame, bias: pd.DataFrame, hmc: pd.DataFrame) -> pd.DataFrame:
+    """The exact sampler beside three other methods, and what each score is where it is wrong.
+
+    Args:
+        distances: See `experiments.validation.integral_distances`; the first row is that of the
+            exact sampler, the second that of a wrong one.
+        bias: See `experiments.ground_truth.rejection_bias`, for one target.
+        hmc: See `experiments.validation.hmc_curve`.
+    """
+    exact, wrong = distances["distance"]
+    coarse, fine = bias.loc[bias["eps"].idxmax()], bias.loc[bias["eps"].idxmin()]
+    start, end = hmc.iloc[0], hmc.iloc[-1]
+    rows = [
+        (
+            "integral over the solution curve, 3 joints",
+            f"Kolmogorov-Smirnov distance, below {significant(distances['limit'][0], 2)} by chance",
+            f"{significant(wrong, 2)} (prior 10 % wider)",
+            significant(exact, 2),
+        ),
+        (
+            f"rejection sampling, ε = {fine['eps']:g}, 6 joints",
+            "unbiased MMD²",
+            f"{significant(coarse['mmd2'], 2)} (ε = {coarse['eps']:g})",
+            with_interval(*fine[["mmd2", "low", "high"]]),
+        ),
+        (
+            f"constrained HMC, {end['iterations']:.0f} iterations, 6 joints",
+            "unbiased MMD²",
+            f"{significant(start['mmd2'], 2)} (where the chains start)",
+            with_interval(*end[["mmd2", "low", "high"]]),
+        ),
+    ]
+    columns = ["method", "score", "where samples are wrong", "exact sampler"]
+    return pd.DataFrame(rows, columns=columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ikpaper import models, paper
-from ikpaper.format import significant
+from ikpaper.format import concise, significant
 from ikpaper.models import INNConfig
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.report.tables.search import PARAMETERS
@@ -79,31 +79,29 @@ def inn_loss(inn: INNConfig, inn10: INNConfig) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["term", "what", "weight"])
 
 
-def _plain(value: float) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
 def ranges(table: paper.Ranges) -> pd.DataFrame:
     """Ranges of a network's hyperparameters in the search; see `paper.INN_RANGES`."""
-    columns = {PARAMETERS[name]: [_plain(bound) for bound in table[name]] for name in table}
+    columns = {PARAMETERS[name]: [concise(bound) for bound in table[name]] for name in table}
     return pd.DataFrame({"": ["min", "max"], **columns})
 
 
 def hyperparameters(model: str, table: paper.Table) -> pd.DataFrame:
-    """Printed hyperparameters of a network, its printed parameter count and that of the built one.
+    """Hyperparameters of a network, its parameter count as printed and as built: a column an arm.
 
     Args:
         model: Name of the network.
         table: See `paper.INN_TABLE`.
     """
-    return pd.DataFrame(
-        {
-            "DoF": dof,
+    values = {
+        f"{dof} DoF": {
             **{
-                PARAMETERS[name]: _plain(value) for name, value in row.items() if name in PARAMETERS
+                PARAMETERS[name]: concise(value)
+                for name, value in row.items()
+                if name in PARAMETERS
             },
             "parameters, printed": f"{row['trainable_parameters']:,}",
             "parameters, built": f"{models.build(model, dof=dof).num_parameters:,}",
         }
         for dof, row in table.items()
-    )
+    }
+    return pd.DataFrame(values).rename_axis("hyperparameter").reset_index()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from ikpaper import paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PLOTTED_SIGMA
-from ikpaper.format import extent, percent, significant, with_interval
+from ikpaper.format import concise, extent, fixed, percent, significant, with_interval
 from ikpaper.models import INN, build
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import NETWORKS, by_sampler, formatted, label, reported
@@ -33,8 +34,11 @@ __all__ = [
     "wins",
 ]
 
-#: Closer than that, and scores over 1000 targets cannot tell two networks apart.
+#: Closer than that, and scores over 1000 targets cannot separate two networks.
 _TIE = 1.05
+
+#: Differences of mismatches, to four places.
+_FOUR = partial(fixed, digits=4)
 
 
 def _values(scores: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +100,7 @@ def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
                 strict=True,
             )
         }
-        their = f"{theirs[name]:g}" if name in theirs else "–"
+        their = concise(theirs[name]) if name in theirs else "–"
         table.append({"sampler": label(str(name)), "printed": their, **ours})
     return pd.DataFrame(table)
 
@@ -112,7 +116,7 @@ def printed_numbers(rows: pd.DataFrame, dof: int) -> dict[str, str]:
         dof: The arm.
     """
     theirs = reported("slides")["e_posterior", dof]
-    numbers = {f"printed_{name}": f"{value:g}" for name, value in theirs.items()}
+    numbers = {f"printed_{name}": concise(value) for name, value in theirs.items()}
     values = rows.set_index(["reference_sigma", "sampler"])["value"]
     sigmas = {"wide": rows["reference_sigma"].max(), "narrow": rows["reference_sigma"].min()}
     for which, sigma in sigmas.items():
@@ -177,7 +181,7 @@ def near_the_edge(edge: pd.DataFrame, singles: pd.DataFrame, profile: Profile) -
         "edge_shares": " / ".join(f"{100 * share:.0f}" for share in shares),
         "edge_nearest": percent(nearest["gap"]),
         "edge_bias": significant(nearest["mmd2"], 2),
-        "edge_printed": " and ".join(f"{value:g}" for value in sorted(printed)),
+        "edge_printed": " and ".join(map(concise, sorted(printed))),
         "edge_exact": significant(exact, 2),
     }
 
@@ -191,8 +195,7 @@ def _above_exact(scores: pd.DataFrame) -> pd.DataFrame:
     files = reported("authors_results")["e_posterior"].unstack()
     table = own[["rejection", "exact"]].join(files[list(NETWORKS)])
     for name in NETWORKS:
-        # Rounded, and plus zero, so that no cell reads -0.0000.
-        table[f"{name}_left"] = (table[name] - table["exact"]).round(4) + 0.0
+        table[f"{name}_left"] = table[name] - table["exact"]
     return table
 
 
@@ -202,10 +205,10 @@ def floor(scores: pd.DataFrame) -> pd.DataFrame:
         _above_exact(scores).reset_index(),
         {
             "DoF": "dof",
-            "rejection sampling": ("rejection", 3),
             "exact posterior": ("exact", 3),
             **{f"{label(name)}, result files": (name, 3) for name in NETWORKS},
-            **{f"{label(name)}, above exact": (f"{name}_left", "{:.4f}") for name in NETWORKS},
+            **{f"{label(name)}, above exact": (f"{name}_left", _FOUR) for name in NETWORKS},
+            "rejection sampling": ("rejection", 3),
         },
     )
 
@@ -213,7 +216,7 @@ def floor(scores: pd.DataFrame) -> pd.DataFrame:
 def left(scores: pd.DataFrame) -> dict[str, str]:
     """What the authors' values say about a network, over the arms: `left_cvae`, `left_inn`."""
     table = _above_exact(scores)
-    return {f"left_{name}": extent(table[f"{name}_left"], "{:.4f}") for name in NETWORKS}
+    return {f"left_{name}": extent(table[f"{name}_left"], _FOUR) for name in NETWORKS}
 
 
 def hulls(singles: pd.DataFrame) -> pd.DataFrame:
@@ -228,7 +231,7 @@ def hulls(singles: pd.DataFrame) -> pd.DataFrame:
         {
             "DoF": dof,
             "model": label(name),
-            "printed as area": f"{printed[dof, name]:g}",
+            "printed as area": concise(printed[dof, name]),
             "our perimeter": significant(ours.loc[(dof, name), "hull_perimeter"]),
             "our area": significant(ours.loc[(dof, name), "hull_area"]),
         }
@@ -255,7 +258,7 @@ def halved(scores: pd.DataFrame) -> pd.DataFrame:
         {
             "DoF": "dof",
             "model": ("sampler", label),
-            "result files": ("files", "{:g}"),
+            "result files": ("files", concise),
             "ours, formula": ("formula", 3),
             "ours, halved": ("half", 3),
         },

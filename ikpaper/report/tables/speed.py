@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
-from ikpaper.format import significant
-from ikpaper.report.tables.base import formatted, label
+from ikpaper.format import rounded, significant
+from ikpaper.report.tables.base import Column, formatted, label
 
-__all__ = ["breakdown", "numbers", "others", "throughput"]
+__all__ = ["OTHERS", "breakdown", "numbers", "others", "throughput"]
 
 _KINDS = ("products", "activations", "copies", "other")
 
@@ -26,29 +27,52 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
     rows = []
     for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
         cells = {"model": label(str(model)), "DoF": dof, "batch": size}
-        cells["plain [samples/s]"] = f"{part['plain'].iloc[0]:,.0f}"
-        for row in part.to_dict("records"):
-            precision = _precision(row["what"])
-            cells[f"{precision} [samples/s]"] = f"{row['ours']:,.0f}"
+        records = {_precision(row["what"]): row for row in part.to_dict("records")}
+        for precision, row in records.items():
             cells[f"ratio, {precision}"] = significant(row["ratio"], 2)
+        cells["plain [samples/s]"] = rounded(part["plain"].iloc[0])
+        for precision, row in records.items():
+            cells[f"{precision} [samples/s]"] = rounded(row["ours"])
         rows.append(cells)
     return pd.DataFrame(rows)
 
 
-def others(bench: pd.DataFrame) -> pd.DataFrame:
-    """Whatever else was measured; `bench` as in `throughput`."""
-    return formatted(
-        bench[~bench["what"].str.startswith(("training, ", "sampling, "))],
-        {
-            "what": ("what", "unit", "{} [{}]"),
-            "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
-            "DoF": "dof",
-            "size": "size",
-            "ours": ("ours", 3),
-            "plain": ("plain", 3),
-            "ratio": ("ratio", 2),
-        },
-    )
+#: What is compared besides training and sampling, by the start of its rows' names in `make bench`.
+OTHERS: Mapping[str, str] = MappingProxyType(
+    {
+        "flow": "samples against FrEIA's INN",
+        "mmd": "MMD, ",
+        "exact": "exact against rejection sampling",
+        "memory": "training memory",
+        "runs": "runs with a thread each",
+    }
+)
+
+
+def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
+    """What else was measured, one comparison at a time.
+
+    Args:
+        bench: As in `throughput`.
+        comparison: Which of `OTHERS`.
+    """
+    rows = bench[bench["what"].str.startswith(OTHERS[comparison])]
+    (unit,) = rows["unit"].unique()
+    number = rounded if unit == "samples/s" else 2
+    columns: dict[str, Column] = {
+        "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
+        "DoF": "dof",
+        "size": "size",
+        "variant": ("what", lambda what: what.partition(", ")[2]),
+        "ratio": ("ratio", 2),
+        f"ours [{unit}]": ("ours", number),
+        f"plain [{unit}]": ("plain", number),
+    }
+    if rows["model"].isna().all():
+        del columns["model"]
+    if rows["what"].nunique() == 1:
+        del columns["variant"]
+    return formatted(rows, columns)
 
 
 def _precision(what: str) -> str:
@@ -64,13 +88,11 @@ def breakdown(steps: pd.DataFrame) -> pd.DataFrame:
     return formatted(
         steps,
         {
-            "model": ("model", label),
-            "DoF": "dof",
+            "model": ("model", "dof", lambda name, dof: f"{label(name)}, {dof} DoF"),
             "precision": ("what", _precision),
-            "step [ms]": ("step_ms", 3),
-            "GFLOP/s": ("gflops", "{:,.0f}"),
-            "large product [GFLOP/s]": ("peak_gflops", "{:,.0f}"),
+            "GFLOP/s, of a large product's": ("gflops", "peak_gflops", "{:,.0f} of {:,.0f}"),
             **{f"{kind} [%]": (kind, lambda share: f"{100 * share:.0f}") for kind in _KINDS},
+            "step [ms]": ("step_ms", 3),
         },
     )
 

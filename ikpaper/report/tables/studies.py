@@ -13,10 +13,10 @@ import pandas as pd
 
 from ikpaper import paper
 from ikpaper.arm import PlanarArm
-from ikpaper.format import significant, with_interval
+from ikpaper.format import concise, joined, significant, with_interval
 from ikpaper.models import count_parameters, model_type
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import ERRORS, Column, formatted, label, sides
+from ikpaper.report.tables.base import ERRORS, UNDECIDED, Column, formatted, label, sides
 from ikpaper.report.tables.search import PARAMETERS, as_good_at_random, core_hours, position
 from ikpaper.search import INITIAL_POINTS, PRINTED, Study, StudyRecord, load_studies
 from ikpaper.statistics import rank_correlation
@@ -64,6 +64,9 @@ NEAR = 0.02
 
 #: Trials trained anew that it takes for a rank correlation.
 _ENOUGH = 8
+
+#: How a score of what was found lies beside that of what is printed.
+_WORDS = ("lower", "higher", UNDECIDED)
 
 #: Objectives that differ by less than this share are those of the same collapsed posterior.
 _SAME = 0.01
@@ -145,7 +148,7 @@ def _listed(places: Iterable[Place]) -> str:
     return " and ".join(f"{label(model)} ({', '.join(dofs)} DoF)" for model, dofs in arms.items())
 
 
-def _told(before: str, items: Iterable[str], after: str = ".", *, between: str = "; ") -> str:
+def _listing(before: str, items: Iterable[str], after: str = ".", *, between: str = "; ") -> str:
     """A sentence around what it lists; none if that is nothing."""
     listed = between.join(items)
     return f"{before} {listed}{after}" if listed else ""
@@ -176,7 +179,7 @@ def protocol(studies: Studies) -> str:
     first = studies.first
     counts = {title(place): len(record.trials) for place, record in first.items()}
     short = [f"{name} ({count})" for name, count in counts.items() if count < paper.SEARCH_TRIALS]
-    sentences = [_told(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}:", short)]
+    sentences = [_listing(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}:", short)]
     halved = {place: r for place, r in first.items() if r.study.early_stopping}
     if halved:
         full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved.values()])
@@ -184,10 +187,9 @@ def protocol(studies: Studies) -> str:
         sentences.append(
             f"All trials of such a study in full would take about {significant(hours, 2)} core "
             "hours here. So successive halving, which is not in the paper, stops trials whose "
-            f"loss lags behind: {_listed(halved)}. They have no objective, and the surrogate "
-            "takes them for worse than all others, in the order of the losses they had reached "
-            "(a rule that was found in the course of these studies: their first trials were "
-            "proposed by cruder ones). A study that was interrupted begins its halving anew."
+            f"loss lags behind: {_listed(halved)}. The surrogate takes them for worse than all "
+            "others, in the order of the losses that they had reached; the first trials of these "
+            "studies were proposed by a cruder rule."
         )
     for precision in sorted({record.study.precision for record in first.values()} - {"float32"}):
         places = [place for place, record in first.items() if record.study.precision == precision]
@@ -205,14 +207,13 @@ def overview(studies: Studies) -> pd.DataFrame:
             {
                 "network": label(study.model),
                 "DoF": study.arm.dof,
-                "proposals": "Bayesian" if study.method == "bayesian" else study.method,
-                "seed": study.seed,
+                "proposals": f"{study.method}, seed {study.seed}".replace("bayes", "Bayes"),
+                "best": significant(record.best["objective"]),
                 "trials": len(trials),
+                "core hours": significant(core_hours(trials), 2),
                 "stopped": int(lagging.sum()),
                 "failed": int((trials["objective"].isna() & ~lagging).sum()),
-                "best": significant(record.best["objective"]),
                 "in trial": int(record.best["trial"]),
-                "core hours": significant(core_hours(trials), 2),
                 "median [s]": f"{trials['seconds'].median():,.0f}",
                 "profile": study.profile.name,
             }
@@ -254,7 +255,7 @@ def early(studies: Studies) -> str:
         for place, record in studies.first.items()
         if record.best["trial"] <= INITIAL_POINTS < len(record.trials)
     ]
-    return _told(
+    return _listing(
         "No proposal of the surrogate was better than the random trials that open the study of",
         places,
     )
@@ -285,7 +286,12 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     """Ranges, and printed and found hyperparameters of a network for each arm."""
     ranges = model_type(model).search_ranges
     names = [name for name in PARAMETERS if name in ranges]
-    rows = [("all", "range", "–", "–", *("{:g} to {:g}".format(*ranges[name]) for name in names))]
+    # Counts share a column, so that all of it fits.
+    sizes = [name for name in names if isinstance(ranges[name][0], int)]
+    rest = [name for name in names if name not in sizes]
+    searched = [" to ".join(map(concise, ranges[name])) for name in rest]
+    counts = " × ".join("{}–{}".format(*ranges[name]) for name in sizes)
+    rows = [("all", "range", "–", counts, *searched, "–")]
     for (network, dof), record in studies.first.items():
         if network != model:
             continue
@@ -296,12 +302,14 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
         ):
             values = record.configuration(trial)
             parameters = f"{count_parameters(model, PlanarArm.paper(dof), **values):,}"
-            cells = (
-                str(value) if isinstance(value, int) else f"{value:.3g}"
-                for value in map(values.get, names)
-            )
-            rows.append((str(dof), setting, significant(objective), parameters, *cells))
-    headers = ["DoF", "setting", "objective", "parameters", *(PARAMETERS[name] for name in names)]
+            size = " × ".join(str(values[name]) for name in sizes)
+            cells = (concise(float(f"{values[name]:.3g}")) for name in rest)
+            rows.append((str(dof), setting, significant(objective), size, *cells, parameters))
+    headers = [
+        *("DoF", "setting", "objective", " × ".join(PARAMETERS[name] for name in sizes)),
+        *(PARAMETERS[name] for name in rest),
+        "parameters",
+    ]
     return pd.DataFrame(rows, columns=headers)
 
 
@@ -353,7 +361,7 @@ def at_bounds(studies: Studies) -> dict[str, str]:
     return {
         "bound_count": str(count),
         "bound_expected": significant(sum(chances), 2),
-        "bound_shared": _told("The winners of", shared, after, between="; of "),
+        "bound_shared": _listing("The winners of", shared, after, between="; of "),
     }
 
 
@@ -430,7 +438,7 @@ def rank_counts(studies: Studies) -> dict[str, str]:
         "ranks_positive": str((correlations["value"] > 0).sum()),
         "ranks_clear": str((correlations["low"] > 0).sum()),
         "ranks_against": str((correlations["high"] < 0).sum()),
-        "ranks_open": _told("For the", unknown, after, between=" and the "),
+        "ranks_open": _listing("For the", unknown, after, between=" and the "),
     }
 
 
@@ -484,15 +492,23 @@ def _score(value: float, low: float, high: float) -> str:
 
 
 def lower(pairs: pd.DataFrame) -> str:
-    """In how many pairs what was found has the lower score, in words."""
-    values = pairs["value"].unstack("setting").reindex(columns=["printed", "found"]).dropna()
-    less = (values["found"] < values["printed"]).unstack("quantity")
-    scores = [
-        f"{name} in {sum(less[quantity])}"
-        for quantity, name in _SCORES.items()
-        if quantity in less and less[quantity].notna().all()
-    ]
-    return f"of {len(less)} winners, what was found has the lower {', '.join(scores)}"
+    """In how many pairs what was found has the lower score, or the higher, in words.
+
+    Where intervals overlap it is undecided; the loss has none.
+    """
+    values = pairs.unstack("setting").dropna(subset=[("value", "printed"), ("value", "found")])
+    low, high = (values[end].fillna(values["value"]) for end in ("low", "high"))
+    verdicts = pd.Series(UNDECIDED, values.index)
+    verdicts[high["found"] < low["printed"]] = "lower"
+    verdicts[low["found"] > high["printed"]] = "higher"
+    table = verdicts.unstack("quantity")
+    scores = []
+    for quantity, name in _SCORES.items():
+        if quantity in table and table[quantity].notna().all():
+            counts = table[quantity].value_counts()
+            parts = (f"{word} in {counts[word]}" for word in _WORDS if word in counts)
+            scores.append(f"{name} {joined(parts)}")
+    return f"of {len(table)} winners, beside what is printed, {'; '.join(scores)}"
 
 
 def untrained(studies: Studies, profile: Profile) -> str:
@@ -505,7 +521,7 @@ def untrained(studies: Studies, profile: Profile) -> str:
             share = passes / (record.study.epochs * studies.trial.training_samples)
             hours = share * core_hours(record.best.to_frame().T)
             left.append(f"{title(place)} ({significant(hours, 2)})")
-    return _told("Not trained in full, with the core hours that would take here:", left)
+    return _listing("Not trained in full, with the core hours that would take here:", left)
 
 
 def beside_seeds(studies: Studies, runs: pd.DataFrame, profile: Profile) -> str:

@@ -27,12 +27,8 @@ def test_effects_of_the_inverse_losses_are_told(runs):
     assert told.endswith("3.0 times the re-simulation error, beyond the spread of seeds.")
 
 
-def test_divergences_are_told(runs):
-    told = ablations.divergences(runs)
-    assert told.pop("crashes").startswith(
-        "INN as in this book: L_y is nan in epoch 1, batch 162. INN, float32: L_y is nan"
-    )
-    assert told == {
+def test_divergences_are_counted(runs):
+    assert ablations.divergences(runs) == {
         "warm_runs": "8",
         "warm_diverged": "2",
         "cold_runs": "5",
@@ -40,3 +36,7 @@ def test_divergences_are_told(runs):
         "linear_runs": "3",
         "linear_diverged": "3",
     }
+
+
+def test_runs_that_differ_in_the_seed_are_compared(runs):
+    assert ablations.seed_factors(runs) == {"warm_factor": "1.6", "cold_factor": "21"}

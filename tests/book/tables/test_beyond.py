@@ -40,13 +40,13 @@ def test_numbers_of_the_text(random):
         "checks": "100",
         "c2st_epochs": "25",
         "patience": "50",
-        "tolerance": "1e-06",
+        "tolerance": "10⁻⁶",
         "gan_best_dof": "6",
         "gan_worst": "0.040",
         "gan_worst_share": "1.9",
         "mmd_inn": "0.0067",
         "mmd_inn_refined": "0.0055",
-        "resim_cvae_refined": "3.8e-14",
+        "resim_cvae_refined": "3.8\xa0·\xa010⁻¹⁴",
         "c2st_inn-ml": "0.566",
         "rejected_cvae_refined": "51.4 to 85.0 %",
         "rejected_numerical": "100.0 %",
@@ -56,8 +56,13 @@ def test_numbers_of_the_text(random):
     }
     assert {key: numbers[key] for key in known} == known
     assert beyond.home_numbers(random) == {
-        "home_cvae": "4 of the 4",
+        "home_cvae": "4 of 4",
         "home_arms": "4, 6, 8 and 10",
+        "home_rejected_exact": "4 to 6 %",
+        "home_rejected_flow": "4 to 7 %",
+        "home_rejected_cvae": "69 to 94 %",
+        "home_rejected_inn": "96 to 100 %",
+        "home_rejected_prior": "100 %",
     }
     pairs = beyond.paired_numbers(random)
     assert (pairs["pairs"], pairs["pairs_unequal"]) == ("12", "0")

@@ -24,9 +24,15 @@ def records():
     }
 
 
-def test_tables_are_the_committed_ones(scores, records):
+@pytest.fixture(scope="module")
+def reported(scores):
+    return comparison.side_by_side(scores, arms("figures"), result("printed-mismatch"))
+
+
+def test_tables_are_the_committed_ones(scores, records, reported):
     made = {
-        "reported-and-ours": comparison.reported_and_ours(scores, arms("figures")),
+        "reported-and-ours": comparison.reported_and_ours(reported),
+        "divergences": comparison.divergences(records, result("ablations")),
         "summary": comparison.summary(scores),
         "verdicts": comparison.verdicts(scores),
         "networks": comparison.networks(result("benchmark").query("at == 'random'")),
@@ -45,11 +51,35 @@ def test_conclusions_are_those_of_the_scores(scores):
     assert told["posterior_tally"] == "cVAE 4, INN 0, undecided 0"
     assert (told["mmd_cvae"], told["mmd_exact"], told["resim_prior"]) == (
         "0.0013",
-        "-9.1e-6",
+        "−9.1\xa0·\xa010⁻⁶",
         "4.3",
     )
     wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)
     assert comparison.conclusions(wide)["resim_tally"] == "cVAE 0, INN 0, undecided 4"
+
+
+def test_reported_numbers_stand_beside_the_same_quantity(reported, scores):
+    assert len(reported) == 40
+    rows = reported.set_index(["quantity", "source", "dof", "sampler"])
+    half = rows.loc[("e_resim, halved", "result files", 10, "inn")]
+    own = scores.query("dof == 10 and sampler == 'inn' and quantity == 'e_resim_test'")
+    assert half["ours"] == 0.5 * own["value"].item()
+    assert half["ratio"] == half["ours"] / 0.0035
+    # The slides' value for 10 joints is against the wide prior, and so is ours.
+    assert rows.loc[("e_posterior, one target", "slides", 10, "cvae"), "ours"] > 0.05
+    told = comparison.agreement(reported)
+    assert (told["reported_count"], told["far_count"]) == ("40", "2")
+    assert int(told["agree_count"]) + int(told["within_count"]) == 38
+    assert told["far_list"].startswith("e_resim, halved of the INN, 10 DoF (plot), 0.35 times")
+
+
+def test_divergences_are_a_row_each(records):
+    rows = comparison.divergences(records, result("ablations"))
+    assert list(rows.iloc[0]) == ["INN, 4 DoF, published", "7", "305", "L_y is nan"]
+    risen = rows[rows["what diverged"].str.startswith("the loss rose")]
+    assert set(risen["batch"]) == {"–"}
+    published = sum(len(m["inn"]["divergences"]) for m in records.values())
+    assert len(rows) == published + (result("ablations")["outcome"] == "diverged").sum()
 
 
 def test_seeds_are_told(scores):

@@ -8,7 +8,7 @@ def test_tables_are_the_committed_ones():
     made = {
         "training-speed": speed.throughput(bench, "training", (250, 1000, 4000)),
         "sampling-speed": sampling.drop(columns="batch"),
-        "other-speed": speed.others(bench),
+        **{f"speed-{each}": speed.others(bench, each) for each in speed.OTHERS},
         "speed-breakdown": speed.breakdown(steps),
     }
     assert_committed(made)

@@ -61,8 +61,8 @@ def test_the_text_compares_proposals_with_random_trials(studies):
     )
     assert tables.collapse(studies) == (
         "Of the random trials of cVAE, 6 DoF, 28 of 50 end within 1 % of 202, with 5 or more "
-        "hidden layers. Of those, 2 trained again ended with a KL term of 2.84e-5 or less: the "
-        "decoder answers with a mean, whatever its latent (posterior collapse)."
+        "hidden layers. Of those, 2 trained again ended with a KL term of 2.84\xa0·\xa010⁻⁵ or "
+        "less: the decoder answers with a mean, whatever its latent (posterior collapse)."
     )
     bayesian = tuple(r for r in studies.records if r.study.method == "bayesian")
     alone = dataclasses.replace(studies, records=bayesian)
@@ -95,12 +95,14 @@ def test_the_text_says_how_ranks_and_winners_turned_out(studies, scores):
         "anew.",
     }
     assert tables.lower(tables.as_trials(studies)) == (
-        "of 8 winners, what was found has the lower e_posterior in 8, MMD² to exact, unbiased in "
-        "8, E‖f(θ) − y‖² in 6, training loss in 8"
+        "of 8 winners, beside what is printed, e_posterior lower in 2 and undecided in 6; MMD² to "
+        "exact, unbiased lower in 2 and undecided in 6; E‖f(θ) − y‖² lower in 5, higher in 1 and "
+        "undecided in 2; training loss lower in 8"
     )
     assert tables.lower(tables.in_full(studies, scores, PAPER)) == (
-        "of 4 winners, what was found has the lower e_posterior in 2, MMD² to exact, unbiased in "
-        "2, E‖f(θ) − y‖² in 1"
+        "of 4 winners, beside what is printed, e_posterior higher in 1 and undecided in 3; MMD² "
+        "to exact, unbiased lower in 1 and undecided in 3; E‖f(θ) − y‖² lower in 1, higher in 2 "
+        "and undecided in 1"
     )
     assert tables.untrained(studies, PAPER) == (
         "Not trained in full, with the core hours that would take here: INN, 4 DoF (8.6); "

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ikpaper import PlanarArm
 from ikpaper.projection import TOLERANCE
@@ -48,7 +49,7 @@ def test_what_is_on_the_target_is_drawn_at_the_tolerance(random):
 
 def test_scores_have_a_point_an_arm_with_its_interval():
     scores = arms("scores")
-    figure = results.scores_over(scores, "dof", {"mmd2": "MMD"}, "DoF")
+    figure = results.scores_over(scores, {"mmd2": "MMD"})
     (ax,) = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     positive = scores[(scores["quantity"] == "mmd2") & (scores["value"] > 0)]
@@ -59,6 +60,59 @@ def test_scores_have_a_point_an_arm_with_its_interval():
     bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
     assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
     assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+
+
+def test_chains_are_drawn_beside_what_chance_has():
+    curve = pd.DataFrame(
+        {
+            "iterations": [0, 5],
+            "mmd2": [0.007, 0.0],
+            "low": [0.006, -1e-4],
+            "high": [0.008, 1e-4],
+            "chance_low": -2e-4,
+            "chance_high": 3e-4,
+        }
+    )
+    (ax,) = results.chains_to_exact(curve).axes
+    assert ax.lines[0].get_xydata().tolist() == [[0, 0.007], [5, 0.0]]
+    (band,) = (patch for patch in ax.patches if "exact" in patch.get_label())
+    assert (band.get_y(), band.get_y() + band.get_height()) == pytest.approx((-2e-4, 3e-4))
+
+
+def test_reported_values_are_open_beside_ours_at_the_same_size():
+    rows = pd.DataFrame(
+        {
+            "quantity": ["a"] * 4,
+            "dof": [4, 6] * 2,
+            "sampler": ["cvae"] * 2 + ["inn"] * 2,
+            "reported": [1.0, 2.0, 3.0, 4.0],
+            "ours": [1.1, 2.2, 2.9, 3.0],
+            "low": [1.0, 2.0, 2.8, 2.5],
+            "high": [1.2, 2.5, 3.0, 3.5],
+        }
+    )
+    sizes = {(4, "cvae"): 10, (6, "cvae"): 20, (4, "inn"): 30, (6, "inn"): 40}
+    (ax,) = results.result_plots(rows, sizes).axes
+    found = {line.get_label(): line for line in ax.lines if "reported" in str(line.get_label())}
+    assert found["cVAE, reported"].get_xydata().tolist() == [[10, 1.0], [20, 2.0]]
+    assert found["INN, reported"].get_markerfacecolor() == "none"
+    ours = ax.containers[1].lines[0].get_xydata()
+    assert ours.tolist() == [[30, 2.9], [40, 3.0]]
+
+
+def test_the_arm_of_median_distance_is_highlighted_and_noted():
+    arm, tcp = PlanarArm.paper(4), (2.4, 0.3)
+    theta = torch.randn(101, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    distances = (arm.forward(theta) - torch.tensor(tcp, dtype=torch.float64)).norm(dim=1)
+    chosen = results.median_sample(arm, tcp, theta)
+    assert distances[chosen] == distances.median()
+    figure = results.posterior_arms(arm, tcp, {"exact": theta}, notes={"exact": "noted"})
+    ax = figure.axes[0]
+    assert ax.get_title() == "exact posterior\nnoted"
+    solid = next(line.get_xydata() for line in ax.lines if line.get_linewidth() == 1.8)
+    assert solid == pytest.approx(arm.joint_positions(theta[chosen]).numpy())
+    hulls = results.hulls(arm, tcp, {"exact": theta}, notes={"exact": "area"})
+    assert hulls.axes[0].get_title() == "exact posterior\narea"
 
 
 def test_training_curves_add_up_to_their_sum():

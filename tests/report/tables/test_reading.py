@@ -19,9 +19,9 @@ ROWS = pd.DataFrame(
 ).assign(c2st=0.5, targets=40, samples=1000, mmd2_spread=1.3e-4)
 
 
-def test_sizes_have_their_units_and_values_no_exponents():
+def test_sizes_have_their_units():
     table = reading.faults(ROWS, reach=3.5)
-    assert list(table["MMD²"][:3]) == ["0", "0.00001", "0.00001"]
+    assert list(table["MMD²"][:3]) == ["0", "10⁻⁵", "10⁻⁵"]
     assert list(table["size"][:3]) == ["–", "0.020 rad", "0.40 %"]
     assert list(table["typical miss, % of the reach"][1:4]) == ["1.00", "0.00", "10.00"]
 
