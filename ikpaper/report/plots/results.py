@@ -482,7 +482,9 @@ def home(
             ax.sharey(grid[names[0]])
         ax.tick_params(labelleft=first_column, labelbottom=last_row)
         ax.set(xlabel="x [length]" if last_row else "", ylabel="y [length]" if first_column else "")
-        draw_arms(ax, arm, theta[:300], color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=0)
+        fan = theta[:300]
+        median = median_sample(arm, tcp, fan)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 11, 2)
         ax.set(title=LABELS[name], aspect="equal")
     ax = grid["score"]
