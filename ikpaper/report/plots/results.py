@@ -374,8 +374,9 @@ def chains_to_exact(curve: pd.DataFrame) -> Figure:
     chance = curve[["chance_low", "chance_high"]].iloc[0]
     band = {"color": COLORS["exact"], "alpha": 0.25, "linewidth": 0}
     ax.axhspan(*chance, label="two draws of exact samples", **band)
-    _around_zero(ax, curve["low"])
-    ax.set(xlabel="iterations", ylabel=_TO_EXACT)
+    ax.axhline(0, color=MUTED, linewidth=0.8)
+    ax.set(xlabel="iterations", ylabel=r"unbiased MMD$^2$")
+    number_ticks(ax, curve["iterations"])
     ax.legend()
     return figure
 
