@@ -48,7 +48,7 @@ $(INDEX): .venv/ready $(PAGES)
 
 # Printed from the book on one page; it has an outline, and links that stay within it.
 pdf: .venv/ready
-	@rm -rf book/_build
+	@rm -rf book/_build/singlehtml book/_build/.doctrees
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter-book build -q -W -n --keep-going --builder singlehtml book/
 	@$(BIN)/python -m ikpaper.report.pdf book/_build/singlehtml/index.html book/_build/ikpaper.pdf
 	@echo "The book is in $(CURDIR)/book/_build/ikpaper.pdf"

@@ -85,7 +85,7 @@ out.figure(results.training_curves({name: record["history"] for name, record in 
 # ground truth makes of the other. The prior ignores the target: a network
 # that does not beat it has learnt nothing about this score.
 
-# %%
+# %% tags=["remove-output"]
 protocol = PaperProtocol(arm, profile)
 samplers = {
     **models,

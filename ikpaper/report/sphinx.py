@@ -132,7 +132,7 @@ def _describe(
     if notebook.is_file():
         plain = readable(_read(notebook), Path(app.srcdir), _Roles(app, page).text)
         write_json(Path(app.outdir, download), plain)
-    for group in context["header_buttons"]:
+    for group in context.get("header_buttons", ()):
         if group["label"] == "download-buttons":
             # The theme's link is to a copy of the source, which is not made.
             group["buttons"] = [

@@ -86,7 +86,14 @@ def test_tables_and_figures_that_pages_name_are_there_and_no_others():
     figures = {path for pair in figures for path in pair if path}
     tables -= {path for path in tables if path.startswith("results/certificate")}
     assert tables == {str(p.relative_to(BOOK)) for p in (BOOK / "tables").glob("*")}
-    assert figures == {str(p.relative_to(BOOK)) for p in (BOOK / "figures").glob("*")}
+    found = {str(path.relative_to(BOOK)) for path in (BOOK / "figures").glob("*")}
+    narrow = {path for path in found if path.endswith("-narrow.svg")}
+    assert figures == found - narrow
+    # Each is of a figure of some page.
+    cells = [cell for page in PAGES for cell in cells_of(page.name)]
+    labels = [cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
+    labels += re.findall(r"^:name: (fig-\S+)", text, re.M)
+    assert narrow <= {f"figures/{(label or '')[4:]}-narrow.svg" for label in labels}
 
 
 def test_glued_numbers_exist_where_they_are_said_to():

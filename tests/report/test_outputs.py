@@ -6,7 +6,8 @@ import pytest
 
 from ikpaper.profiles import get_profile
 from ikpaper.report import Outputs, outputs, parameters
-from ikpaper.report.plots.style import new_figure
+from ikpaper.report.outputs import NARROW
+from ikpaper.report.plots.style import new_figure, new_grid, style
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,19 @@ def test_results_of_all_arms_are_of_one_profile(tmp_path):
     out.result(pd.DataFrame({"dof": [6], "profile": ["quick"]}), "scores-06")
     with pytest.raises(ValueError, match="of profile quick, expected smoke; run: ikpaper report"):
         out.read_arms("scores", "smoke")
+
+
+@style()
+def drawn():
+    figure, _ = new_grid(2)
+    return figure
+
+
+def test_a_figure_is_saved_for_narrow_screens_too(tmp_path):
+    shown = Outputs(tmp_path).figure(drawn(), "a")._repr_mimebundle_()
+    assert sorted(path.name for path in tmp_path.glob("*/*")) == ["a-narrow.svg", "a.svg"]
+    assert shown == {"image/svg+xml": (tmp_path / "figures" / "a.svg").read_text()}
+    # Without a name, the page that is made of the notebook names it.
+    bundle = Outputs(tmp_path).figure(drawn())._repr_mimebundle_()
+    assert bundle[NARROW] == (tmp_path / "figures" / "a-narrow.svg").read_text()
+    assert list(Outputs().figure(drawn())._repr_mimebundle_()) == ["image/svg+xml"]

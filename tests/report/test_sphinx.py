@@ -1,0 +1,112 @@
+import json
+import re
+
+import pytest
+from sphinx.application import Sphinx
+
+from ikpaper.report.plots.style import narrow, new_grid, style, to_svg
+
+PAGE = """(sec-home)=
+# Title
+
+What this page is about.
+
+```{figure} figures/home.svg
+:name: fig-home
+:alt: Two panels with a "curve" each.
+
+A caption.
+```
+
+```{figure} figures/other.svg
+:name: fig-other
+:alt: A figure for wide screens.
+
+Another caption.
+```
+"""
+
+
+@style()
+def drawn():
+    figure, grid = new_grid(2)
+    grid[0, 0].plot([1, 2], color="#0072b2")
+    return figure
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A small book in the folders that the build makes of the real one."""
+    book = tmp_path_factory.mktemp("book")
+    (book / "figures").mkdir()
+    figure = drawn()
+    for name in ("home", "other"):
+        (book / "figures" / f"{name}.svg").write_text(to_svg(figure))
+    (book / "figures" / "home-narrow.svg").write_text(to_svg(narrow(figure)))
+    (book / "figures" / "summary.png").write_bytes(b"a picture")
+    (book / "index.md").write_text(PAGE + "\n```{toctree}\npage\n```\n")
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}}
+    notebook = {
+        "cells": [cell | {"source": ["# Page\n\nSee {ref}`sec-home` and {numref}`fig-other`."]}],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (book / "page.ipynb").write_text(json.dumps(notebook))
+    options = {
+        "extensions": ["myst_nb", "ikpaper.report.sphinx"],
+        "html_theme": "sphinx_book_theme",
+        "html_copy_source": False,
+        "nb_execution_mode": "off",
+        "numfig": True,
+    }
+    folders = [str(book / name) for name in ("html", "doctrees")]
+    app = Sphinx(str(book), None, *folders, "html", options, status=None, warning=None)
+    app.build()
+    return book / "html"
+
+
+def test_a_figure_has_a_version_for_every_screen_and_mode(built):
+    html = (built / "index.html").read_text()
+    light, dark = re.findall(r"<picture>(.*?)</picture>", html)[:2]
+    for picture, mode in ((light, ""), (dark, "-dark")):
+        assert f'<img class="only-{"dark" if mode else "light"}"' in picture
+        assert f'src="_images/home{mode}.svg"' in picture
+        assert f'media="(max-width: 600px)" srcset="_images/home-narrow{mode}.svg"' in picture
+        assert 'alt="Two panels with a &quot;curve&quot; each."' in picture
+    names = {path.name for path in (built / "_images").glob("*.svg")}
+    assert names == {
+        *(f"home{layout}{mode}.svg" for layout in ("", "-narrow") for mode in ("", "-dark")),
+        "other.svg",
+        "other-dark.svg",
+    }
+    assert "#0072b2" in (built / "_images" / "home.svg").read_text()
+    assert "#0072b2" not in (built / "_images" / "home-dark.svg").read_text()
+
+
+def test_a_figure_without_a_narrow_version_is_shown_as_it_is(built):
+    html = (built / "index.html").read_text()
+    assert len(re.findall("<picture>", html)) == 4
+    assert len(re.findall("<source", html)) == 2
+
+
+def test_a_figure_is_offered_for_download(built):
+    html = (built / "index.html").read_text()
+    for name in ("home", "other"):
+        assert f'href="_images/{name}.svg" download' in html
+        assert (built / "_images" / f"{name}.svg").is_file()
+
+
+def test_a_page_describes_itself(built):
+    html = (built / "index.html").read_text()
+    assert '<meta name="description" content="What this page is about."/>' in html
+    assert '<meta property="og:title" content="Title"/>' in html
+    assert '<meta property="og:image" content="_images/summary.png"/>' in html
+    assert (built / "_images" / "summary.png").read_bytes() == b"a picture"
+
+
+def test_only_a_notebook_is_offered_as_one(built):
+    assert ".ipynb" not in (built / "index.html").read_text()
+    assert 'href="_downloads/page.ipynb"' in (built / "page.html").read_text()
+    (cell,) = json.loads((built / "_downloads" / "page.ipynb").read_text())["cells"]
+    assert cell["source"] == "# Page\n\nSee *Title* and Figure 2."
