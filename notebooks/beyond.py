@@ -230,7 +230,7 @@ out.table(beyond.paired(random), "paired")
 # prior's, and whatever these kernels, this classifier and {glue:text}`samples`
 # samples a target cannot see.
 #
-# The last two columns are over the first {glue:text}`checks` targets: the test
+# Two columns of the file are over the first {glue:text}`checks` targets: the test
 # with the kernel `multi-bandwidth`, which looks for finer structure and rejects
 # the exact sampler at {glue:text}`exact_check` of them, and the classifier. The
 # classifier has less power than the test: for prior samples moved onto the target

@@ -66,7 +66,7 @@ out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 # ## What came out
 #
 # {numref}`tab-cvae` and {numref}`tab-inn` repeat the slides' results. Their
-# last two columns hold the slides' count of trainable parameters against the
+# last two rows hold the slides' count of trainable parameters against the
 # model that `ikpaper.models.build` returns. All eight agree exactly, which
 # fixes the numbers of layers and their widths: the latent has DoF − 2 entries,
 # "layers" of the cVAE counts the hidden layers of encoder and decoder each,

@@ -2,7 +2,20 @@ import math
 
 import pytest
 
-from ikpaper.format import cell, extent, joined, over_runs, percent, significant, with_interval
+from ikpaper.format import (
+    as_ascii,
+    cell,
+    concise,
+    extent,
+    fixed,
+    joined,
+    over_runs,
+    percent,
+    rounded,
+    significant,
+    times,
+    with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,23 +27,82 @@ from ikpaper.format import cell, extent, joined, over_runs, percent, significant
         # Rounding up leaves as many digits.
         (9.999, 3, "10.0"),
         (0.009999, 2, "0.010"),
-        (9.999e-7, 3, "1.00e-6"),
-        (1.234e-7, 3, "1.23e-7"),
-        (-4.4e-5, 2, "-4.4e-5"),
-        (2.5e9, 2, "2.5e9"),
+        (9.999e-7, 3, "1.00\xa0·\xa010⁻⁶"),
+        (1.234e-7, 3, "1.23\xa0·\xa010⁻⁷"),
+        (-4.4e-5, 2, "−4.4\xa0·\xa010⁻⁵"),
+        (2.5e9, 2, "2.5\xa0·\xa010⁹"),
         (0.0, 3, "0"),
         (math.nan, 3, "–"),
         (math.inf, 3, "∞"),
-        (-math.inf, 3, "-∞"),
+        (-math.inf, 3, "−∞"),
     ],
 )
 def test_significant(value, digits, text):
     assert significant(value, digits) == text
 
 
-def test_with_interval():
-    assert with_interval(0.0123, 0.0110, 0.0136) == "0.0123 (0.011 to 0.014)"
-    assert with_interval(math.nan, 0.0, 1.0) == "–"
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.0123, 0.0110, 0.0136, "0.0123 (0.0110 to 0.0136)"),
+        (0.00179, 0.0015, 0.0021, "0.0018 (0.0015 to 0.0021)"),
+        (0.0909, -0.57, 0.68, "0.1 (−0.6 to 0.7)"),
+        (12345.0, 11000.0, 13000.0, "12,300 (11,000 to 13,000)"),
+        # No more than three digits, however narrow the interval is.
+        (0.123456, 0.123455, 0.123457, "0.123 (0.123 to 0.123)"),
+        # A wide one leaves two digits of the value, and one of its lower end.
+        (0.134, 0.021, 0.45, "0.13 (0.02 to 0.45)"),
+        # All three are in units of one power of ten; what rounds to nothing is zero.
+        (6.87e-6, -1.3e-5, 2.7e-5, "1\xa0·\xa010⁻⁵ (−1\xa0·\xa010⁻⁵ to 3\xa0·\xa010⁻⁵)"),
+        (1.7e-8, -8.7e-6, 8.2e-6, "0 (−9\xa0·\xa010⁻⁶ to 8\xa0·\xa010⁻⁶)"),
+        # Without an extent, an interval says nothing.
+        (1.0, 1.0, 1.0, "1.00"),
+        (math.nan, 0.0, 1.0, "–"),
+    ],
+)
+def test_an_interval_decides_how_many_digits_there_are(value, low, high, text):
+    assert with_interval(value, low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e-6, "10⁻⁶"),
+        (8e-5, "8\xa0·\xa010⁻⁵"),
+        (0.0001, "0.0001"),
+        (217128, "217,128"),
+        (1e6, "10⁶"),
+        (0.0, "0"),
+    ],
+)
+def test_settings_have_the_digits_they_have(value, text):
+    assert concise(value) == text
+
+
+def test_rates_are_written_out():
+    assert [rounded(value) for value in (6712345.0, 12345.0, 2.71, 0.0)] == [
+        "6,700,000",
+        "12,000",
+        "2.7",
+        "0",
+    ]
+    assert rounded(math.nan) == "–"
+
+
+def test_a_fixed_number_is_never_minus_zero():
+    assert [fixed(-0.04, 1), fixed(-0.06, 1), fixed(1.44, 1, "+")] == ["0.0", "−0.1", "+1.4"]
+
+
+@pytest.mark.parametrize("value", [1.2e-5, -4.4e-31, 2.5e9, 1e-6, 0.012, -3.0])
+def test_ascii_numbers_are_the_same_numbers(value):
+    for text in (significant(value, 2), concise(value)):
+        shown = as_ascii(f"MMD² {text}").removeprefix("MMD² ")
+        assert shown.isascii()
+        assert float(shown) == value
+
+
+def test_times():
+    assert (times(1), times(11)) == ("once", "11 times")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +111,7 @@ def test_with_interval():
         ([], "–"),
         ([math.nan], "–"),
         ([0.5, math.nan], "0.500"),
-        ([0.5, 0.1, 0.3], "0.300 (0.10 to 0.50)"),
+        ([0.5, 0.1, 0.3], "0.30 (0.10 to 0.50)"),
     ],
 )
 def test_over_runs_shows_the_mean_and_the_extremes(values, text):
@@ -49,7 +121,7 @@ def test_over_runs_shows_the_mean_and_the_extremes(values, text):
 def test_a_form_is_a_number_of_digits_a_template_or_a_function():
     assert cell(2, 0.01234) == "0.012"
     assert cell("{:,} of {}", 1000, "many") == "1,000 of many"
-    assert cell(with_interval, 1.0, 0.5, 2.0) == "1.00 (0.50 to 2.0)"
+    assert cell(with_interval, 1.0, 0.5, 2.0) == "1.0 (0.5 to 2.0)"
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,9 @@ def _texts(page: str, cell: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for output in cell.get("outputs", ()):
         key = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
         if key:
-            yield f"{page}: {key.split('/')[-1]}", "".join(next(iter(output["data"].values())))
+            # Texts are stored as their repr, which escapes the spaces within numbers.
+            text = "".join(next(iter(output["data"].values()))).replace(r"\xa0", "\xa0")
+            yield f"{page}: {key.split('/')[-1]}", text
             continue
         for kind, data in output.get("data", {"text/plain": output.get("text", "")}).items():
             text = "".join(data) if isinstance(data, (str, list)) else json.dumps(data)

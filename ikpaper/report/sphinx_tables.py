@@ -18,6 +18,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.patches import CSVTable
 
+from ikpaper.format import joined
+
 __all__ = ["ResultTable", "keys", "setup", "visible"]
 
 #: Columns that are shown; a table of up to `_SMALL` columns shows all.
@@ -26,8 +28,9 @@ SHOWN, _SMALL = 6, 4
 #: Columns that name a row.
 _MOST_KEYS = 3
 
-#: Characters of a row that a phone has place for, and what a column takes besides its text.
-_PHONE, _GAP = 50, 3
+#: Characters of a row that a phone and the column of text have place for, and how many a table's
+#: column takes besides its own.
+_PHONE, _PAGE, _GAP = 50, 100, 3
 
 #: A value with its interval, or with those it was made from.
 _INTERVAL = re.compile(r"(.*\S) \(([−+]?\d[^()]*(?: to |, )[^()]*)\)")
@@ -82,8 +85,10 @@ class ResultTable(CSVTable):
         found = list(super().run())
         table = found[0]
         if isinstance(table, nodes.table):
-            _adapt(table, [[row[at] for at in self._columns] for row in cells])
-            found.insert(1, _below(path, cells, self._columns, constant))
+            width = _adapt(table, [[row[at] for at in self._columns] for row in cells])
+            below = _below(path, cells, self._columns, constant)
+            classes = ["full-width"] if width > _PAGE else []
+            found[:1] = [nodes.container("", table, below, classes=classes)]
         return found
 
     def parse_csv_data_into_rows(self, *data: Any) -> tuple[list[list[Any]], int]:
@@ -94,8 +99,13 @@ class ResultTable(CSVTable):
         return [[row[at] for at in self._columns] for row in rows], len(self._columns)
 
 
-def _adapt(table: nodes.table, cells: Sequence[Sequence[str]]) -> None:
-    """Add to a table's nodes what screens need; `cells` as shown, with headers."""
+def _adapt(table: nodes.table, cells: Sequence[Sequence[str]]) -> int:
+    """Add to a table's nodes what screens need, and return about how many characters wide it is.
+
+    Args:
+        table: The table.
+        cells: As shown, with headers.
+    """
     header, *body = cells
     stubs = keys(body)
     for number, column in enumerate(table.findall(nodes.colspec)):
@@ -103,36 +113,41 @@ def _adapt(table: nodes.table, cells: Sequence[Sequence[str]]) -> None:
             column["stub"] = 1
     for rows in table.findall(nodes.tbody):
         for row in rows:
-            for name, cell in zip(header, row, strict=True):
-                _adapt_cell(cell, name)
-    # A word, and an interval on its own line, do not break.
-    widths = (
-        max(
-            *(len(word) for word in column[0].split()),
-            *(len(part) for cell in column[1:] for part in _parts(cell)),
-        )
-        for column in zip(*cells, strict=True)
-    )
-    if sum(widths) + _GAP * len(header) > _PHONE:
+            for number, (name, cell) in enumerate(zip(header, row, strict=True)):
+                # The name of a row says what it is; a number does not.
+                if number >= stubs or re.fullmatch(r"[\d,]+", cell.astext()):
+                    _label(cell, name)
+                _break(cell)
+    columns = zip(*cells, strict=True)
+    width = sum(max(map(len, _parts(column))) + _GAP for column in columns)
+    if width > _PHONE:
         table["classes"].append("cards")
+    return width
 
 
-def _parts(cell: str) -> list[str]:
-    found = _INTERVAL.fullmatch(cell)
-    # Text breaks at spaces, numbers do not.
-    return [*found.groups()] if found else re.split(r" (?=[a-z(])", cell)
+def _parts(column: Sequence[str]) -> list[str]:
+    """What of a column's text does not break across lines."""
+    header, *body = column
+    parts = header.split()
+    for cell in body:
+        found = _INTERVAL.fullmatch(cell)
+        parts += found.groups() if found else re.split(r" (?=[a-z(])", cell)
+    return parts or [""]
 
 
-def _adapt_cell(cell: nodes.Element, name: str) -> None:
-    text = cell.astext()
-    if found := _INTERVAL.fullmatch(text):
-        value, interval = found.groups()
-        below = nodes.inline(interval, interval, classes=["interval"])
-        cell.children = []
-        # The space is for readers that know no styles.
-        cell += nodes.paragraph("", "", nodes.Text(f"{value} "), below)
-    paragraph = next(iter(cell.findall(nodes.paragraph)), None)
-    if name and paragraph is not None:
+def _break(cell: nodes.Element) -> None:
+    """Move an interval to a line of its own."""
+    for text in list(cell.findall(nodes.Text)):
+        if found := _INTERVAL.fullmatch(text):
+            value, interval = found.groups()
+            below = nodes.inline(interval, interval, classes=["interval"])
+            # The space is for readers that know no styles.
+            text.parent.replace(text, [nodes.Text(f"{value} "), below])
+
+
+def _label(cell: nodes.Element, name: str) -> None:
+    """Put the name of its column in front of a cell's text."""
+    for paragraph in list(cell.findall(nodes.paragraph))[:1]:
         paragraph.insert(0, nodes.inline(name, f"{name}: ", classes=["column"]))
 
 
@@ -145,12 +160,12 @@ def _below(
     more = [name for at, name in enumerate(header) if at not in (*shown, *constant)]
     line = nodes.paragraph(classes=["below-table"])
     if same:
-        line += nodes.Text(f"In every row: {', '.join(same)}. ")
+        line += nodes.Text(f"In every row: {'; '.join(same)}. ")
     link = addnodes.download_reference("", "", reftarget=f"/{path}", classes=["download"])
-    link += nodes.Text("CSV")
+    link += nodes.Text("Whole table (CSV)" if more else "CSV")
     line += link
     if more:
-        line += nodes.Text(f", with {', '.join(more)}")
+        line += nodes.Text(f", with {joined(more)}")
     return line
 
 

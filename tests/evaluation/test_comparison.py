@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper.evaluation import as_text, benchmark, comparison, results
+from ikpaper.evaluation import as_text, benchmark, comparison, results, terminal_text
 from ikpaper.evaluation.task import Task
+from ikpaper.format import significant
 
 ARM = ikpaper.PlanarArm.paper(dof=4)
 
@@ -61,6 +62,16 @@ def test_a_result_prints_where_output_knows_few_characters(compared, encoding, m
     print(compared)
     output.flush()
     assert b"Handwritten" in output.buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "error"),
+    [("utf-8", "1.2\xa0·\xa010⁻⁹"), ("ascii", "1.2e-9"), ("latin-1", "1.2e-9")],
+)
+def test_a_terminal_gets_numbers_that_it_can_show(encoding, error, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    cells = pd.DataFrame({"sampler": ["s"], "error": [significant(1.2e-9, 2)]})
+    assert terminal_text(cells).split("\n")[1].split(None, 1) == ["s", error]
 
 
 def test_published_rows_stand_beside_no_other_problem():
@@ -146,4 +157,4 @@ def test_samples_that_miss_are_never_rounded_away(missed, text):
 
 def test_cells_have_separators_and_missing_ones_are_dashes():
     row = as_text(pd.DataFrame([ROW])).iloc[0]
-    assert (row["targets"], row["samples/s"], row["C2ST"]) == ("1,000", "12,345", "–")
+    assert (row["targets"], row["samples/s"], row["C2ST"]) == ("1,000", "12,000", "–")

@@ -95,6 +95,24 @@ def test_cells_of_tables_may_differ_in_the_last_place(both, old, new, agrees):
     assert both(TABLE, TABLE.replace(old, new), "tables/scores.csv").agrees == agrees
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "agrees"),
+    [
+        ("1.2\xa0·\xa010⁻³", "1.3\xa0·\xa010⁻³", True),  # rounded to the other side
+        ("1.2\xa0·\xa010⁻³", "1.4\xa0·\xa010⁻³", False),
+        ("1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻⁴", False),
+        ("−1.2\xa0·\xa010⁻³", "1.2\xa0·\xa010⁻³", False),
+        ("0 (−9\xa0·\xa010⁻³", "1\xa0·\xa010⁻³ (−9\xa0·\xa010⁻³", True),
+        # A label is text.
+        ("look-up table, 10⁵", "look-up table, 10⁶", False),
+    ],
+)
+def test_numbers_with_a_power_of_ten_are_numbers(both, old, new, agrees):
+    made = [f'sampler,MMD²\nINN,"{each}"\n' for each in (old, new)]
+    found = both(*made, "tables/scores.csv")
+    assert found.agrees == agrees
+
+
 def test_a_full_precision_number_has_no_last_place(both):
     assert not both("mmd2\n0.5\n", "mmd2\n0.6\n", "results/x.csv").agrees
 
@@ -204,3 +222,12 @@ def test_what_changes_in_a_notebook_is_caught_by_name(both, change, phrase):
 )
 def test_tolerances_are_found_by_the_name_of_the_quantity(quantity, kind):
     assert tolerance_of(quantity).name == kind
+
+
+def test_a_glued_number_may_have_a_power_of_ten(both):
+    texts = (notebook(repr(f"1.{digit}\xa0·\xa010⁻³")) for digit in (2, 3, 4))
+    published, made, other = texts
+    assert both(published, made, "p.ipynb").agrees
+    assert both(published, other, "p.ipynb").outside == [
+        "p: mmd2, cell 1: 1.2\xa0·\xa010⁻³ published, now 1.4\xa0·\xa010⁻³"
+    ]

@@ -173,6 +173,7 @@ def test_a_pages_identity_names_weights_and_versions_but_no_source(project):
     record = page.identity("paper", project).record()
     assert set(record["inputs"]) == {
         "notebook",
+        "book/results/benchmark.csv",
         "weights cvae-06dof-seed42",
         "weights inn-06dof-seed42",
     }

@@ -78,10 +78,13 @@ def findings(results: pd.DataFrame, arm: PlanarArm) -> dict[str, str]:
         return f"{significant(cvae[quantity], 2)} for the cVAE, {significant(inn[quantity], 2)}"
 
     share = {
-        name: f"{100 * row['mmd2'] / rows['prior']['mmd2']:.2g} %" for name, row in rows.items()
+        name: f"{significant(100 * row['mmd2'] / rows['prior']['mmd2'], 2)} %"
+        for name, row in rows.items()
     }
     miss = {name: rows[name]["e_resim_best"] ** 0.5 for name in NETWORKS}
-    of_reach = {name: f"{100 * length / arm.reach:.2g} %" for name, length in miss.items()}
+    of_reach = {
+        name: f"{significant(100 * length / arm.reach, 2)} %" for name, length in miss.items()
+    }
     closer = [label(name) for name in NETWORKS if rows[name]["mmd2"] < rows["rejection"]["mmd2"]]
     blurred = [
         label(name)

@@ -44,7 +44,6 @@ __all__ = [
     "NEAR",
     "agreement",
     "beside_seeds",
-    "better",
     "conclusions",
     "divergences",
     "hardware",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ikpaper.evaluation import LEVEL
-from ikpaper.format import extent, percent, significant
+from ikpaper.format import concise, extent, percent, significant
 from ikpaper.report.tables.base import formatted
 
 __all__ = ["NAMES", "faults", "numbers"]
@@ -35,7 +35,7 @@ def faults(rows: pd.DataFrame, reach: float) -> pd.DataFrame:
     return formatted(
         rows.assign(miss=rows["e_resim"] ** 0.5 / reach),
         {
-            "MMD²": ("value", "{:g}"),
+            "MMD²": ("value", concise),
             "fault": ("fault", NAMES.get),
             "size": ("fault", "size", _size),
             "rejected": ("rejected", lambda share: percent(share, 0)),

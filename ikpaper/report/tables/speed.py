@@ -58,7 +58,7 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
     """
     rows = bench[bench["what"].str.startswith(OTHERS[comparison])]
     (unit,) = rows["unit"].unique()
-    number = rounded if unit == "samples/s" else significant
+    number = rounded if unit == "samples/s" else 2
     columns: dict[str, Column] = {
         "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
         "DoF": "dof",

@@ -207,11 +207,10 @@ def overview(studies: Studies) -> pd.DataFrame:
             {
                 "network": label(study.model),
                 "DoF": study.arm.dof,
-                "proposals": "Bayesian" if study.method == "bayesian" else study.method,
-                "seed": study.seed,
+                "proposals": f"{study.method}, seed {study.seed}".replace("bayes", "Bayes"),
                 "best": significant(record.best["objective"]),
-                "core hours": significant(core_hours(trials), 2),
                 "trials": len(trials),
+                "core hours": significant(core_hours(trials), 2),
                 "stopped": int(lagging.sum()),
                 "failed": int((trials["objective"].isna() & ~lagging).sum()),
                 "in trial": int(record.best["trial"]),
@@ -290,17 +289,9 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     # Counts share a column, so that all of it fits.
     sizes = [name for name in names if isinstance(ranges[name][0], int)]
     rest = [name for name in names if name not in sizes]
-    searched = [f"{concise(low)} to {concise(high)}" for low, high in map(ranges.get, rest)]
-    rows = [
-        (
-            "all",
-            "range",
-            "–",
-            " × ".join("{}–{}".format(*ranges[name]) for name in sizes),
-            *searched,
-            "–",
-        )
-    ]
+    searched = [" to ".join(map(concise, ranges[name])) for name in rest]
+    counts = " × ".join("{}–{}".format(*ranges[name]) for name in sizes)
+    rows = [("all", "range", "–", counts, *searched, "–")]
     for (network, dof), record in studies.first.items():
         if network != model:
             continue

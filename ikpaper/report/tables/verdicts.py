@@ -9,8 +9,16 @@ import pandas as pd
 from ikpaper.format import extent, joined, significant
 from ikpaper.models import INN
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import ERRORS, NETWORKS, by_sampler, label, reported, sides
-from ikpaper.report.tables.comparison import UNDECIDED, better
+from ikpaper.report.tables.base import (
+    ERRORS,
+    NETWORKS,
+    UNDECIDED,
+    better,
+    by_sampler,
+    label,
+    reported,
+    sides,
+)
 
 __all__ = ["HOLDS", "REVERSED", "arms", "conclusions", "numbers", "overall", "plotted"]
 
@@ -27,7 +35,7 @@ def overall(words: Iterable[str]) -> str:
     """One word for several arms: what most of them have, if no arm has the opposite.
 
     Args:
-        words: `HOLDS`, `REVERSED` or `comparison.UNDECIDED`, one an arm.
+        words: `HOLDS`, `REVERSED` or `UNDECIDED`, one an arm.
 
     Example:
         >>> overall(["holds", "holds", "undecided"]), overall(["holds", "holds", "reversed"])

@@ -6,14 +6,14 @@ import pytest
 from ikpaper.arm import PlanarArm
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import arm
-from tests.report.committed import BOOK, as_csv, result, table
+from tests.report.committed import BOOK, assert_committed, result
 
 DOFS = (4, 6, 8, 10)
 
 
 @pytest.mark.parametrize("dof", DOFS)
 def test_scores_are_the_committed_ones(dof):
-    assert as_csv(arm.scores(result(f"scores-{dof:02d}"))) == table(f"scores-{dof:02d}")
+    assert_committed({f"scores-{dof:02d}": arm.scores(result(f"scores-{dof:02d}"))})
 
 
 def test_a_quantity_that_was_not_measured_has_no_column():
@@ -26,7 +26,7 @@ def test_a_quantity_that_was_not_measured_has_no_column():
 def test_scores_at_one_target_are_the_committed_ones(dof):
     random = result("benchmark").query(f"at == 'random' and dof == {dof}")
     made = arm.single(result(f"figures-{dof:02d}"), random)
-    assert as_csv(made) == table(f"single-{dof:02d}")
+    assert_committed({f"single-{dof:02d}": made})
 
 
 def test_findings_are_those_of_the_arm():

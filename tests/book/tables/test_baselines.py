@@ -1,6 +1,6 @@
 from ikpaper.report.tables import baselines
-from tests.report.committed import as_csv, result, table
+from tests.report.committed import assert_committed, result
 
 
 def test_the_table_is_the_committed_one():
-    assert as_csv(baselines.baselines(result("baselines"))) == table("baselines")
+    assert_committed({"baselines": baselines.baselines(result("baselines"))})

@@ -51,7 +51,7 @@ def test_conclusions_are_those_of_the_scores(scores):
     assert told["posterior_tally"] == "cVAE 4, INN 0, undecided 0"
     assert (told["mmd_cvae"], told["mmd_exact"], told["resim_prior"]) == (
         "0.0013",
-        "-9.1e-6",
+        "−9.1\xa0·\xa010⁻⁶",
         "4.3",
     )
     wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)

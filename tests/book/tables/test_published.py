@@ -43,8 +43,8 @@ def test_numbers_of_the_text(scores):
         "plotted": "0.038 to 0.053",
     }
     assert published.left(scores) == {
-        "left_cvae": "-0.0002 to 0.0004",
-        "left_inn": "-0.0004 to 0.0051",
+        "left_cvae": "−0.0002 to 0.0004",
+        "left_inn": "−0.0004 to 0.0051",
     }
     assert published.halves(scores) == {"halves": "8", "halves_nearer": "6"}
 

@@ -1,6 +1,6 @@
 from ikpaper.report.tables import scaling
-from tests.report.committed import as_csv, result, table
+from tests.report.committed import assert_committed, result
 
 
 def test_the_table_is_the_committed_one():
-    assert as_csv(scaling.longer_arms(result("scaling"))) == table("scaling")
+    assert_committed({"scaling": scaling.longer_arms(result("scaling"))})

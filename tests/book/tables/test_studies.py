@@ -61,8 +61,8 @@ def test_the_text_compares_proposals_with_random_trials(studies):
     )
     assert tables.collapse(studies) == (
         "Of the random trials of cVAE, 6 DoF, 28 of 50 end within 1 % of 202, with 5 or more "
-        "hidden layers. Of those, 2 trained again ended with a KL term of 2.84e-5 or less: the "
-        "decoder answers with a mean, whatever its latent (posterior collapse)."
+        "hidden layers. Of those, 2 trained again ended with a KL term of 2.84\xa0·\xa010⁻⁵ or "
+        "less: the decoder answers with a mean, whatever its latent (posterior collapse)."
     )
     bayesian = tuple(r for r in studies.records if r.study.method == "bayesian")
     alone = dataclasses.replace(studies, records=bayesian)

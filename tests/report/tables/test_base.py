@@ -25,7 +25,7 @@ def test_cells_are_made_of_one_column_or_of_several():
     assert formatted(rows, columns).to_dict("list") == {
         "sampler": ["cVAE", "of my own"],
         "DoF": [4, 6],
-        "MMD²": ["0.0123 (0.011 to 0.014)", "–"],
+        "MMD²": ["0.0123 (0.0110 to 0.0136)", "–"],
         "short": ["0.01", "–"],
         "both": ["4 above 0.01", "6 above 0.00"],
     }

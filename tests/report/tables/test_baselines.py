@@ -14,10 +14,10 @@ def test_numbers_of_the_text():
     )
     assert baselines.numbers(rows) == {
         "threads": "1 or 2",
-        "mmd_exact": "7.0e-6",
-        "mmd_flow": "1.5e-5",
+        "mmd_exact": "7.0\xa0·\xa010⁻⁶",
+        "mmd_flow": "1.5\xa0·\xa010⁻⁵",
         "mmd_npe": "0.0076",
-        "resim_exact": "3.0e-31",
-        "resim_flow": "7.0e-8",
+        "resim_exact": "3.0\xa0·\xa010⁻³¹",
+        "resim_flow": "7.0\xa0·\xa010⁻⁸",
         "resim_npe": "0.0055",
     }

@@ -14,7 +14,7 @@ def test_a_schedule_is_read_off_the_record():
     # 2 * 0.002^(1 - 54/60) is above 1; that of epoch 54 is not.
     assert row["full weight from epoch"] == 55
     # The rate of an epoch is what stands at the end of the one before.
-    assert (row["rate then"], row["rate at the end"]) == ("5.0e-5", "1.0e-9")
+    assert (row["rate then"], row["rate at the end"]) == ("5.0\xa0·\xa010⁻⁵", "1.0\xa0·\xa010⁻⁹")
     assert published.schedule_numbers(records) == {
         "lowered": "31",
         "lowered_weight": "9 %",
@@ -37,8 +37,8 @@ def test_printed_values_stand_beside_ours_by_prior():
     assert cvae == {
         "sampler": "cVAE",
         "printed": "0.057",
-        "ours, 0.5 rad": "0.0500 (0.049 to 0.051)",
-        "ours, 0.2 rad": "0.00300 (0.0020 to 0.0040)",
+        "ours, 0.5 rad": "0.0500 (0.0490 to 0.0510)",
+        "ours, 0.2 rad": "0.0030 (0.0020 to 0.0040)",
     }
     assert exact["printed"] == "–"
     assert published.printed_numbers(rows, 10) == {

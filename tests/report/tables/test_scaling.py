@@ -25,9 +25,9 @@ def test_numbers_of_the_text():
         "overtakes": "8",
         "fastest": "25",
         "slowest": "33",
-        "share_longest": "5 %",
+        "share_longest": "5.0 %",
         # The longest arm of at most ten joints.
-        "share_10": "0.5 %",
+        "share_10": "0.50 %",
         "rejected_longest": "60 %",
         "rejected_10": "14 %",
     }
