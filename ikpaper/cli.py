@@ -33,7 +33,7 @@ __all__ = ["main"]
 #: Commands that need no checkout.
 _ANYWHERE = ("train", "evaluate", "search", "sample")
 #: Commands that start from the beginning when they were interrupted.
-_UNRESUMED = ("evaluate", "sample", "status", "accept")
+_UNRESUMED = ("evaluate", "sample", "playground", "status", "accept")
 
 #: A negative number as argparse does not know it, which takes it for an option.
 _NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-(inf|nan)", re.IGNORECASE)
@@ -199,6 +199,14 @@ def _parser() -> _Parser:
     benchmark.add_flag("--rates", "measure nothing but the rates of all rows, in one run")
     benchmark.add_cluster("sampler on a cluster")
 
+    calibrate = add(
+        _calibrate,
+        "check the calibration of all published samplers; what is measured already is kept",
+    )
+    calibrate.add_dof()
+    calibrate.add_flag("--fresh", "measure again")
+    calibrate.add_cluster("sampler on a cluster")
+
     baselines = add(
         _baselines,
         "train posteriors of sbi and flow and score both; what is measured already is kept",
@@ -208,6 +216,7 @@ def _parser() -> _Parser:
     baselines.add_whole("--targets", "random targets (200)", 200)
     baselines.add_profile(PUBLISHED)
     baselines.add_flag("--fresh", "train and score again")
+    baselines.add_cluster("baseline on a cluster")
 
     search = add(_search, "search hyperparameters; what is finished already is kept")
     search.add_model(profile="search", device=False)
@@ -246,6 +255,7 @@ def _parser() -> _Parser:
     confirm.add_profile(PUBLISHED)
     confirm.add_whole("--retries", f"{repeats} (3)", 3)
     confirm.add_flag("--fresh", "train and score again")
+    confirm.add_cluster("trial on a cluster")
 
     ablate = add(_ablate, "train and score what differs in one choice")
     ablate.add_profile("ablation")
@@ -255,7 +265,11 @@ def _parser() -> _Parser:
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
-    scaling.add_argument("--dof", type=int, nargs="+", help="numbers of joints (default: 4 to 32)")
+    joints = "numbers of joints (default: 4 to 32; in full 16 and 32)"
+    scaling.add_argument("--dof", type=int, nargs="+", help=joints)
+    scaling.add_flag(
+        "--full", "the published profile, for less time too, and more and fewer steps (an hour)"
+    )
     scaling.add_flag("--fresh", "also what the table has")
     scaling.add_cluster("run on a cluster")
 
@@ -274,6 +288,10 @@ def _parser() -> _Parser:
     )
     reproduce.add_pages()
     reproduce.add_flag("--publish", "put the certificate into the book")
+    reproduce.add_whole("--parallel", "pages at a time (default: one a CPU)")
+    reproduce.add_cluster("page on a cluster")
+
+    add(_playground, "write the compact weights that the book's playground page loads")
 
     status = add(
         _status, "list weights, rows of results, studies and pages: current or not, and why"
@@ -294,19 +312,16 @@ def _pick(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names}
 
 
-def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.cpus <= 0 or arguments.gpus < 0:
-        raise ValueError(
-            f"expected more than 0 CPUs and no negative GPUs, got {arguments.cpus:g} and "
-            f"{arguments.gpus:g}"
-        )
-    return {"cpus": arguments.cpus, "gpus": arguments.gpus}
-
-
 def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.cpus <= 0:
         raise ValueError(f"expected more than 0 CPUs, got {arguments.cpus:g}")
     return {"address": cluster_address(arguments.address), "cpus": arguments.cpus}
+
+
+def _resources(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.gpus < 0:
+        raise ValueError(f"expected no negative number of GPUs, got {arguments.gpus:g}")
+    return {**_cluster(arguments), "gpus": arguments.gpus}
 
 
 def _arm(arguments: argparse.Namespace) -> PlanarArm:
@@ -355,15 +370,16 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         runs = [TrainingRun.of(arguments.model, arm=_arm(arguments), **settings)]
     options = _pick(arguments, "fresh", "retries")
-    address, resources = cluster_address(arguments.address), _resources(arguments)
-    if address is None and resources != {"cpus": 1, "gpus": 0}:
+    cluster = _resources(arguments)
+    address = cluster["address"]
+    if address is None and cluster != {"address": None, "cpus": 1, "gpus": 0}:
         raise ValueError("--cpus and --gpus are for a cluster (--address); here it is --device")
     if address is not None and arguments.device != "cpu":
         raise ValueError("--device is for training here; on a cluster --gpus asks for GPUs")
     if address is None:
         train_all(runs, device=arguments.device, **options)
     else:
-        train_on_cluster(runs, address=address, **resources, **options)
+        train_on_cluster(runs, **cluster, **options)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -398,13 +414,22 @@ def _benchmark(arguments: argparse.Namespace) -> None:
         print(f"\n{dof} DoF, {at} targets\n{terminal_text(as_text(part))}")
 
 
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from ikpaper.experiments.calibration import run_calibration
+
+    table = run_calibration(dofs=arguments.dof, fresh=arguments.fresh, **_cluster(arguments))
+    for dof, part in table.groupby("dof"):
+        wide = part.pivot(index=["sampler", "refine"], columns="check", values="p_value")
+        print(f"\n{dof} DoF, p-values\n{wide.to_string(float_format='{:.2g}'.format)}")
+
+
 def _baselines(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import terminal_text
     from ikpaper.experiments.baselines import run_baselines
     from ikpaper.report.tables.baselines import baselines
 
     options = _pick(arguments, "epochs", "targets", "profile", "fresh")
-    table = run_baselines(dofs=arguments.dof, **options)
+    table = run_baselines(dofs=arguments.dof, **options, **_cluster(arguments))
     for dof, part in table.groupby("dof"):
         print(f"\n{dof} DoF\n{terminal_text(baselines(part))}")
 
@@ -421,7 +446,7 @@ def _search(arguments: argparse.Namespace) -> None:
         ranges=_ranges(arguments),
         **_pick(arguments, "objective", "method", "epochs", "early_stopping", "precision"),
     )
-    options = _pick(arguments, "trials", "folder", "parallel", "address")
+    options = _pick(arguments, "trials", "folder", "parallel")
     run_study(study, **options, **_resources(arguments))
 
 
@@ -429,7 +454,7 @@ def _confirm(arguments: argparse.Namespace) -> None:
     from ikpaper.search import confirm
 
     options = _pick(arguments, "count", "printed", "profile", "retries", "fresh")
-    confirm(arguments.folder, **options)
+    confirm(arguments.folder, **options, **_cluster(arguments))
 
 
 def _ranges(arguments: argparse.Namespace) -> Ranges:
@@ -460,8 +485,11 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.scaling import DOF, run_scaling
+    from ikpaper.experiments.scaling import DOF, FULL_DOF, run_full, run_scaling
 
+    if arguments.full:
+        run_full(arguments.dof or FULL_DOF, fresh=arguments.fresh, **_cluster(arguments))
+        return
     options = _pick(arguments, "profile", "fresh")
     run_scaling(arguments.dof or DOF, **options, **_cluster(arguments))
 
@@ -488,10 +516,17 @@ def _report(arguments: argparse.Namespace) -> int:
     return build_pages(arguments.profile, only=arguments.only, fresh=arguments.fresh)
 
 
+def _playground(arguments: argparse.Namespace) -> None:
+    from ikpaper.report.playground import export
+
+    export()
+
+
 def _reproduce(arguments: argparse.Namespace) -> int:
     from ikpaper.report.reproduce import reproduce
 
-    return reproduce(only=arguments.only, fresh=arguments.fresh, publish=arguments.publish)
+    options = _pick(arguments, "only", "fresh", "publish", "parallel")
+    return reproduce(**options, **_cluster(arguments))
 
 
 def _status(arguments: argparse.Namespace) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from ikpaper.files import scratch
 
-__all__ = ["RESTARTS", "as_tasks", "cluster_address", "connected", "max_parallel"]
+__all__ = [
+    "RESTARTS",
+    "as_processes",
+    "as_tasks",
+    "cluster_address",
+    "connected",
+    "cpus_here",
+    "max_parallel",
+]
 
 
 #: How often a trial or a training run starts again after its process or its node died.
@@ -68,11 +78,9 @@ def connected(address: str | None = None) -> Iterator[bool]:
                 _join(ray, address)
             else:
                 _check_loopback()
-                affinity = getattr(os, "sched_getaffinity", None)
                 ray.init(
                     address="local",
-                    # Those that this process may use; where no system says, Ray counts them all.
-                    num_cpus=len(affinity(0)) if affinity else None,
+                    num_cpus=cpus_here(),
                     object_store_memory=256 << 20,
                     runtime_env={"env_vars": _VARIABLES},
                     include_dashboard=False,
@@ -221,6 +229,44 @@ def as_tasks(
             # An error of ours is a mixture of it and Ray's own, which holds it.
             result = getattr(error, "cause", None) or error
         yield tasks.pop(task), result
+
+
+def as_processes(
+    function: Callable[..., Any], calls: Mapping[int, tuple[Any, ...]], *, parallel: int
+) -> Iterator[tuple[int, Any]]:
+    """Calls of a function in processes of this machine, in the order in which they end.
+
+    Args:
+        function: What each process calls; of a module's top level, as are its arguments' classes.
+        calls: Its arguments by number, those that take longest first.
+        parallel: Processes at a time. They share the CPUs: what a call starts has as many threads
+            as its share.
+
+    Yields:
+        The number of a call and its result.
+    """
+    threads = max(1, cpus_here() // parallel)
+    with ProcessPoolExecutor(
+        parallel,
+        # A fork would copy locks that threads of torch hold.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_share_cpus,
+        initargs=(threads,),
+    ) as processes:
+        tasks = {processes.submit(function, *call): number for number, call in calls.items()}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()
+
+
+def _share_cpus(threads: int) -> None:
+    """Threads of what this process starts, which reads the variable."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def cpus_here() -> int:
+    """How many CPUs this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def max_parallel(cpus: float, gpus: float) -> int:

@@ -26,6 +26,7 @@ __all__ = ["KINDS", "accept", "all_runs", "inventory", "published_runs"]
 KINDS = (
     "weights",
     "benchmark",
+    "calibration",
     "ablations",
     "scaling",
     "baselines",
@@ -143,13 +144,19 @@ def _states(kind: str) -> list[State]:
 
 def _tables(kind: str) -> _Tables:
     """Tables of results of a kind, each with the jobs of its rows."""
-    from ikpaper.experiments import ablations, baselines, published, scaling
+    from ikpaper.experiments import ablations, baselines, calibration, published, scaling
     from ikpaper.search import confirmed_jobs, confirmed_table, load_studies
 
     tables: dict[str, Callable[[], _Tables]] = {
         "benchmark": lambda: [(published.published_jobs(), published.published_table())],
+        "calibration": lambda: [
+            (calibration.calibration_jobs(), calibration.calibration_table()),
+        ],
         "ablations": lambda: [(ablations.ablation_jobs(), ablations.ablation_table())],
-        "scaling": lambda: [(scaling.scaling_jobs(), scaling.scaling_table())],
+        "scaling": lambda: [
+            (scaling.scaling_jobs(), scaling.scaling_table()),
+            (scaling.full_jobs(), scaling.full_table()),
+        ],
         "baselines": lambda: [(baselines.baseline_jobs(), baselines.baseline_table())],
         "confirmed": lambda: [(confirmed_jobs(r), confirmed_table(r)) for r in load_studies()],
     }

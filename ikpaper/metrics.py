@@ -24,6 +24,7 @@ __all__ = [
     "C2ST_EPOCHS",
     "KERNELS",
     "VERSION",
+    "Classifiers",
     "TwoSampleTest",
     "c2st",
     "c2st_batch",
@@ -32,6 +33,7 @@ __all__ = [
     "hull_area",
     "hull_perimeter",
     "hull_points",
+    "mean_kernel",
     "mmd2",
     "mmd2_floor",
     "resimulation_error",
@@ -153,9 +155,44 @@ def _distance(x: Tensor, y: Tensor) -> Tensor:
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _mean_off_diagonal(gram: Tensor) -> Tensor:
-    n = len(gram)
-    return (gram.sum() - gram.diagonal().sum()) / (n * (n - 1))
+def mean_kernel(
+    a: TensorLike,
+    b: TensorLike | None = None,
+    *,
+    unbiased: bool = False,
+    kernel: str | Kernel = "paper",
+) -> Tensor:
+    """Mean of a kernel over pairs of samples, of which `mmd2` is made.
+
+    Args:
+        a: Samples, shape (n, d).
+        b: Samples, shape (m, d), for pairs of one of each; by default both are of `a`.
+        unbiased: Leave out the pairs of a sample with itself.
+        kernel: As for `mmd2`.
+
+    Raises:
+        ValueError: As `mmd2`.
+    """
+    k, own = _kernel(kernel), b is None
+    a, b = _sample_sets(a, a if b is None else b, 2 if unbiased and own else 1)
+    n, total = len(a), a.new_zeros(())
+    # Rows by rows, so that they stay in the cache.
+    for start in range(0, n, _ROWS):
+        rows = a[start : start + _ROWS]
+        if not own:
+            total = total + k(_distance(rows, b)).sum()
+            continue
+        # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
+        square, beyond = k(_distance(rows, a[start:])).tensor_split([len(rows)], dim=1)
+        total = total + square.sum() + 2 * beyond.sum()
+    if not (own and unbiased):
+        return total / (n * len(b))
+    return (total - n * _at_zero(k, a)) / (n * (n - 1))
+
+
+def _at_zero(k: Kernel, like: Tensor) -> Tensor:
+    """What a kernel is for a sample and itself."""
+    return k(like.new_zeros(1))[0]
 
 
 def mmd2(
@@ -188,12 +225,9 @@ def mmd2(
         ValueError: If the sets are not matrices of the same width, are empty or not finite, have
             fewer than two samples with `unbiased`, or if the kernel is unknown.
     """
-    k = _kernel(kernel)
     a, b = _sample_sets(a, b, 2 if unbiased else 1)
-    aa, bb, ab = k(_distance(a, a)), k(_distance(b, b)), k(_distance(a, b))
-    if unbiased:
-        return _mean_off_diagonal(aa) + _mean_off_diagonal(bb) - 2 * ab.mean()
-    return aa.mean() + bb.mean() - 2 * ab.mean()
+    within = [mean_kernel(each, unbiased=unbiased, kernel=kernel) for each in (a, b)]
+    return within[0] + within[1] - 2 * mean_kernel(a, b, kernel=kernel)
 
 
 def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "paper") -> Tensor:
@@ -214,8 +248,8 @@ def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "p
     n, m, k = check_count("n", n), check_count("m", m), _kernel(kernel)
     samples = _finite("samples", samples, "N", "d")
     check_count("number of samples", len(samples), 2)
-    gram = k(_distance(samples, samples))
-    return (1 / n + 1 / m) * (gram.diagonal().mean() - _mean_off_diagonal(gram))
+    pairs = mean_kernel(samples, unbiased=True, kernel=k)
+    return (1 / n + 1 / m) * (_at_zero(k, samples) - pairs)
 
 
 class TwoSampleTest(NamedTuple):
@@ -276,7 +310,7 @@ def two_sample_tests(
     single = labels.float()
     # V-statistics l^T K l of the columns l of `labels`, in single precision. As they sum to zero,
     # a constant makes no difference but to rounding: k(0) is taken off the kernel.
-    at_zero = [float(k(points.new_zeros(1))) for k in functions]
+    at_zero = [float(_at_zero(k, points)) for k in functions]
     forms = labels.new_zeros(len(functions), permutations + 1)
     # Sums of the kernel over pairs within a, within b, and of one of each in either order.
     sums = [[0.0, 0.0, 0.0] for _ in functions]
@@ -432,37 +466,59 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
             for i in range(folds)
         ]
     )
-    sizes = (width, 10 * width, 10 * width, 1)
-    parameters = []
-    for before, after in itertools.pairwise(sizes):
-        bound = math.sqrt(6 / (before + after))
-        for shape in ((folds, before, after), (folds, 1, after)):
-            weights = bound * (2 * torch.rand(shape, generator=generator, dtype=x.dtype) - 1)
-            parameters.append(weights.repeat(len(x), 1, 1).requires_grad_())
+    classifiers = Classifiers(len(x), width, generator, kinds=folds)
     targets = labels.to(x.dtype)[:, None]
-    optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
-    def logits(rows: Tensor) -> Tensor:
-        """Of points `rows` (folds, m), shape (B folds, m, 1)."""
-        values = x[:, rows].flatten(0, 1)
-        for i in range(0, len(parameters), 2):
-            values = torch.baddbmm(parameters[i + 1], values.relu() if i else values, parameters[i])
-        return values
+    def points(rows: Tensor) -> Tensor:
+        """Points `rows` (folds, m), shape (B folds, m, width)."""
+        return x[:, rows].flatten(0, 1)
 
     for _ in range(epochs):
         order = torch.stack([row[torch.randperm(size, generator=generator)] for row in trains])
         for rows in order.split(_BATCH, dim=1):
-            wanted = targets[rows].repeat(len(x), 1, 1)
-            loss = binary_cross_entropy_with_logits(logits(rows), wanted, reduction="sum")
-            optimiser.zero_grad()
-            (loss / rows.shape[1]).backward()
-            optimiser.step()
+            classifiers.step(points(rows), targets[rows].repeat(len(x), 1, 1))
     right = x.new_zeros(len(x), dtype=torch.float64)
     with torch.no_grad():
         for i, rows in enumerate(tests):
-            told = logits(rows.repeat(folds, 1)).view(len(x), folds, -1)[:, i] > 0
+            logits = classifiers.logits(points(rows.repeat(folds, 1)))
+            told = logits.view(len(x), folds, -1)[:, i] > 0
             right += (told == labels[rows]).double().mean(dim=1)
     return right / folds
+
+
+class Classifiers:
+    """Classifiers of two hidden layers of 10 `width` units, trained side by side by Adam.
+
+    Args:
+        count: How often to repeat the initial weights.
+        width: Width of a point.
+        generator: Source of the initial weights.
+        kinds: How many of them differ: there are `count` times `kinds` classifiers.
+    """
+
+    def __init__(self, count: int, width: int, generator: Generator, *, kinds: int = 1) -> None:
+        self._parameters: list[Tensor] = []
+        for before, after in itertools.pairwise((width, 10 * width, 10 * width, 1)):
+            bound = math.sqrt(6 / (before + after))
+            for shape in ((kinds, before, after), (kinds, 1, after)):
+                weights = bound * (2 * torch.rand(shape, generator=generator) - 1)
+                self._parameters.append(weights.repeat(count, 1, 1).requires_grad_())
+        self._optimiser = torch.optim.Adam(self._parameters, lr=1e-3, fused=True)
+
+    def logits(self, points: Tensor) -> Tensor:
+        """Of points (count kinds, m, width), float32: shape (count kinds, m, 1)."""
+        values = points
+        for i in range(0, len(self._parameters), 2):
+            weights, bias = self._parameters[i : i + 2]
+            values = torch.baddbmm(bias, values.relu() if i else values, weights)
+        return values
+
+    def step(self, points: Tensor, labels: Tensor) -> None:
+        """One step on points, with labels (count kinds, m, 1) of 0 and 1."""
+        loss = binary_cross_entropy_with_logits(self.logits(points), labels, reduction="sum")
+        self._optimiser.zero_grad()
+        (loss / points.shape[1]).backward()
+        self._optimiser.step()
 
 
 def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:

@@ -74,9 +74,13 @@ def bootstrap_interval(
     divisor = np.ones(n) if over is None else _numbers("over", over)
     _paired(data, divisor, "values, over")
     rng = np.random.default_rng(check_count("seed", seed, 0))
+    means = np.ones((check_count("resamples", resamples), 2))
     # One draw at a time: all of them at once would need resamples * n numbers.
-    draws = (rng.integers(n, size=n) for _ in range(check_count("resamples", resamples)))
-    means = np.array([(data[drawn].mean(), divisor[drawn].mean()) for drawn in draws])
+    for row in means:
+        drawn = rng.integers(n, size=n)
+        row[0] = data.take(drawn).mean()
+        if over is not None:
+            row[1] = divisor.take(drawn).mean()
     if not means[:, 1].all():
         raise ValueError("over: expected values whose mean is not 0, got a resample where it is")
     tail = (1 - level) / 2

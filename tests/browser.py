@@ -8,6 +8,7 @@ every page in light and dark mode and on a narrow screen; `--only PAGE ...` look
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -154,24 +155,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="PAGE", help="pages, without suffix")
     arguments = parser.parse_args(argv)
     html = arguments.html.resolve()
-    if not (html / "index.html").exists():
-        parser.error(f"no book in {html}; build it with: make book")
-    wanted = os.environ.get("CHROMIUM", "chromium")
-    chromium = shutil.which(wanted)
-    if chromium is None:
-        parser.error(f"no {wanted} on this machine; install Chromium or set CHROMIUM")
-    if arguments.screenshots:
-        arguments.screenshots.mkdir(parents=True, exist_ok=True)
-
-    from playwright.sync_api import sync_playwright
 
     failed = passed = 0
     problems: list[str] = []
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        context = browser.new_context(viewport=WIDE)
-        context.set_default_timeout(60_000)
+    with launched(parser, arguments) as context:
         checks: list[tuple[str, Any]] = [
             (name, lambda tab, name=name: check_page(tab, html / name, arguments.screenshots))
             for name in pages()
@@ -196,11 +183,34 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{name}: {note[0]}" + (f", {len(found)} problems" if found else ""), flush=True)
             problems += [f"{name}: {problem}" for problem in dict.fromkeys(found)]
             failed, passed = failed + bool(found), passed + (not found)
-        browser.close()
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"browser: {passed} passed, {failed} failed")
     return 1 if problems else 0
+
+
+@contextlib.contextmanager
+def launched(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Iterator[Any]:
+    """A browser's context of wide tabs; without book or browser, an error of the command line."""
+    html = arguments.html.resolve()
+    if not (html / "index.html").exists():
+        parser.error(f"no book in {html}; build it with: make book")
+    wanted = os.environ.get("CHROMIUM", "chromium")
+    chromium = shutil.which(wanted)
+    if chromium is None:
+        parser.error(f"no {wanted} on this machine; install Chromium or set CHROMIUM")
+    if arguments.screenshots:
+        arguments.screenshots.mkdir(parents=True, exist_ok=True)
+
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        context = browser.new_context(viewport=WIDE)
+        context.set_default_timeout(60_000)
+        yield context
+        browser.close()
 
 
 def pages() -> Iterator[str]:

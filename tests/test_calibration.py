@@ -60,13 +60,111 @@ def test_what_ignores_the_target_passes_sbc_and_tarp_that_ignore_it_too(conjugat
     assert calibration.uniformity(calibration.tarp_ranks(theta, prior, y), COUNT) < 1e-6
 
 
-def test_the_test_of_uniformity_keeps_its_level():
+@pytest.mark.parametrize("size", [300, 20_000])
+def test_the_test_of_uniformity_keeps_its_level(size):
+    """Also where the steps between ranks are as large as what the test sees."""
     rng = np.random.default_rng(0)
-    values = [calibration.uniformity(rng.integers(0, 128, (300, 3)), 127) for _ in range(300)]
-    assert np.mean(np.array(values) <= 0.05) < 0.09
-    # The same as SciPy's for one column.
-    counts = rng.integers(0, 128, 300)
-    assert calibration.uniformity(counts, 127) == stats.kstest((counts + 0.5) / 128, "uniform")[1]
+    values = [calibration.uniformity(rng.integers(0, 32, (size, 3)), 31) for _ in range(300)]
+    assert 0.01 < np.mean(np.array(values) <= 0.05) < 0.08
+
+
+def test_the_test_of_uniformity_is_scipys_for_a_column_and_many_ranks():
+    counts = np.random.default_rng(0).integers(0, 10**6, 300)
+    expected = stats.kstest((counts + 0.5) / 10**6, "uniform").pvalue
+    assert calibration.uniformity(counts, 10**6 - 1) == pytest.approx(expected, rel=1e-3)
+
+
+def test_regions_hold_their_share_and_too_narrow_samples_less(conjugate):
+    def covered(scale, level):
+        theta, y, samples = conjugate(scale)
+        centre = y / 2
+        found = calibration.ranks(
+            (theta - centre).norm(dim=1), (samples - centre[:, None]).norm(dim=2)
+        )
+        assert found.tolist() == calibration.tarp_ranks(theta, samples, centre).tolist()
+        return calibration.coverage(found, COUNT, level)
+
+    for level in (0.5, 0.9):
+        assert covered(1.0, level) == pytest.approx(level, abs=0.08)
+        # Of two dimensions, P(|theta - centre| < r) = 1 - exp(-r^2 / 2), and r^2 scales.
+        for scale in (0.7, 1.4):
+            expected = 1 - (1 - level) ** (scale**2)
+            assert covered(scale, level) == pytest.approx(expected, abs=0.08)
+
+
+def test_a_part_of_the_last_rank_counts():
+    assert calibration.coverage([0, 1, 2, 3], 3, 0.5) == 0.5
+    assert calibration.coverage([0, 1, 2, 3], 3, 0.6) == pytest.approx(0.6)
+    assert calibration.coverage([3, 3], 3, 1.0) == 1.0
+
+
+def test_a_classifier_sees_what_ignores_the_target_and_passes_the_posterior(conjugate, generator):
+    theta, y, samples = conjugate()
+    right = calibration.classifier_ranks(theta, y, samples)
+    assert right.shape == (1, N // 2)
+    assert calibration.uniformity(right[0], COUNT) > 0.01
+    prior = torch.randn(N, COUNT, 2, generator=generator, dtype=torch.float64)
+    wrong = calibration.classifier_ranks(theta, y, prior)
+    assert calibration.uniformity(wrong[0], COUNT) < 1e-6
+    # The truth looks more like the truth than samples do.
+    assert wrong.double().mean() > 0.6 * COUNT
+
+
+def test_classifiers_of_subsets_keep_the_level(generator):
+    """Over many subsets: what a classifier has learned by heart is not asked for."""
+    theta = torch.randn(2000, 2, generator=generator, dtype=torch.float64)
+    y = theta + torch.randn(2000, 2, generator=generator, dtype=torch.float64)
+    noise = torch.randn(2000, 31, 2, generator=generator, dtype=torch.float64)
+    found = calibration.classifier_ranks(theta, y, y[:, None] / 2 + math.sqrt(0.5) * noise, size=20)
+    assert found.shape == (100, 10)
+    values = [calibration.uniformity(part, 31) for part in found]
+    assert np.mean(np.array(values) <= 0.05) < 0.12
+
+
+def test_subsets_do_not_see_each_other(conjugate):
+    theta, y, samples = conjugate()
+    both = calibration.classifier_ranks(theta, y, samples, size=N // 2)
+    changed = samples.clone()
+    changed[N // 2 :] = 0
+    alone = calibration.classifier_ranks(theta, y, changed, size=N // 2)
+    # But for rounding.
+    assert (both[0] != alone[0]).double().mean() < 0.05
+
+
+@pytest.mark.parametrize(("scale", "passes"), [(1.0, True), (0.7, False)])
+def test_ranks_and_decisions_are_those_of_sbi(conjugate, scale, passes):
+    pytest.importorskip("sbi")
+    from sbi.diagnostics import check_sbc, check_tarp, run_sbc, run_tarp
+
+    theta, y, samples = conjugate(scale)
+
+    class Posterior:
+        """Samples that are there already, as sbi asks for them."""
+
+        def sample_batched(self, shape, x, **options):
+            assert torch.equal(x, y)
+            return samples.transpose(0, 1)
+
+    options = {"num_posterior_samples": COUNT, "show_progress_bar": False}
+    ranks, marginal = run_sbc(theta, y, Posterior(), **options)
+    own = calibration.ranks(theta, samples)
+    assert ranks.tolist() == own.tolist()
+    theirs = check_sbc(ranks, theta, marginal, num_posterior_samples=COUNT)["ks_pvals"]
+    # sbi takes ranks for continuous and divides by n, so that its p-values are too small.
+    assert (float(theirs.min()) > 1e-3) == passes
+    assert (calibration.uniformity(own, COUNT) > 1e-2) == passes
+
+    references = y / 2
+    expected, levels = run_tarp(
+        theta, y, Posterior(), references=references, z_score_theta=False, **options
+    )
+    found = calibration.tarp_ranks(theta, samples, references)
+    for share, level in zip(expected.tolist(), levels.tolist(), strict=True):
+        if 0.1 < level < 0.9:
+            assert calibration.coverage(found, COUNT, level) == pytest.approx(share, abs=0.05)
+    # The area is negative for narrow samples, whose regions hold less than they should.
+    area = check_tarp(expected, levels)[0]
+    assert (abs(area) < 0.02) if passes else (area < -0.03)
 
 
 def test_the_density_is_the_posteriors(generator):
@@ -101,6 +199,12 @@ def test_exact_samples_are_calibrated_and_those_of_a_narrower_prior_are_not(gene
     assert max(checks(0.14)) < 0.01
 
 
+def _classified(tcp=4, samples=4, size=None):
+    return calibration.classifier_ranks(
+        torch.zeros(4, 3), torch.zeros(tcp, 2), torch.zeros(samples, 5, 3), size=size
+    )
+
+
 @pytest.mark.parametrize(
     ("message", "call"),
     [
@@ -112,6 +216,12 @@ def test_exact_samples_are_calibrated_and_those_of_a_narrower_prior_are_not(gene
         ("ranks from 0 to 3", lambda: calibration.uniformity([4], 3)),
         ("counts: expected shape", lambda: calibration.uniformity(np.zeros((2, 2, 2)), 3)),
         ("n: expected a whole number", lambda: calibration.uniformity([0], 0)),
+        ("level: expected a probability", lambda: calibration.coverage([0], 1, 1.1)),
+        ("ranks from 0 to 3", lambda: calibration.coverage([4], 3, 0.5)),
+        (r"tcp: expected shape \(4, 2\)", lambda: _classified(tcp=3)),
+        ("size: expected at most 4 simulations", lambda: _classified(size=5)),
+        ("size: expected a whole number", lambda: _classified(size=3)),
+        (r"samples: expected shape \(N, n", lambda: _classified(samples=3)),
     ],
 )
 def test_bad_input_is_refused(message, call):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import ikpaper
-from ikpaper import dataset, metrics, projection
+from ikpaper import calibration, dataset, metrics, projection
 from ikpaper.evaluation import PaperProtocol, Task, task
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.profiles import Profile
@@ -113,6 +113,21 @@ def classified():
     return metrics.c2st_batch(a, b + 0.7, epochs=4, folds=2).tolist()
 
 
+def calibrated():
+    """Ranks of every check of calibration, and their tests."""
+    theta = 0.2 * torch.randn(12, 4, generator=seeded(1), dtype=torch.float64)
+    samples = 0.3 * torch.randn(12, 5, 4, generator=seeded(2), dtype=torch.float64)
+    tcp = ARM.forward(theta)
+    ranks = [
+        calibration.ranks(theta, samples),
+        calibration.tarp_ranks(theta, samples, samples[:, 0].flip(0)),
+        calibration.classifier_ranks(theta, tcp, samples, size=6),
+    ]
+    tests = [calibration.uniformity(ranks[0], 5), calibration.coverage(ranks[1], 5, 0.9)]
+    numbers = torch.cat([each.flatten() for each in ranks]).tolist()
+    return [*numbers, *tests, *calibration.log_density(ARM, theta, 0.2).tolist()]
+
+
 def drawn(sampler, tcp=TCP, n=4):
     return lambda: sampler.sample(tcp, n, generator=seeded()).flatten().tolist()
 
@@ -176,6 +191,10 @@ def cases():
         "projection": Case(projected, {"projection.VERSION": projection.VERSION}),
         "metrics": Case(measured, {"metrics.VERSION": metrics.VERSION}),
         "C2ST of many targets": Case(classified, {"metrics.VERSION": metrics.VERSION}),
+        "calibration": Case(
+            calibrated,
+            {"calibration.VERSION": calibration.VERSION, "metrics.VERSION": metrics.VERSION},
+        ),
         "scores of a task": Case(scored, scoring),
         "scores of the paper's protocol": Case(protocol, scoring),
         "search": Case(searched, {"search.study.VERSION": study.VERSION}),
@@ -283,6 +302,7 @@ def test_it_catches_a_changed(change, package):
 KEYS = """
 from ikpaper.experiments.ablations import ablation_jobs
 from ikpaper.experiments.baselines import baseline_jobs
+from ikpaper.experiments.calibration import calibration_jobs
 from ikpaper.experiments.published import published_jobs
 from ikpaper.experiments.scaling import scaling_jobs
 from ikpaper.identity import source_digest
@@ -292,7 +312,8 @@ from ikpaper.search import Study
 
 for run in published_runs():
     print(run.label, run.identity().key)
-for jobs in (published_jobs(), ablation_jobs(), scaling_jobs(), baseline_jobs()):
+tables = (published_jobs, calibration_jobs, ablation_jobs, scaling_jobs, baseline_jobs)
+for jobs in (table() for table in tables):
     for job in jobs:
         print(job.label, job.identity.key)
 print(Study("cvae", PlanarArm.paper(4)).identity().key)

@@ -213,6 +213,15 @@ def test_rows_measured_on_the_cluster_are_those_measured_here(cluster, tmp_path)
     assert len(one) == 7
 
 
+@pytest.mark.slow
+def test_pages_are_reproduced_on_the_cluster(cluster):
+    command = [sys.executable, "-m", "ikpaper", "reproduce", "--only", "hyperparameters", "models"]
+    done = cluster.run(*command, "--fresh", "--address", cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Reproduced: ")
+    assert done.stderr.index("[1/2] models: ") < done.stderr.index("[2/2] hyperparameters: ")
+
+
 LONG = """
 import sys
 from ikpaper.training import TrainingRun, train_on_cluster

@@ -191,6 +191,8 @@ def run_baselines(
     fresh: bool = False,
     table: Path | None = None,
     directory: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Train each baseline and score it; the table is written after each row.
 
@@ -207,6 +209,8 @@ def run_baselines(
         table: File of results; by default `book/results/baselines.csv`, and for another profile
             than the published one, or other epochs, a file of its own in `.cache/`.
         directory: Folder of the weights of `flow`; by default `.cache/baselines/`.
+        address: Ray cluster for the rows; see `runner.run_jobs`. Its nodes need sbi.
+        cpus: CPUs of a row there.
 
     Returns:
         The rows that this call is about, with `COLUMNS`.
@@ -219,7 +223,8 @@ def run_baselines(
     jobs = baseline_jobs(
         dofs, epochs=epochs, targets=targets, profile=profile, directory=directory, fresh=fresh
     )
-    return run_jobs(jobs, baseline_table(epochs, profile, table), fresh=fresh)
+    known = baseline_table(epochs, profile, table)
+    return run_jobs(jobs, known, fresh=fresh, address=address, cpus=cpus)
 
 
 def baseline_table(

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ikpaper import projection
 from ikpaper.arm import PlanarArm
-from ikpaper.evaluation import PERMUTATIONS, Task
+from ikpaper.evaluation import PERMUTATIONS, Scores, Task
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
 from ikpaper.files import find_project
 from ikpaper.identity import Identity
-from ikpaper.models import model_type
-from ikpaper.profiles import Profile, get_profile
+from ikpaper.models import Flow, model_type
+from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
+from ikpaper.sampler import Refined
 from ikpaper.samplers import ExactPosterior, Prior
 from ikpaper.training import TrainingRun, train
 
-__all__ = ["COLUMNS", "DOF", "run_scaling", "scaling_jobs", "scaling_table"]
+__all__ = [
+    "COLUMNS",
+    "DOF",
+    "FULL_COLUMNS",
+    "FULL_DOF",
+    "FULL_STEPS",
+    "FULL_TRAININGS",
+    "full_jobs",
+    "full_table",
+    "run_full",
+    "run_scaling",
+    "scaling_jobs",
+    "scaling_table",
+]
 
 #: The paper's arms, and larger ones by its rule for lengths.
 DOF = (*PlanarArm.PAPER_DOF, 16, 24, 32)
@@ -33,6 +49,27 @@ COLUMNS = (
 
 #: Profile of the table that the book shows: seven trainings, of minutes each.
 PROFILE = "quick"
+
+#: Arms on which the flow is trained in full, with more and less of everything.
+FULL_DOF = (16, 32)
+
+#: Columns of the table of these; `steps` of the ordinary differential equation, and `refine` steps
+#: onto the target after them. The row `exact` is that of exact samples.
+FULL_COLUMNS = (
+    *("sampler", "dof", "epochs", "neurons", "steps", "refine"),
+    *("parameters", "training_seconds", "targets", "samples"),
+    *("mmd2", "mmd2_low", "mmd2_high", "rejected", "only_this", "only_exact"),
+    *("e_resim", "missed", "samples_per_second", "key"),
+)
+
+#: Epochs and neurons of these trainings; the last are those of the published models.
+FULL_TRAININGS = ((6, 128), (20, 128), (60, 128))
+
+#: Steps of sampling of the last of them; of others, those of the config.
+FULL_STEPS = (8, 16, 32, 64)
+
+#: Gauss-Newton steps after sampling.
+_REFINE = (0, 3)
 
 #: Targets over which the exact sampler's rate is measured.
 _TIMED = 5
@@ -106,10 +143,13 @@ def scaling_jobs(
     ]
 
 
-def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
-    training = run.identity()
+def _folder(root: Path | None) -> Path:
     # Where there is no checkout there is no table either, and nothing is trained.
-    folder = root or (find_project() or Path()) / ".cache" / "scaling"
+    return root or (find_project() or Path()) / ".cache" / "scaling"
+
+
+def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
+    training, folder = run.identity(), _folder(root)
 
     def measure(progress: Progress) -> dict[str, Any]:
         network, record = train(run, directory=folder, progress=progress)
@@ -131,8 +171,7 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
         {
             "table": "scaling",
             "training": training.settings,
-            **task.settings(),
-            "permutations": PERMUTATIONS,
+            **_scored(task),
         },
         training.inputs,
         {
@@ -152,3 +191,158 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
             f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
         ),
     )
+
+
+def run_full(
+    dofs: Sequence[int] = FULL_DOF,
+    *,
+    trainings: Sequence[tuple[int, int]] = FULL_TRAININGS,
+    steps: Sequence[int] = FULL_STEPS,
+    profile: str | Profile = PUBLISHED,
+    targets: int = 200,
+    fresh: bool = False,
+    table: Path | None = None,
+    root: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
+) -> pd.DataFrame:
+    """Train the flow for long arms in full, and for less time; score it after more and fewer steps.
+
+    Args:
+        dofs: Numbers of joints.
+        trainings: Epochs and neurons of each.
+        steps: Steps of sampling of the last of them.
+        profile: Data and samples a target.
+        targets: Number of random targets to score at.
+        fresh: Do again what the table has.
+        table: File of results; by default `book/results/scaling-full.csv`, and for profiles other
+            than the published one a file of their own in `.cache/`.
+        root: As for `run_scaling`.
+        address: Ray cluster for the jobs; see `runner.run_jobs`.
+        cpus: CPUs of a job there.
+
+    Returns:
+        Rows with `FULL_COLUMNS`.
+    """
+    jobs = full_jobs(
+        dofs, trainings=trainings, steps=steps, profile=profile, targets=targets, root=root
+    )
+    where = full_table(profile, table)
+    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
+
+
+def full_table(profile: str | Profile = PUBLISHED, path: Path | None = None) -> ResultTable:
+    """The table of rows that are there."""
+    name = get_profile(profile).name
+    known = path or results_path("scaling-full", name, published=name == PUBLISHED)
+    return ResultTable(known, FULL_COLUMNS, ("dof", "sampler", "neurons", "epochs"))
+
+
+def full_jobs(
+    dofs: Sequence[int] = FULL_DOF,
+    *,
+    trainings: Sequence[tuple[int, int]] = FULL_TRAININGS,
+    steps: Sequence[int] = FULL_STEPS,
+    profile: str | Profile = PUBLISHED,
+    targets: int = 200,
+    root: Path | None = None,
+) -> list[Job]:
+    """A job for every arm and training; see `run_full`."""
+    numbers, jobs = get_profile(profile), []
+    for dof in dofs:
+        arm = PlanarArm.like_paper(dof)
+        task = Task.random(arm, targets, samples=numbers.exact_samples, sigma=numbers.sigma)
+        jobs.append(_exact_job(task))
+        jobs += [
+            _full_job(
+                TrainingRun.of(Flow.name, arm=arm, profile=numbers, epochs=epochs, neurons=neurons),
+                task,
+                neurons,
+                tuple(steps) if (epochs, neurons) == trainings[-1] else (),
+                root,
+            )
+            for epochs, neurons in trainings
+        ]
+    return jobs
+
+
+@lru_cache(maxsize=1)
+def _exact_scores(task: Task) -> Scores:
+    """Scores of exact samples, beside which those of all trainings of an arm stand."""
+    return task.score(task.truth, permutations=PERMUTATIONS)
+
+
+def _exact_job(task: Task) -> Job:
+    def measure(progress: Progress) -> dict[str, Any]:
+        rate = task.rate(task.truth, targets=_TIMED)
+        return {**_exact_scores(task).summary(), "refine": 0, "samples_per_second": rate}
+
+    name = task.truth.name
+    identity = Identity(
+        "row", {"table": "scaling-full", "sampler": name, **_scored(task)}, {}, task.versions()
+    )
+    place = {"dof": task.arm.dof, "sampler": name, "neurons": 0, "epochs": 0}
+    return Job(place, identity, f"{name} {task.arm.dof} DoF", 2.0 * len(task), measure)
+
+
+def _full_job(
+    run: TrainingRun, task: Task, neurons: int, steps: tuple[int, ...], root: Path | None
+) -> Job:
+    training, folder = run.identity(), _folder(root)
+
+    def measure(progress: Progress) -> list[dict[str, Any]]:
+        network, record = train(run, directory=folder, progress=progress)
+        assert isinstance(network, Flow)
+        exact, rows = _exact_scores(task), []
+        for count in steps or (network.steps,):
+            network.steps = count
+            for refine in _REFINE:
+                sampler = Refined(network, refine, run.arm) if refine else network
+                scores = task.score(sampler, permutations=PERMUTATIONS)
+                only_this, only_exact = scores.rejected_alone(exact)
+                rows.append(
+                    {
+                        **scores.summary(),
+                        "steps": count,
+                        "refine": refine,
+                        "only_this": only_this,
+                        "only_exact": only_exact,
+                        "parameters": network.num_parameters,
+                        "training_seconds": record["seconds"],
+                        "samples_per_second": task.rate(sampler, targets=_TIMED),
+                    }
+                )
+        return rows
+
+    identity = Identity(
+        "row",
+        {
+            "table": "scaling-full",
+            "training": training.settings,
+            "steps": steps,
+            "refine": _REFINE,
+            **_scored(task),
+        },
+        training.inputs,
+        {
+            **training.versions,
+            **task.versions(),
+            Flow.name: Flow.version,
+            "projection": projection.VERSION,
+        },
+    )
+    return Job(
+        {"dof": run.arm.dof, "sampler": run.name, "neurons": neurons, "epochs": run.epochs},
+        identity,
+        f"{run.name} {run.arm.dof} DoF, {neurons} neurons, {run.epochs} epochs",
+        run.cost() + 0.3 * len(task) * (1 + len(steps)),
+        measure,
+        lambda row: (
+            f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
+        ),
+    )
+
+
+def _scored(task: Task) -> dict[str, Any]:
+    """What decides the scores of a task."""
+    return {**task.settings(), "permutations": PERMUTATIONS}

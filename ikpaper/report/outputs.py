@@ -103,6 +103,7 @@ _MADE_BY = {
     "bench": "make bench",
     "bench-breakdown": "make bench",
     "benchmark": "ikpaper benchmark",
+    "calibration": "ikpaper calibrate",
     "scaling": "ikpaper scaling",
     "seeds": "ikpaper evaluate --save",
 }

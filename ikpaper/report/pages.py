@@ -187,6 +187,7 @@ PAGES = (
         models=("cvae", "inn", "flow", "flow-fast"),
         samplers=("exact",),
     ),
+    Page("calibration", reads=("calibration.csv", "benchmark.csv")),
 )
 
 

@@ -7,10 +7,12 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ikpaper.checks import check_count
+from ikpaper.cluster import as_processes, as_tasks, connected, cpus_here
 from ikpaper.files import project_root, write_json, write_text
 from ikpaper.format import concise
 from ikpaper.identity import file_digest, provenance
@@ -23,6 +25,8 @@ __all__ = ["certify", "reproduce"]
 
 #: File in the folder of a reproduced page that says what it was made from.
 _STAMP = "run.json"
+#: In its provenance, what may be another for a page that is not run again.
+_ANY = ("revision", "cpu_threads")
 _HEADER = ["page", "output", "numbers", *VERDICTS, "farthest from what is published"]
 
 #: Of each output, this many differences are printed.
@@ -34,6 +38,9 @@ def reproduce(
     only: Collection[str] = (),
     fresh: bool = False,
     publish: bool = False,
+    parallel: int | None = None,
+    address: str | None = None,
+    cpus: float = 1,
     root: Path | None = None,
     pages: Sequence[Page] = PAGES,
 ) -> int:
@@ -49,6 +56,11 @@ def reproduce(
         fresh: Run also what was run before.
         publish: Write the certificate into the book, too. With some pages alone, all others keep
             what they have on it.
+        parallel: Pages at a time; by default as many as this machine has CPUs. None reads what
+            another makes: it reads what is published.
+        address: Ray cluster for the pages, see `cluster.connected`, instead of this machine. Its
+            nodes must see the checkout under the same path.
+        cpus: CPUs of a page there, and its threads.
         root: Folder of the project; by default this one.
         pages: All pages of the book.
 
@@ -56,8 +68,8 @@ def reproduce(
         0, or 1 if a notebook failed or a number is out of its tolerance.
 
     Raises:
-        ValueError: If a page is unknown, or if some are to be published and others are not on the
-            certificate of the book yet.
+        ValueError: If a page is unknown, if some are to be published and others are not on the
+            certificate of the book yet, or if nobody answers at the address.
     """
     root = root or project_root()
     folder, results = root / ".cache" / "reproduce", root / "book" / "results"
@@ -67,25 +79,29 @@ def reproduce(
     records = load_records(root)
     costs = {page.name: page.cost for page in status(only=only, root=root, pages=pages)}
     progress = Progress(sum(costs.values()))
+    labels = [f"[{number}/{len(chosen)}] {page.name}" for number, page in enumerate(chosen, 1)]
+    failures = dict.fromkeys(range(len(chosen)), "")
+    waiting = [
+        i for i, page in enumerate(chosen) if fresh or not _is_made(page, folder / page.name, root)
+    ]
+    progress.skip(sum(costs[page.name] for i, page in enumerate(chosen) if i not in waiting))
+    # The longest first, so that none of them is started last.
+    waiting.sort(key=lambda i: -costs[chosen[i].name])
+    calls = {i: (chosen[i], folder / chosen[i].name, root) for i in waiting}
+    if waiting:
+        progress.show(f"running {len(waiting)} of {len(chosen)} pages")
+    for i, (failures[i], seconds) in _made(calls, parallel, address, cpus):
+        progress.advance(costs[chosen[i].name], f"{labels[i]}: ran {duration(seconds)}")
     comparisons: list[Comparison] = []
-    for number, page in enumerate(chosen, 1):
-        label = f"[{number}/{len(chosen)}] {page.name}"
-        failure = ""
-        if not fresh and _is_made(page, folder / page.name, root):
-            progress.skip(costs[page.name])
-        else:
-            progress.show(f"{label}: running notebooks/{page.notebook}.py")
-            start = time.monotonic()
-            failure = _make(page, folder / page.name, root)
-            progress.advance(costs[page.name], f"{label}: ran {duration(time.monotonic() - start)}")
-        if failure:
+    for i, page in enumerate(chosen):
+        if failures[i]:
             found = [Comparison(page.name, f"{page.name}.ipynb")]
-            found[0].differs(failure)
+            found[0].differs(failures[i])
         else:
             published = records.get(page.name, {}).get("outputs", {})
             found = certify(page.name, published, folder / page.name, root / "book")
         comparisons += found
-        progress.say(f"{label}: {_counted(found)}")
+        progress.say(f"{labels[i]}: {_counted(found)}")
         for each in found:
             for phrase in each.outside[:_SHOWN]:
                 progress.say(f"    {each.output}: {phrase}")
@@ -95,7 +111,8 @@ def reproduce(
         order = [page.name for page in pages]
         whole = sorted([*rows, *kept], key=lambda row: order.index(row[0]))
         write_text(results / "certificate.csv", _csv([_HEADER, *whole]))
-        write_text(results / "certificate-runs.csv", _runs(records))
+        stamps = [_stamp(folder / page.name) for page in chosen]
+        write_text(results / "certificate-runs.csv", _runs(records.values(), stamps))
         write_text(results / "certificate-tolerances.csv", _tolerances())
     agree = all(each.agrees for each in comparisons)
     print(f"{'Reproduced' if agree else 'NOT reproduced'}: {_counted(comparisons)}")
@@ -118,14 +135,20 @@ def certify(page: str, published: Collection[str], made: Path, book: Path) -> li
     return [compare(book / name, made / name, page, name) for name in everything]
 
 
+def _stamp(folder: Path) -> dict[str, Any]:
+    """What the page in a folder was made from; empty if there is none."""
+    try:
+        return json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
 def _is_made(page: Page, folder: Path, root: Path) -> bool:
     """Whether the folder holds a whole run of the page from today's inputs."""
-    try:
-        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return False
-    # Also from today's code and packages, whatever the revision: that is what is to be shown.
-    same = {**stamp.get("provenance", {}), "revision": ""} == {**provenance(), "revision": ""}
+    stamp = _stamp(folder)
+    # Also from today's code and packages: that is what is to be shown.
+    made, now = stamp.get("provenance", {}), provenance()
+    same = all(made.get(fact) == now[fact] for fact in now if fact not in _ANY)
     if not same or stamp["key"] != page.identity(PUBLISHED, root).key:
         return False
     return all(
@@ -134,15 +157,42 @@ def _is_made(page: Page, folder: Path, root: Path) -> bool:
     )
 
 
-def _make(page: Page, folder: Path, root: Path) -> str:
-    """Run a page; returns what went wrong, or nothing."""
+def _made(
+    calls: Mapping[int, tuple[Page, Path, Path]],
+    parallel: int | None,
+    address: str | None,
+    cpus: float,
+) -> Iterator[tuple[int, tuple[str, float]]]:
+    """What `_make` returns for each call, in the order in which they end."""
+    if not calls:
+        return
+    if address is None:
+        parallel = min(check_count("parallel", parallel or cpus_here()), len(calls))
+        if parallel > 1:
+            yield from as_processes(_make, calls, parallel=parallel)
+        else:
+            yield from ((i, _make(*call)) for i, call in calls.items())
+        return
+    with connected(address):
+        for i, found in as_tasks(_make, calls, cpus=cpus):
+            _, folder, _ = calls[i]
+            if isinstance(found, BaseException):
+                found = f"given up after {type(found).__name__}: {found}", 0.0
+            elif not found[0] and not (folder / _STAMP).exists():
+                found = f"its node does not share the folder {folder} with this machine", 0.0
+            yield i, found
+
+
+def _make(page: Page, folder: Path, root: Path) -> tuple[str, float]:
+    """Run a page; returns what went wrong, or nothing, and the seconds that it took."""
+    start = time.monotonic()
     key = page.identity(PUBLISHED, root).key
     try:
         outputs = run_page(page, PUBLISHED, folder, root)
     except PageError as error:
-        return str(error)
+        return str(error), time.monotonic() - start
     write_json(folder / _STAMP, {"key": key, "outputs": outputs, "provenance": provenance()})
-    return ""
+    return "", time.monotonic() - start
 
 
 def _counted(comparisons: Sequence[Comparison]) -> str:
@@ -180,12 +230,17 @@ def _rows_of(certificate: Path, names: Collection[str]) -> list[list[str]]:
     return rows
 
 
-def _runs(records: Mapping[str, Any]) -> str:
+def _runs(published: Iterable[Mapping[str, Any]], again: Iterable[Mapping[str, Any]]) -> str:
     """What made the published pages, and what made them again."""
-    published = [_machine(record["provenance"]) for record in records.values()]
+    columns = [
+        [_machine(record["provenance"]) for record in records if record]
+        for records in (published, again)
+    ]
     rows = [["", "published", "this run"]]
-    for name, now in _machine(provenance()).items():
-        rows.append([name, ", ".join(sorted({each.get(name, "–") for each in published})), now])
+    for name in _machine(provenance()):
+        rows.append(
+            [name, *(", ".join(sorted({made.get(name, "–") for made in each})) for each in columns)]
+        )
     return _csv(rows)
 
 

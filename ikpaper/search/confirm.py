@@ -53,6 +53,8 @@ def confirm(
     retries: int = 3,
     fresh: bool = False,
     directory: Path | None = None,
+    address: str | None = None,
+    cpus: float = 1,
 ) -> pd.DataFrame:
     """Train trials of a study with more data, and score them like published models.
 
@@ -70,6 +72,8 @@ def confirm(
             `training.train`.
         fresh: Train and score also what the table has.
         directory: Folder of weights; by default `.cache/studies/` of the project.
+        address: Ray cluster for the trials; see `runner.run_jobs`.
+        cpus: CPUs of a trial there.
 
     Returns:
         The trials' rows, one a quantity: trial, objective, the columns of `PaperProtocol.score`,
@@ -95,7 +99,9 @@ def confirm(
         directory=directory,
     )
     with locked(folder):
-        return run_jobs(jobs, confirmed_table(record), fresh=fresh, keep=True)
+        return run_jobs(
+            jobs, confirmed_table(record), fresh=fresh, keep=True, address=address, cpus=cpus
+        )
 
 
 def confirmed_table(record: StudyRecord) -> ResultTable:

@@ -77,11 +77,26 @@ def test_rows_are_those_of_the_samplers_alone(jobs, weights):
     assert refined["mmd2"] == task.score(ikpaper.Refined(flow, 3), permutations=99).mean("mmd2")
 
 
+def test_exact_sampler_and_flow_have_rows_of_many_samples(weights, tmp_path):
+    jobs = [
+        job
+        for job in published_jobs([4], targets=2, samples=30, profile="smoke", directory=weights)
+        if job.place["at"] == "many samples"
+    ]
+    assert [job.place["sampler"] for job in jobs] == ["exact", "flow"]
+    table = run_jobs(jobs, published_table(path=tmp_path / "t.csv"))
+    assert table[["refine", "samples", "targets", "checks"]].values.tolist() == [[0, 300, 2, 0]] * 2
+    # The same targets as those of the other rows.
+    task = Task.random(ikpaper.PlanarArm.paper(4), 2, samples=300)
+    assert table["mmd2"][0] == task.score(task.truth, permutations=99).mean("mmd2")
+
+
 def test_at_the_slides_targets_there_are_rows_too(weights):
     # The slides show a target for 6 and 10 joints, and none for 4.
     found = list(published_jobs([4, 6], targets=2, samples=20, profile="smoke", directory=weights))
     at = {(job.place["dof"], job.place["at"]) for job in found}
-    assert at == {(4, "random"), (6, "random"), (6, "slides")}
+    everywhere = {(dof, name) for dof in (4, 6) for name in ("random", "many samples")}
+    assert at == everywhere | {(6, "slides")}
     labels = [job.label for job in found]
     assert labels[0] == "exact 4 DoF, random targets"
     assert "exact 6 DoF, slides targets" in labels

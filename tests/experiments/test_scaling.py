@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
 
-from ikpaper.experiments.scaling import run_scaling, scaling_jobs
+from ikpaper.arm import PlanarArm
+from ikpaper.evaluation import Task
+from ikpaper.experiments.scaling import full_jobs, run_full, run_scaling, scaling_jobs
 
 
 def test_arms_are_trained_and_scored_once(tmp_path):
@@ -37,3 +39,32 @@ def test_training_and_scores_decide_a_row():
 def test_a_profile_without_the_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="profile: 'cgan' has epochs for"):
         run_scaling([4], model="cgan", profile="quick", table=tmp_path / "t.csv", root=tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.* have not converged")
+def test_trainings_in_full_stand_beside_exact_samples(tmp_path):
+    settings = {"profile": "smoke", "targets": 3, "table": tmp_path / "t.csv", "root": tmp_path}
+    settings |= {"trainings": ((1, 8), (2, 16)), "steps": (1, 4)}
+    rows = run_full([5], **settings)
+    names = ["sampler", "epochs", "neurons", "steps", "refine"]
+    assert rows[names].fillna(-1).values.tolist() == [
+        ["exact", 0, 0, -1, 0],
+        *(["flow", 1, 8, 16, refine] for refine in (0, 3)),
+        *(["flow", 2, 16, steps, refine] for steps in (1, 4) for refine in (0, 3)),
+    ]
+    # Targets that the test rejects are counted in pairs with those of exact samples.
+    exact, flow = rows.iloc[0], rows.iloc[1:]
+    more = (flow["only_this"] - flow["only_exact"]) / 3
+    assert more.tolist() == pytest.approx((flow["rejected"] - exact["rejected"]).tolist())
+    assert (flow.loc[flow["refine"] == 3, "e_resim"].to_numpy() < 0.1).all()
+    task = Task.random(PlanarArm.like_paper(5), 3, samples=exact["samples"], sigma=0.2)
+    assert exact["mmd2"] == task.score(task.truth, permutations=99).mean("mmd2")
+    # What is there is kept, times and all.
+    assert run_full([5], **settings).equals(rows)
+
+
+def test_published_trainings_in_full_are_those_of_the_flow():
+    jobs = full_jobs()
+    assert {job.place["dof"] for job in jobs} == {16, 32}
+    assert {job.place["sampler"] for job in jobs} == {"exact", "flow"}
+    assert len({job.identity.key for job in jobs}) == len(jobs)

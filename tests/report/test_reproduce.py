@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ikpaper.cluster import cpus_here
 from ikpaper.report.pages import Page, build_pages, load_records
 from ikpaper.report.reproduce import reproduce
 
@@ -178,3 +179,23 @@ def test_pages_that_are_not_run_keep_what_they_have_on_the_certificate(book):
     path.write_text(before + other)
     assert reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True) == 0
     assert path.read_text() == before + other
+
+
+@pytest.mark.slow
+def test_pages_at_once_are_pages_one_after_the_other(built, capsys):
+    assert build_pages(root=built, pages=PAGES) == 0
+    assert reproduce(root=built, pages=PAGES, fresh=True, parallel=1) == 0
+    rows = certificate(built)
+    assert reproduce(root=built, pages=PAGES, fresh=True, parallel=2, publish=True) == 0
+    assert certificate(built) == rows
+    # In the order of the book, whichever ended first.
+    found = re.findall(r"^\[\d/2\] (\w+): [\d,]+ numbers", capsys.readouterr().err, re.M)
+    assert found == ["one", "two", "one", "two"]
+    with (built / "book" / "results" / "certificate-runs.csv").open() as file:
+        made = {row[""]: row["this run"] for row in csv.DictReader(file)}
+    assert made["threads"] == str(max(1, cpus_here() // 2))
+
+
+def test_a_number_of_pages_at_a_time_is_checked(book):
+    with pytest.raises(ValueError, match="parallel: expected a whole number"):
+        reproduce(root=book.parent, pages=PAGES[:1], fresh=True, parallel=-1)
