@@ -83,7 +83,7 @@ out.table(tables.sources(inn), "sources")
 # dimensions. To sample, the encoder is left out: $z$ is drawn from
 # $\mathcal{N}(0, 1)$ and decoded.
 
-# %% mystnb={"figure": {"name": "fig-cvae", "caption": "The cVAE. In training (above), the encoder's latent is decoded and compared with the joint angles that went in. In sampling (below), the latent is noise."}, "image": {"alt": "Block diagram: theta and y enter an encoder that gives mean and log variance, a latent z is drawn, and a decoder with z and y gives theta hat; below, the decoder alone turns noise z and y into theta."}}
+# %% mystnb={"figure": {"name": "fig-cvae", "caption": "The cVAE. In training, the encoder's latent is decoded and compared with the joint angles that went in. In sampling, the latent is noise."}, "image": {"alt": "Block diagram: theta and y enter an encoder that gives mean and log variance, a latent z is drawn, and a decoder with z and y gives theta hat; below, the decoder alone turns noise z and y into theta."}}
 out.figure(diagrams.cvae())
 
 # %% [markdown]

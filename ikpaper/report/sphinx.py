@@ -28,6 +28,9 @@ __all__ = ["setup"]
 
 #: Below this width of the window, in pixels, the versions for narrow screens are shown.
 _NARROW = 600
+#: Where a caption says on which side a panel stands, and what it says of stacked panels.
+_SIDE = re.compile(r"(\b(?:Left|Right)(?=:)|(?<=\()(?:left|right)(?=[,):]))")
+_FOLLOWING = {"Left": "First", "Right": "Second", "left": "first", "right": "second"}
 #: Longest description of a page, in characters.
 _DESCRIPTION = 200
 #: What Sphinx and its extensions write that a screen reader cannot use: a label that hides the
@@ -81,6 +84,22 @@ def _show_figures(app: Sphinx, doctree: nodes.document, page: str) -> None:
                 f' aria-label="Download this figure as SVG">SVG</a>'
             )
             caption += nodes.raw("", link, format="html")
+            if "-narrow" in shapes:
+                _say_where(caption)
+
+
+def _say_where(caption: nodes.caption) -> None:
+    """Let a caption call panels first and second where they stand below one another."""
+    for text in list(caption.findall(nodes.Text)):
+        parts: list[nodes.Node] = []
+        # Every second part is a match.
+        for number, part in enumerate(_SIDE.split(text.astext())):
+            if number % 2:
+                parts.append(nodes.inline("", part, classes=["on-wide"]))
+                parts.append(nodes.inline("", _FOLLOWING[part], classes=["on-narrow"]))
+            else:
+                parts.append(nodes.Text(part))
+        text.parent.replace(text, parts)
 
 
 def _size(svg: str) -> str:

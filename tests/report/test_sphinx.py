@@ -15,7 +15,7 @@ What this page is about.
 :name: fig-home
 :alt: Two panels with a "curve" each.
 
-A caption.
+A caption. Left: one curve, which is left out. A panel (right) without.
 ```
 
 ```{figure} figures/other.svg
@@ -110,3 +110,16 @@ def test_only_a_notebook_is_offered_as_one(built):
     assert 'href="_downloads/page.ipynb"' in (built / "page.html").read_text()
     (cell,) = json.loads((built / "_downloads" / "page.ipynb").read_text())["cells"]
     assert cell["source"] == "# Page\n\nSee *Title* and Figure 2."
+
+
+def test_a_caption_says_where_panels_stand_on_either_screen(built):
+    html = (built / "index.html").read_text()
+    caption = re.search(r'<span class="caption-text">(A caption.*?)<a', html, re.DOTALL)[1]
+    narrow_text = re.sub(r'<span class="on-wide">.*?</span>', "", caption)
+    assert "First: one curve, which is left out. A panel (second) without." in re.sub(
+        "<[^>]*>", "", narrow_text
+    )
+    wide_text = re.sub(r'<span class="on-narrow">.*?</span>', "", caption)
+    assert "Left: one curve, which is left out. A panel (right) without." in re.sub(
+        "<[^>]*>", "", wide_text
+    )

@@ -24,7 +24,10 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
     """
     arms = sorted(rows["dof"].unique())
     samplers = list(rows[["sampler", "refine"]].drop_duplicates().itertuples(index=False))
-    figure, grid = new_grid(len(arms), height=0.19 * len(samplers), margin=1.5, sharey=True)
+    height = 0.19 * len(samplers)
+    # Below one another, every panel has names of the checks of its own.
+    stacked = 1, height + 1.3
+    figure, grid = new_grid(len(arms), height=height, margin=1.5, stacked=stacked, sharey=True)
     shown = mpl.colormaps["BuPu"].with_extremes(bad="white")
     for ax, dof in zip(grid[0], arms, strict=True):
         mine = rows[rows["dof"] == dof]

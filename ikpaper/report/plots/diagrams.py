@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from ikpaper.report.plots.style import (
     MUTED,
     NEUTRAL,
     WIDTH,
+    is_narrow,
     new_figure,
     new_grid,
     note,
@@ -29,19 +31,38 @@ __all__ = ["coupling_block", "cvae", "flow", "inn"]
 Point = tuple[float, float]
 
 
+#: Diagrams for narrow screens are turned, so that they run down the page: their width and height
+#: before.
+_TURNED: WeakKeyDictionary[Axes, Point] = WeakKeyDictionary()
+
+
 def _canvas(width: float, height: float, xlim: float, ylim: float) -> tuple[Figure, Axes]:
-    figure = new_figure(width, height)
+    turned = is_narrow()
+    figure = new_figure(width, 0.5 * xlim) if turned else new_figure(width, height)
     figure.set_layout_engine("none")
     ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    if turned:
+        _TURNED[ax] = (xlim, ylim)
+        xlim, ylim = ylim, xlim
     ax.set(xlim=(0, xlim), ylim=(0, ylim))
     ax.set_axis_off()
     return figure, ax
 
 
+def _at(ax: Axes, point: Point) -> Point:
+    """Where a point lies on a canvas: what is on the right is below if it is turned."""
+    if ax not in _TURNED:
+        return point
+    xlim, ylim = _TURNED[ax]
+    return ylim - point[1], xlim - point[0]
+
+
 def _box(
     ax: Axes, centre: Point, size: Point, text: str, color: str = INK, *, filled: bool = True
 ) -> None:
-    corner = centre[0] - size[0] / 2, centre[1] - size[1] / 2
+    middle = _at(ax, centre)
+    size = size[::-1] if ax in _TURNED else size
+    corner = middle[0] - size[0] / 2, middle[1] - size[1] / 2
     face, ink = (color, "white") if filled else ("white", color)
     shape = FancyBboxPatch(corner, *size, boxstyle="round,pad=0,rounding_size=0.12")
     shape.set(facecolor=face, edgecolor=color, linewidth=1.3)
@@ -49,13 +70,21 @@ def _box(
     _label(ax, centre, text, color=ink)
 
 
-def _label(ax: Axes, where: Point, text: str, **options: Any) -> None:
+def _label(
+    ax: Axes, where: Point, text: str, turned: dict[str, Any] | None = None, **options: Any
+) -> None:
+    """Text at a point; `turned` has what differs if the canvas is turned."""
     settings = {"ha": "center", "va": "center", "fontsize": 10.5, "color": INK, **options}
-    ax.text(*where, text, **settings)
+    if ax in _TURNED:
+        # What began at the point now lies below it.
+        below = {"left": "top", "right": "bottom", "center": "center"}[settings["ha"]]
+        settings |= {"ha": "center", "va": below, **(turned or {})}
+    ax.text(*_at(ax, where), text, **settings)
 
 
 def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     """A line along points, with its head at the last."""
+    points = tuple(_at(ax, point) for point in points)
     if len(points) > 2:
         x, y = zip(*points[:-1], strict=True)
         ax.plot(x, y, color=color, linewidth=1.3, solid_joinstyle="round")
@@ -64,13 +93,13 @@ def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     ax.add_patch(head)
 
 
-@style(reflows=False)
+@style()
 def cvae() -> Figure:
     """The conditional variational autoencoder: training above, sampling below."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
     encoder, decoder = NEUTRAL[0], NEUTRAL[2]
-    for y, title in ((3.3, "training"), (2.5, "sampling")):
-        _label(ax, (0.2, y), title, ha="left", color=MUTED, style="italic")
+    for y, title, side in ((3.3, "training", "right"), (2.5, "sampling", "left")):
+        _label(ax, (0.2, y), title, {"ha": side}, ha="left", color=MUTED, style="italic")
     # training
     _label(ax, (0.7, 5.2), r"$\theta$", fontsize=13)
     _label(ax, (0.7, 3.9), r"$y$", fontsize=13)
@@ -82,16 +111,27 @@ def cvae() -> Figure:
     _label(ax, (4.7, 5.32), r"$\mu$", fontsize=12, ha="left")
     _label(ax, (4.7, 4.7), r"$\log\sigma^2$", fontsize=12, ha="left")
     _arrow(ax, (5.62, 5.0), (6.2, 5.0))
-    _box(ax, (7.05, 5.0), (1.7, 0.8), r"$z = \mu + \sigma\epsilon$", INK, filled=False)
+    # Turned, the formula needs the width.
+    _box(
+        ax,
+        (7.05, 5.0),
+        (1.7, 1.9 if is_narrow() else 0.8),
+        r"$z = \mu + \sigma\epsilon$",
+        INK,
+        filled=False,
+    )
     _arrow(ax, (7.9, 5.0), (8.6, 5.0))
     _box(ax, (9.6, 5.0), (2.0, 1.2), "decoder", decoder)
     _arrow(ax, (10.6, 5.0), (11.2, 5.0))
     _label(ax, (11.5, 5.0), r"$\hat\theta$", fontsize=13)
     _arrow(ax, (1.45, 3.9), (9.6, 3.9), (9.6, 4.4))
-    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", color=NEUTRAL[1], fontsize=9.5)
+    upright = {"rotation": -90}
+    own = {"color": NEUTRAL[1], "fontsize": 9.5}
+    _label(ax, (4.9, 5.95), r"KL to $\mathcal{N}(0, 1)$", upright, **own)
     _arrow(ax, (0.7, 5.5), (0.7, 6.3), (11.5, 6.3), (11.5, 5.35), color=NEUTRAL[1])
-    _label(ax, (9.6, 5.98), "reconstruction", color=NEUTRAL[1], fontsize=9.5)
-    ax.axhline(2.9, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
+    _label(ax, (9.6, 5.98), "reconstruction", upright, **own)
+    divide = np.array([_at(ax, (0.0, 2.9)), _at(ax, (12.0, 2.9))]).T
+    ax.plot(*divide, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
     # sampling
     _label(ax, (6.0, 1.5), r"$z \sim \mathcal{N}(0, 1)$", fontsize=12)
     _label(ax, (6.75, 0.55), r"$y$", fontsize=13)
@@ -103,10 +143,14 @@ def cvae() -> Figure:
     return figure
 
 
-@style(reflows=False)
+@style()
 def inn() -> Figure:
     """The invertible network with its passes in both directions and the four loss terms."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
+    turned = is_narrow()
+    if turned:
+        # For two losses above.
+        ax.set_ylim(0, 13)
     _box(ax, (1.0, 3.2), (0.8, 2.6), r"$\theta$", INK, filled=False)
     for x in (3.2, 5.6, 8.0):
         _box(ax, (x, 3.2), (1.35, 2.6), "coupling\nblock", NEUTRAL[0])
@@ -117,19 +161,36 @@ def inn() -> Figure:
     for left, right in ((1.4, 2.52), (8.68, 10.2)):
         _arrow(ax, (left, 3.75), (right, 3.75))
         _arrow(ax, (right, 2.65), (left, 2.65), color=NEUTRAL[2])
-    _label(ax, (1.95, 4.1), "forward", fontsize=9)
-    _label(ax, (1.95, 2.3), "inverse", fontsize=9, color=NEUTRAL[2])
+    _label(ax, (1.95, 3.9 if turned else 4.1), "forward", {"ha": "right"}, fontsize=9)
+    own = {"fontsize": 9, "color": NEUTRAL[2]}
+    _label(ax, (1.95, 2.5 if turned else 2.3), "inverse", {"ha": "left"}, **own)
     sampled = r"$L_{p(x)}$: MMD of $f^{-1}(z \sim \mathcal{N}, y)$ to $\theta$"
     noisy = r"$L_x$: error of $f^{-1}(\hat z + \mathrm{noise}, y)$"
-    for where, text, align, x, start, end in (
-        ((10.6, 5.6), r"$L_z$: MMD to $\mathcal{N}(0, 1)$", "center", 10.6, 5.35, 4.55),
-        ((10.6, 0.9), r"$L_y$: error of $\hat y$", "center", 10.6, 1.15, 1.85),
-        ((0.25, 5.9), sampled, "left", 1.0, 5.6, 4.55),
-        ((0.25, 0.6), noisy, "left", 1.0, 0.9, 1.85),
+    to_normal, to_target = r"$L_z$: MMD to $\mathcal{N}(0, 1)$", r"$L_y$: error of $\hat y$"
+    if turned:
+        to_normal = to_normal.replace(" to", "\nto")
+        to_target = to_target.replace(" of", "\nof")
+    for where, text, align, *arrow in (
+        ((10.6, 5.6), to_normal, "center", (10.6, 4.95 if turned else 5.35), (10.6, 4.55)),
+        ((10.6, 0.9), to_target, "center", (10.6, 1.5 if turned else 1.15), (10.6, 1.85)),
+        ((0.25, 6.4 if turned else 5.9), sampled, "left", (1.0, 5.6), (1.0, 4.55)),
+        (
+            (-0.35 if turned else 0.25, 0.1 if turned else 0.6),
+            noisy,
+            "left",
+            (1.0, 0.9),
+            (1.0, 1.85),
+        ),
     ):
-        _label(ax, where, text, color=NEUTRAL[1], fontsize=10, ha=align)
-        _arrow(ax, (x, start), (x, end), color=NEUTRAL[1])
-    _label(ax, (5.6, 1.45), r"$\Pi$: fixed permutation", color=MUTED, fontsize=9.5)
+        side = {} if align == "center" else {"ha": "left" if text == sampled else "right"}
+        level = {"va": "center"} | side
+        _label(ax, where, text, level, color=NEUTRAL[1], fontsize=10, ha=align)
+        if turned and side:
+            # From the text down, then to the box.
+            arrow.insert(0, (0.5 if text == sampled else -0.1, arrow[0][1]))
+        _arrow(ax, *arrow, color=NEUTRAL[1])
+    upright = {"rotation": -90}
+    _label(ax, (5.6, 1.45), r"$\Pi$: fixed permutation", upright, color=MUTED, fontsize=9.5)
     return figure
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -40,7 +41,8 @@ def pairs(
     values = list(dict.fromkeys(value for _, value in samples))
     kinds = list(dict.fromkeys(kind for kind, _ in samples))
     count = len(values)
-    figure, grid = new_grid(len(samples), count, height=1.95, margin=0.5, sharex=True, sharey=True)
+    shared: Any = {"stacked": (2, 1.7), "sharex": True, "sharey": True}
+    figure, grid = new_grid(len(samples), count, height=1.95, margin=0.5, **shared)
     for row, kind in zip(grid, kinds, strict=True):
         for ax, value in zip(row, values, strict=True):
             for theta, color in ((reference, MUTED), (samples[kind, value], COLORS["accent"])):

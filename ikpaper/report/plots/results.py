@@ -374,8 +374,9 @@ def chains_to_exact(curve: pd.DataFrame) -> Figure:
     chance = curve[["chance_low", "chance_high"]].iloc[0]
     band = {"color": COLORS["exact"], "alpha": 0.25, "linewidth": 0}
     ax.axhspan(*chance, label="two draws of exact samples", **band)
-    _around_zero(ax, curve["low"])
-    ax.set(xlabel="iterations", ylabel=_TO_EXACT)
+    ax.axhline(0, color=MUTED, linewidth=0.8)
+    ax.set(xlabel="iterations", ylabel=r"unbiased MMD$^2$")
+    number_ticks(ax, curve["iterations"])
     ax.legend()
     return figure
 
@@ -482,7 +483,9 @@ def home(
             ax.sharey(grid[names[0]])
         ax.tick_params(labelleft=first_column, labelbottom=last_row)
         ax.set(xlabel="x [length]" if last_row else "", ylabel="y [length]" if first_column else "")
-        draw_arms(ax, arm, theta[:300], color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=0)
+        fan = theta[:300]
+        median = median_sample(arm, tcp, fan)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 11, 2)
         ax.set(title=LABELS[name], aspect="equal")
     ax = grid["score"]

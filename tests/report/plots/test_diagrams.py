@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ikpaper.report.plots import diagrams
+from ikpaper.report.plots.style import narrow
 
 
 @pytest.mark.parametrize(
@@ -17,13 +18,28 @@ from ikpaper.report.plots import diagrams
 )
 def test_a_diagram_names_its_parts_within_its_frame(draw, names):
     figure = draw()
-    (ax,) = figure.axes
-    assert names <= {text.get_text() for text in ax.texts}
-    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    for text in ax.texts:
-        x, y = text.get_position()
-        assert left < x < right
-        assert low < y < high
+    for layout in filter(None, (figure, narrow(figure))):
+        (ax,) = layout.axes
+        assert names <= {text.get_text() for text in ax.texts}
+        layout.draw_without_rendering()
+        for text in ax.texts:
+            box = text.get_window_extent()
+            assert layout.bbox.contains(*box.min), text.get_text()
+            assert layout.bbox.contains(*box.max), text.get_text()
+
+
+@pytest.mark.parametrize("draw", [diagrams.cvae, diagrams.inn])
+def test_a_narrow_diagram_runs_down_the_page(draw):
+    figure = draw()
+    again = narrow(figure)
+    assert again.get_figheight() > again.get_figwidth()
+    theta = [
+        next(text for text in layout.axes[0].texts if text.get_text() == r"$\theta$").get_position()
+        for layout in (figure, again)
+    ]
+    # What is at the left comes first.
+    assert theta[0][0] < 2
+    assert theta[1][1] > 10
 
 
 def test_the_flow_carries_the_prior_onto_the_solutions():
