@@ -105,6 +105,7 @@ _MADE_BY = {
     "benchmark": "ikpaper benchmark",
     "calibration": "ikpaper calibrate",
     "scaling": "ikpaper scaling",
+    "scaling-full": "ikpaper scaling --full",
     "seeds": "ikpaper evaluate --save",
 }
 

@@ -46,6 +46,8 @@ __all__ = [
     "home_numbers",
     "likelihood",
     "likelihood_numbers",
+    "many_samples",
+    "many_samples_numbers",
     "paired",
     "paired_numbers",
     "projection",
@@ -169,15 +171,14 @@ def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.Data
     return pd.DataFrame(rows).fillna("–")
 
 
-def _paired_rows(random: pd.DataFrame) -> pd.DataFrame:
+def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of flows that were counted in pairs with the exact sampler, with its share beside."""
-    rows = random.set_index(["sampler", "refine"]).loc[list(_PAIRED)].reset_index()
-    rows = rows.dropna(subset="only_this").astype({"only_this": int, "only_exact": int})
-    exact, prior = (_of(random, name).loc[rows["dof"]] for name in ("exact", "prior"))
-    pairs = zip(rows["only_this"], rows["only_exact"], strict=True)
-    return rows.assign(
-        rejected_exact=exact["rejected"].array,
-        prior=prior["mmd2"].array,
+    flows = rows.set_index(["sampler", "refine"])
+    flows = flows.loc[flows.index.isin(_PAIRED)].reset_index()
+    flows = flows.dropna(subset="only_this").astype({"only_this": int, "only_exact": int})
+    pairs = zip(flows["only_this"], flows["only_exact"], strict=True)
+    return flows.assign(
+        rejected_exact=_of(rows, "exact")["rejected"].loc[flows["dof"]].array,
         p=[mcnemar(*pair) for pair in pairs],
     )
 
@@ -216,14 +217,56 @@ def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
     and the largest end of the intervals of the flows' MMD^2, in units of the prior's.
     """
     rows = _paired_rows(random)
+    prior = _of(random, "prior")["mmd2"].loc[rows["dof"]].array
     counts = zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
     return {
         "pairs": str(len(rows)),
         "pairs_unequal": str((rows["p"] <= LEVEL).sum()),
         "pairs_unequal_corrected": str((rows["p"] <= LEVEL / len(rows)).sum()),
         "pairs_most": percent(max(_wald(*each)[2] for each in counts)),
-        "pairs_share": percent((rows["mmd2_high"] / rows["prior"]).max(), 2),
+        "pairs_share": percent((rows["mmd2_high"] / prior).max(), 2),
         "exact_check": f"{extent(100 * _of(random, 'exact')['rejected_check'], '{:.0f}')} %",
+    }
+
+
+def many_samples(rows: pd.DataFrame) -> pd.DataFrame:
+    """The flow beside the exact sampler by more samples a target: see `paired`.
+
+    Args:
+        rows: Those of the benchmark at `many samples`.
+    """
+    return formatted(
+        _paired_rows(rows),
+        {
+            "DoF": "dof",
+            "rejected": ("rejected", percent),
+            "exact": ("rejected_exact", percent),
+            "difference": ("only_this", "only_exact", "targets", _difference),
+            "p": ("p", 2),
+            "MMD² to exact": interval("mmd2"),
+            "targets": "targets",
+            "samples": "samples",
+        },
+    )
+
+
+def many_samples_numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """What many samples show, by key; `rows` as in `many_samples`.
+
+    On which arms the shares differ at 5 %, the shares, and the MMD^2 with the largest end of its
+    intervals.
+    """
+    pairs = _paired_rows(rows)
+    unequal = pairs.loc[pairs["p"] <= LEVEL, "dof"]
+    return {
+        "many_samples": f"{pairs['samples'].max():,}",
+        "many_targets": str(pairs["targets"].max()),
+        "many_unequal": f"on {len(unequal)} of {len(pairs)} arms",
+        "many_flow": f"{extent(100 * pairs['rejected'], '{:.0f}')} %",
+        "many_exact": f"{extent(100 * pairs['rejected_exact'], '{:.0f}')} %",
+        "many_mmd2": extent(pairs["mmd2"]),
+        "many_above": f"on {(pairs['mmd2_low'] > 0).sum()} of {len(pairs)} arms",
+        "many_mmd2_most": significant(pairs["mmd2_high"].max(), 2),
     }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ikpaper.format import percent, significant
-from ikpaper.report.tables.base import formatted
+from ikpaper.evaluation import LEVEL
+from ikpaper.format import joined, percent, significant
+from ikpaper.report.tables.base import formatted, interval
+from ikpaper.statistics import mcnemar
 
-__all__ = ["longer_arms", "numbers"]
+__all__ = ["in_full", "in_full_numbers", "longer_arms", "numbers"]
 
 
 def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,3 +57,51 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         },
         **{f"rejected_{k}": percent(r["rejected"], 0) for k, r in ends.items()},
     }
+
+
+def in_full(rows: pd.DataFrame) -> pd.DataFrame:
+    """The flow on long arms, trained for less and more time, and sampled in fewer and more steps.
+
+    Args:
+        rows: See `experiments.scaling.run_full`.
+    """
+    place = ["dof", "sampler", "epochs", "steps"]
+    refined = rows.loc[rows["refine"] > 0, [*place, "rejected", "e_resim"]]
+    plain = rows[rows["refine"] == 0].merge(refined, "left", place, suffixes=("", "_refined"))
+    plain = plain.sort_values(["dof", "epochs", "steps"])
+    return formatted(
+        plain,
+        {
+            "DoF": "dof",
+            "epochs": ("epochs", lambda epochs: f"{epochs:.0f}" if epochs else "exact"),
+            "steps": ("steps", "{:.0f}"),
+            "rejected": ("rejected", percent),
+            "MMD² to exact": interval("mmd2"),
+            "E‖f(θ) − y‖²": ("e_resim", 2),
+            "rejected, refine=3": ("rejected_refined", percent),
+            "E‖f(θ) − y‖², refine=3": ("e_resim_refined", 2),
+            "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
+            "targets": "targets",
+        },
+    )
+
+
+def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """What the longest trainings reach, by key; `rows` as in `in_full`.
+
+    Of each arm, that of the most epochs and steps, after refinement.
+    """
+    found: dict[str, str] = {"full_arms": joined(str(dof) for dof in sorted(rows["dof"].unique()))}
+    phrases = []
+    for dof, own in rows.groupby("dof"):
+        exact = own[own["sampler"] == "exact"].iloc[0]
+        best = own[own["refine"] > 0].sort_values(["epochs", "steps"]).iloc[-1]
+        p = mcnemar(int(best["only_this"]), int(best["only_exact"]))
+        more = best["only_this"] > best["only_exact"]
+        verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
+        phrases.append(
+            f"with {dof} joints at {percent(best['rejected'])} of the targets, after "
+            f"{best['epochs']:.0f} epochs and in {best['steps']:.0f} steps (exact samples: "
+            f"{percent(exact['rejected'])}; {verdict}, p = {significant(p, 2)})"
+        )
+    return found | {"full_rejected": joined(phrases)}

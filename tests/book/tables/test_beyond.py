@@ -16,6 +16,7 @@ def random(measured):
 
 
 def test_tables_are_the_committed_ones(measured, random):
+    many = measured[measured["at"] == "many samples"]
     made = {
         **{f"beyond-{dof:02d}": beyond.samplers(random, dof) for dof in (4, 6, 8, 10)},
         "aims": beyond.aims(random, result("bench"), result("scaling")),
@@ -26,6 +27,7 @@ def test_tables_are_the_committed_ones(measured, random):
         "kinematics": beyond.by_arm(random, beyond.KINEMATICS),
         "home": beyond.home(random),
         "paired": beyond.paired(random),
+        "many-samples": beyond.many_samples(many),
         "stops": beyond.classifier_stops(result("classifier-stops")),
         "flow-steps": beyond.flow_steps(result("flow-steps")),
         "amortised": beyond.amortised(result("amortised")),

@@ -82,6 +82,27 @@ def test_pairs_are_tested_by_mcnemar(random):
     assert beyond.paired_numbers(random)["pairs_unequal_corrected"] == "0"
 
 
+def test_many_samples_stand_beside_the_exact_sampler():
+    fields = {"targets": 100, "samples": 10_000}
+    rows = pd.DataFrame(
+        [
+            row("exact", 4, **fields, rejected=0.05, only_this=0, only_exact=0),
+            row("flow", 4, **fields, rejected=0.20, only_this=18, only_exact=3, mmd2_high=5e-6),
+            row("exact", 6, **fields, rejected=0.04, only_this=0, only_exact=0),
+            row("flow", 6, **fields, rejected=0.06, only_this=4, only_exact=2, mmd2_high=4e-6),
+        ]
+    )
+    table = beyond.many_samples(rows)
+    assert table[["DoF", "rejected", "exact"]].values.tolist() == [
+        [4, "20.0 %", "5.0 %"],
+        [6, "6.0 %", "4.0 %"],
+    ]
+    assert table["p"][0] == f"{binomtest(3, 21).pvalue:.4f}"
+    numbers = beyond.many_samples_numbers(rows)
+    assert numbers["many_unequal"] == "on 1 of 2 arms"
+    assert (numbers["many_flow"], numbers["many_samples"]) == ("6 to 20 %", "10,000")
+
+
 def test_stops_of_classifiers_are_compared_at_equal_cost():
     accuracies = torch.tensor([0.5, 0.6, 0.7, 0.8])
     stops = (C2ST_EPOCHS, 4 * C2ST_EPOCHS, None)

@@ -33,3 +33,40 @@ def test_numbers_of_the_text():
     }
     slow = rows.assign(samples_per_second=1.0)
     assert scaling.numbers(slow)["overtakes"] == "no number of"
+
+
+def test_trainings_in_full_are_compared_with_exact_samples():
+    def row(sampler, epochs, steps, refine, rejected, only_this, only_exact):
+        scores = {"mmd2": 1e-4, "mmd2_low": 5e-5, "mmd2_high": 2e-4, "e_resim": 10.0**-refine}
+        return {
+            "dof": 16,
+            "sampler": sampler,
+            "epochs": epochs,
+            "steps": steps,
+            "refine": refine,
+            "rejected": rejected,
+            "only_this": only_this,
+            "only_exact": only_exact,
+            **scores,
+            "targets": 200,
+            "training_seconds": 60.0 * epochs,
+        }
+
+    rows = pd.DataFrame(
+        [
+            row("exact", 0, None, 0, 0.05, None, None),
+            *(row("flow", 6, 16, refine, 0.4, 75, 5) for refine in (0, 3)),
+            *(row("flow", 60, 64, refine, 0.06, 7, 5) for refine in (0, 3)),
+        ]
+    )
+    table = scaling.in_full(rows)
+    assert list(table["epochs"]) == ["exact", "6", "60"]
+    assert list(table["rejected"]) == ["5.0 %", "40.0 %", "6.0 %"]
+    assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
+    text = scaling.in_full_numbers(rows)["full_rejected"]
+    assert text.startswith(
+        "with 16 joints at 6.0 % of the targets, after 60 epochs and in 64 steps"
+    )
+    assert "exact samples: 5.0 %; undecided, p = " in text
+    rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
+    assert "; more often, p = " in scaling.in_full_numbers(rows)["full_rejected"]
