@@ -43,9 +43,9 @@ rows, samplers = score_faults(
     tcp,
     (0.00001, 0.001, 0.01),
     sigma=profile.sigma,
-    repeats=4 if smoke else 40,
+    repeats=4 if smoke else 24,
     samples=300 if smoke else 1000,
-    checks=2 if smoke else 10,
+    checks=2 if smoke else 6,
 )
 rows = out.result(rows.assign(profile=profile.name), "faults")
 measured = out.read("benchmark")

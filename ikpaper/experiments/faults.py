@@ -128,9 +128,9 @@ def score_faults(
     values: Sequence[float],
     *,
     sigma: float,
-    repeats: int = 40,
+    repeats: int = 24,
     samples: int = 1000,
-    checks: int = 10,
+    checks: int = 6,
 ) -> tuple[pd.DataFrame, dict[tuple[str, float], Faulty]]:
     """Scores of faults whose MMD^2 is known, over repeated draws at one target.
 
