@@ -116,6 +116,10 @@ class _Shown:
     def __init__(self, bundle: Mapping[str, str]) -> None:
         self._bundle = dict(bundle)
 
+    def __repr__(self) -> str:
+        # Without an address, so that a page is the same when it is run again.
+        return "<figure>"
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return self._bundle
 
