@@ -76,13 +76,13 @@ drawn = {
 out.figure(plots.pairs(exact, drawn, tables.NAMES))
 
 # %% [markdown]
-# ```{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target.
+# :::{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target.
 # :file: tables/faults.csv
 # :header-rows: 1
 # :name: tab-faults
-# ```
+# :::
 #
-# - **0.00001** is less than one target can show: noise of
+# - **10⁻⁵** is less than one target can show: noise of
 #   {glue:text}`blurred_small`, or {glue:text}`mixed_small` of the samples from
 #   the prior. For two exact sets of {glue:text}`samples` samples, the score
 #   scatters around zero with a standard deviation of {glue:text}`spread`. Only
@@ -98,7 +98,7 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 #   {glue:text}`cut_large` of the posterior missing.
 # - Over random targets, the paper's cVAE has {glue:text}`mmd_cvae`, its INN
 #   {glue:text}`mmd_inn`, and the prior itself, which ignores the target,
-#   {glue:text}`prior`, depending on the arm. Tables that compare arms give the
+#   {glue:text}`mmd_prior`, depending on the arm. Tables that compare arms give the
 #   share of the prior's.
 #
 # Faults of one MMD² need not be alike by other scores. A sampler that lacks a
@@ -137,7 +137,7 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 # share of its right answers on samples that it was not trained on: 0.5 if it can
 # only guess, 1 if it never errs. It is {glue:text}`c2st_exact` for exact
 # samples, {glue:text}`c2st_flow` for the flow, {glue:text}`c2st_cvae` for the
-# cVAE, {glue:text}`c2st_inn` for the INN and {glue:text}`prior_c2st` for the
+# cVAE, {glue:text}`c2st_inn` for the INN and {glue:text}`c2st_prior` for the
 # prior. A value just below 0.5 is chance.
 #
 # ## Re-simulation error

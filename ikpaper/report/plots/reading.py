@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ikpaper.format import concise
 from ikpaper.report.plots.style import (
     COLORS,
     INK,
@@ -52,7 +53,7 @@ def pairs(
         )
     for row in grid if is_narrow() else grid[:1]:
         for ax, value in zip(row, values, strict=True):
-            ax.set_title(rf"MMD$^2$ = {value:g}")
+            ax.set_title(f"MMD$^2$ = {concise(value)}")
     outer_labels(grid, r"$\theta_1$ [rad]", r"$\theta_2$ [rad]")
     for color, name in ((MUTED, "exact samples"), (COLORS["accent"], "samples with a fault")):
         grid[0, 0].plot([], [], "o", color=color, markersize=5, label=name)

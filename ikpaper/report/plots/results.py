@@ -503,7 +503,7 @@ def home(
     place = {"xycoords": ("axes fraction", "data"), "color": COLORS["exact"], "fontsize": 8.5}
     note(ax, "exact against exact", (0.01, exact), (0, 3), **place)
     ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()))
-    ax.set_ylabel(_TO_EXACT, fontsize=8.5)
+    ax.set_ylabel(r"MMD$^2$ to the exact posterior", fontsize=8.5)
     if is_narrow():
         ax.legend(ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.3))
     else:

@@ -136,7 +136,11 @@ def home_numbers(random: pd.DataFrame) -> dict[str, str]:
     """Numbers of the front page's sentences, by key; `random` as in `samplers`."""
     cvae, inn = (_of(random, name) for name in NETWORKS)
     closer = (cvae["mmd2_high"] < inn["mmd2_low"]).sum()
-    return {"home_cvae": f"{closer} of the {len(cvae)}", "home_arms": joined(cvae.index)}
+    numbers = {"home_cvae": f"{closer} of {len(cvae)}", "home_arms": joined(cvae.index)}
+    for name in _HOME:
+        share = extent(100 * _of(random, name)["rejected"], "{:.0f}")
+        numbers[f"home_rejected_{name}"] = f"{share} %"
+    return numbers
 
 
 def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:

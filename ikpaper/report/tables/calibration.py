@@ -127,6 +127,12 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         part = _of(rows, name)
         networks[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')} %"
         networks[f"{name}_coverage"] = _covered(part, "hpd")
+    wrong = rows[_wrong(rows)]
+    least = wrong.groupby(_KEYS)["p_value"].min()
+    density = rows[rows["check"] == "hpd"]
+    plain = density[_wrong(density) & (density["refine"] == 0)]
+    moved = density[density["refine"] > 0]
+    pairs = plain.merge(moved, on=["dof", "sampler"], suffixes=("", "_moved"))
     exact, one = _of(rows, "exact"), rows.iloc[0]
     return {
         "simulations": f"{one['simulations']:,}",
@@ -137,6 +143,9 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "exact_count": str(len(exact)),
         "exact_found": str(_found(exact).sum()),
         "prior_ball": _covered(_of(rows, "prior"), "tarp-mean"),
+        "unseen": _share(least > LEVEL),
+        "hpd_plain": _share(_found(pairs)),
+        "hpd_moved": _share(pairs["p_value_moved"] <= LEVEL),
         "best": LABELS[best],
         "wrong_best": seen[f"wrong_{best}"],
         **seen,

@@ -63,8 +63,6 @@ def numbers(
         "samples": f"{none['samples']:,}",
         "spread": significant(none["mmd2_spread"], 1),
         "v_floor": significant(floor.set_index("samples")["v_statistic"][100], 2),
-        "prior": extent(random.loc[random["sampler"] == "prior", "mmd2"]),
-        "prior_c2st": extent(random.loc[random["sampler"] == "prior", "c2st"], "{:.2f}"),
     }
     for name, value in zip(("small", "middle", "large"), values, strict=True):
         some = rows[rows["value"] == value]
@@ -73,7 +71,7 @@ def numbers(
         for kind, size, error in some[["fault", "size", "e_resim"]].itertuples(index=False):
             numbers[f"{kind}_{name}"] = _size(kind, size)
             numbers[f"{kind}_{name}_miss"] = percent(error**0.5 / reach)
-    for name in ("exact", "flow", "cvae", "inn"):
+    for name in ("exact", "flow", "cvae", "inn", "prior"):
         mine = random[(random["sampler"] == name) & (random["refine"] == 0)]
         numbers[f"rejected_{name}"] = extent(100 * mine["rejected"], "{:.0f}") + " %"
         numbers[f"c2st_{name}"] = extent(mine["c2st"], "{:.2f}")

@@ -56,8 +56,13 @@ def test_numbers_of_the_text(random):
     }
     assert {key: numbers[key] for key in known} == known
     assert beyond.home_numbers(random) == {
-        "home_cvae": "4 of the 4",
+        "home_cvae": "4 of 4",
         "home_arms": "4, 6, 8 and 10",
+        "home_rejected_exact": "4 to 6 %",
+        "home_rejected_flow": "4 to 7 %",
+        "home_rejected_cvae": "69 to 94 %",
+        "home_rejected_inn": "96 to 100 %",
+        "home_rejected_prior": "100 %",
     }
     pairs = beyond.paired_numbers(random)
     assert (pairs["pairs"], pairs["pairs_unequal"]) == ("12", "0")

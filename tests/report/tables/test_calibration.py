@@ -70,6 +70,14 @@ def test_numbers_of_the_text(rows):
     assert (numbers["best"], numbers["wrong_best"]) == ("TARP, mean", "4 of 4")
 
 
+def test_numbers_of_what_passes_all_checks_and_of_steps_onto_the_target(rows):
+    moved = rows[rows["sampler"] == "inn"].assign(refine=3, p_value=0.2)
+    numbers = calibration.numbers(pd.concat([rows, moved]))
+    # The INN that was moved, on two arms, of six samplers but the prior as it is.
+    assert numbers["unseen"] == "2 of 6"
+    assert (numbers["hpd_plain"], numbers["hpd_moved"]) == ("2 of 2", "0 of 2")
+
+
 def test_the_figure_has_steps_where_they_change_much(rows):
     more = pd.concat([rows, rows.assign(sampler="flow", refine=3), rows.assign(refine=3)])
     kept = calibration.shown(more).groupby("sampler")["refine"].max()
