@@ -80,12 +80,13 @@ out.number("profile", profile.name)
 #     until the effective size of the pool is 10 n:
 #         k     <- one of the joints 2 .. N, at random
 #         theta <- draw from the prior, without joints 1 and k
-#         A, B  <- distances base to joint k, joint k to TCP    (both are known now)
+#         A, B  <- distances base to joint k, joint k to TCP
 #         if a triangle with sides A, B, |y| exists:
 #             for both of its orientations:
 #                 theta_k, theta_1 <- close the arm onto y
-#                 add theta to the pool, with weight p(theta) / density of all such proposals
-#     return n points of the pool, each chosen with a probability proportional to its weight
+#                 weight <- p(theta) / density of all such proposals
+#                 add theta to the pool, with this weight
+#     return n points of the pool, chosen in proportion to their weights
 # ```
 #
 # **Density.** The forward map has no noise, so the posterior lives on the manifold

@@ -230,9 +230,9 @@ out.table(tables.inn_loss(inn, inn10), "inn-loss")
 # conditional flow matching {cite}`lipman2023` with the kinematics of the arm
 # inside. It starts with a sample of the prior and moves its joints until the
 # arm reaches the target, so that samples of the prior become samples of the
-# posterior ({numref}`fig-flow`, left).
+# posterior ({numref}`fig-flow`).
 
-# %% mystnb={"figure": {"name": "fig-flow", "caption": "Left: samples of the prior (grey) follow the exact velocity to the posterior (green), which lies on the curve of solutions. Right: the velocity at one point. The prior alone would take x_t to m; one step of size δ (pale) leads from there to where the linearised kinematics (dashed) meet the target; what is missing to the mean end point (orange) is for the network to learn. Computed for an arm with two joints of which only the height of the TCP is prescribed."}, "image": {"alt": "Two panels over two joint angles. Left, curved paths lead from grey dots scattered around the origin to green dots on a curve. Right, an arrow from a point x_t to a point on the curve, beside it a pale arrow from m to a point on a dashed tangent near the curve, and a short orange arrow from there to the same point on the curve."}}
+# %% mystnb={"figure": {"name": "fig-flow", "caption": "First: samples of the prior (grey) follow the exact velocity to the posterior (green), which lies on the curve of solutions. Second: the velocity at one point. The prior alone would take x_t to m; one step of size δ (pale) leads from there to where the linearised kinematics (dashed) meet the target; what is missing to the mean end point (orange) is for the network to learn. Computed for an arm with two joints of which only the height of the TCP is prescribed."}, "image": {"alt": "Two panels over two joint angles. In the first, curved paths lead from grey dots scattered around the origin to green dots on a curve. In the second, an arrow from a point x_t to a point on the curve, beside it a pale arrow from m to a point on a dashed tangent near the curve, and a short orange arrow from there to the same point on the curve."}}
 out.figure(diagrams.flow())
 
 # %% [markdown]
@@ -284,14 +284,22 @@ out.figure(diagrams.flow())
 # {glue:text}`flow_steps` midpoint steps:
 #
 # ```text
-# sample(y):                                train, for one pair (theta, y = f(theta)):
-#     x <- draw from N(0, I)                    x1 <- theta / sigma
-#     h <- 1 / steps                            x0 <- draw from N(0, I)
-#     for k = 0 .. steps - 1:                   t  <- draw from U(0, 1)
-#         t <- k h                              xt <- (1 - t) x0 + t x1
-#         middle <- x + h/2 v(x, t | y)         loss <- |v(xt, t | y) - (x1 - x0)|^2
-#         x <- x + h v(middle, t + h/2 | y)     step of the optimiser on w
+# sample(y):
+#     x <- draw from N(0, I)
+#     h <- 1 / steps
+#     for k = 0 .. steps - 1:
+#         t <- k h
+#         middle <- x + h/2 v(x, t | y)
+#         x <- x + h v(middle, t + h/2 | y)
 #     return sigma x
+#
+# train, for one pair (theta, y = f(theta)):
+#     x1 <- theta / sigma
+#     x0 <- draw from N(0, I)
+#     t  <- draw from U(0, 1)
+#     xt <- (1 - t) x0 + t x1
+#     loss <- |v(xt, t | y) - (x1 - x0)|^2
+#     step of the optimiser on w
 # ```
 #
 # Targets below the x axis are mirrored to above it and samples mirrored back,

@@ -66,7 +66,7 @@ Records = Mapping[int, Mapping[str, Mapping[str, Any]]]
 #: is explained.
 NEAR, FAR = 1.25, 2.0
 
-_VERDICTS = ("agrees", "within a factor of two", "differs")
+_VERDICTS = ("agrees", "close", "differs")
 
 #: Where the paper reports a number, by how tables call it; see `paper.reported`.
 _SOURCES: Mapping[str, str] = {
