@@ -75,10 +75,11 @@ class ResultTable(CSVTable):
 
     def run(self) -> list[nodes.Node]:
         """The table and the line below it."""
-        if "file" not in self.options:
-            return list(super().run())
-        path = self.options["file"]
+        path = self.options.get("file", "")
         source = Path(str(self.state.document.settings.env.srcdir), path)
+        if not source.is_file():
+            # Typed into the page, or missing, which the directive reports.
+            return list(super().run())
         with source.open(encoding="utf-8", newline="") as file:
             cells = list(csv.reader(file))
         self._columns, constant = visible(cells, self.options.get("shown", SHOWN))

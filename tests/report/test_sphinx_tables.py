@@ -1,3 +1,4 @@
+import io
 import re
 from html.parser import HTMLParser
 
@@ -108,3 +109,14 @@ def test_cells_name_their_columns_for_narrow_screens(built):
     assert parser.labels == [*row * 3, *["MMD²: "] * 2]
     classes = re.findall(r'<table class="([^"]*)"', built[0])
     assert ["cards" in each.split() for each in classes] == [True, False, False]
+
+
+def test_a_missing_file_is_reported(tmp_path):
+    (tmp_path / "conf.py").write_text('extensions = ["ikpaper.report.sphinx_tables"]\n')
+    (tmp_path / "index.rst").write_text(
+        "Title\n=====\n\n.. csv-table:: Scores.\n   :file: none.csv\n   :header-rows: 1\n"
+    )
+    folders = [str(tmp_path), str(tmp_path), str(tmp_path / "html"), str(tmp_path / "doctrees")]
+    warnings = io.StringIO()
+    Sphinx(*folders, "html", status=None, warning=warnings).build()
+    assert "none.csv" in warnings.getvalue()
