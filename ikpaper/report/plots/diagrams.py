@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from ikpaper.report.plots.style import (
     COLORS,
@@ -36,9 +36,11 @@ Point = tuple[float, float]
 _TURNED: WeakKeyDictionary[Axes, Point] = WeakKeyDictionary()
 
 
-def _canvas(width: float, height: float, xlim: float, ylim: float) -> tuple[Figure, Axes]:
-    turned = is_narrow()
-    figure = new_figure(width, 0.5 * xlim) if turned else new_figure(width, height)
+def _canvas(
+    width: float, height: float, xlim: float, ylim: float, *, turns: bool = True
+) -> tuple[Figure, Axes]:
+    turned = turns and is_narrow()
+    figure = new_figure(width, 0.5 * xlim if turned else height)
     figure.set_layout_engine("none")
     ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     if turned:
@@ -194,10 +196,10 @@ def inn() -> Figure:
     return figure
 
 
-@style(reflows=False)
+@style()
 def coupling_block() -> Figure:
     """The affine coupling block: forwards above, its inverse below."""
-    figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0)
+    figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0, turns=False)
     _coupling(ax, 8.35, inverse=False)
     _coupling(ax, 2.65, inverse=True)
     ax.axhline(5.5, color=MUTED, linewidth=0.8, linestyle=(0, (4, 4)))
@@ -213,14 +215,16 @@ def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
     for x, name in ((0.9, "u"), (11.1, "v")):
         _box(ax, (x, middle), (0.7, 4.1), f"${name}$", INK, filled=False)
     # Lines of the two halves: ends at the boxes, and the operators on the way.
+    circle: dict[str, Any] = {"markersize": 18, "markeredgewidth": 1.3, "zorder": 3}
     for y, where in ((upper, (3.3, 4.6)), (lower, (7.4, 8.7))):
-        stops = [1.25, *(x + side for x in where for side in (-0.21, 0.21)), 10.75]
+        # An operator is a circle on the page, of whatever width.
+        reach = 0.41 if is_narrow() else 0.21
+        stops = [1.25, *(x + side for x in where for side in (-reach, reach)), 10.75]
         for left, right in zip(stops[::2], stops[1::2], strict=True):
             ends = (left, y), (right, y)
             _arrow(ax, *(reversed(ends) if inverse else ends))
         for x, symbol in zip(where, (r"$\odot$", "$-$" if inverse else "$+$"), strict=True):
-            circle = Circle((x, y), 0.21, facecolor="white", edgecolor=INK, linewidth=1.3, zorder=3)
-            ax.add_patch(circle)
+            ax.plot(x, y, "o", color="white", markeredgecolor=INK, **circle)
             _label(ax, (x, y), symbol, fontsize=11, zorder=4)
     sign = "-" if inverse else ""
     # s2 and t2 read the lower half and act on the upper; s1 and t1 the other way round.
@@ -232,7 +236,13 @@ def _coupling(ax: Axes, middle: float, *, inverse: bool) -> None:
             _arrow(ax, (x, read), (x, middle - 0.4 * towards))
             _arrow(ax, (x, middle + 0.4 * towards), (x, act - 0.21 * towards))
         power = rf"$\exp({sign}s_{half})$"
-        _label(ax, (xs[0] - 0.15, middle + 0.95 * towards), power, fontsize=9.5, ha="right")
+        _label(
+            ax,
+            (xs[0] - 0.15, middle + 0.95 * towards),
+            power,
+            fontsize=8 if is_narrow() else 9.5,
+            ha="right",
+        )
     for x, name in ((1.75, "u"), (10.2, "v")):
         _label(ax, (x, upper + 0.32), f"${name}_1$", fontsize=12)
         _label(ax, (x, lower - 0.34), f"${name}_2$", fontsize=12)

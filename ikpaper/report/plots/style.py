@@ -138,13 +138,7 @@ class style:
     """Matplotlib settings of the book: a `with` block, or `@style()` on a plotting function.
 
     Figures of such a function can be drawn again for a narrow screen, see `narrow`.
-
-    Args:
-        reflows: Whether the function can: one that places everything by hand cannot.
     """
-
-    def __init__(self, *, reflows: bool = True) -> None:
-        self._reflows = reflows
 
     def __enter__(self) -> None:
         self._settings = mpl.rc_context(_RC)
@@ -160,8 +154,7 @@ class style:
         def draw(*args: Any, **options: Any) -> Figure:
             with style():
                 figure = plot(*args, **options)
-            if self._reflows:
-                _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
+            _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
             return figure
 
         return draw

@@ -149,11 +149,6 @@ def test_only_outer_panels_are_labelled_in_either_layout():
 
 
 def test_a_figure_that_cannot_be_drawn_again_has_no_narrow_version():
-    @style(reflows=False)
-    def by_hand():
-        return new_figure()
-
-    assert narrow(by_hand()) is None
     assert narrow(new_figure()) is None
 
 
