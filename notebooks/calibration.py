@@ -92,7 +92,7 @@ for dof in PlanarArm.PAPER_DOF:
 #
 # ## What they see
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, is dark for most samplers; most other cells are pale."}}
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, is dark for most samplers; most other cells are pale."}}
 out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 
 # %% [markdown]
@@ -111,8 +111,8 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # **TARP sees it as soon as the reference depends on the target.** Samples of
 # the prior are farther from the mean of the posterior than $\theta_i$ is:
 # balls around it that hold half of the samples hold $\theta_i$ in
-# {glue:text}`prior_ball` of the simulations. Yet a ball around the mean
-# measures nothing but the spread, and errors that leave it as it is
+# {glue:text}`prior_ball` of the simulations. Yet distances from one
+# point are all that it measures: errors that leave their distribution as it is
 # go unseen.
 #
 # **The classifier looks for the difference itself**, in joint angles and target
