@@ -121,7 +121,7 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     counts = {
         check: _found(rows[_wrong(rows) & (rows["check"] == check)]).sum() for check in CHECKS
     }
-    best = max(CHECKS, key=lambda check: counts[check])
+    best = [check for check in CHECKS if counts[check] == max(counts.values())]
     networks = {}
     for name in (*NETWORKS, "cgan"):
         part = _of(rows, name)
@@ -146,8 +146,8 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "unseen": _share(least > LEVEL),
         "hpd_plain": _share(_found(pairs)),
         "hpd_moved": _share(pairs["p_value_moved"] <= LEVEL),
-        "best": LABELS[best],
-        "wrong_best": seen[f"wrong_{best}"],
+        "best": joined(LABELS[check] for check in best),
+        "wrong_best": seen[f"wrong_{best[0]}"],
         **seen,
         **networks,
     }

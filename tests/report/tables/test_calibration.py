@@ -67,7 +67,7 @@ def test_numbers_of_the_text(rows):
     assert numbers["inn_rejected"] == "90 %"
     assert (numbers["exact_found"], numbers["exact_count"]) == ("0", "12")
     assert (numbers["passed_prior_sbc"], numbers["passed_prior_classifier"]) == ("2 of 2", "0 of 2")
-    assert (numbers["best"], numbers["wrong_best"]) == ("TARP, mean", "4 of 4")
+    assert (numbers["best"], numbers["wrong_best"]) == ("TARP, mean and classifier", "4 of 4")
 
 
 def test_numbers_of_what_passes_all_checks_and_of_steps_onto_the_target(rows):
