@@ -317,7 +317,8 @@ out.table(beyond.likelihood(random), "likelihood")
 # and to the target on {glue:text}`ml_small_resim_better`. The training took
 # {glue:text}`ml_epochs` epochs in the place of {glue:text}`inn_epochs`, and
 # differs in more than the loss: subnets end in a linear layer that starts at
-# zero, scales are bounded more tightly, the learning rate follows a cosine.
+# zero, scales are bounded more tightly, the learning rate follows a cosine. Which
+# of these it is has not been measured.
 #
 # It is not the only limit. The small network is still rejected at
 # {glue:text}`rejected_inn-ml-small` of the targets. Whether a longer training
