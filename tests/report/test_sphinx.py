@@ -3,6 +3,7 @@ import re
 
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from ikpaper.report.plots.style import narrow, new_grid, style, to_svg
 
@@ -61,8 +62,9 @@ def built(tmp_path_factory):
         "numfig": True,
     }
     folders = [str(book / name) for name in ("html", "doctrees")]
-    app = Sphinx(str(book), None, *folders, "html", options, status=None, warning=None)
-    app.build()
+    # What an app registers with docutils is not left to the next one.
+    with docutils_namespace():
+        Sphinx(str(book), None, *folders, "html", options, status=None, warning=None).build()
     return book / "html"
 
 

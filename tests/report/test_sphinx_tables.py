@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from ikpaper.report.sphinx_tables import keys, visible
 
@@ -46,7 +47,9 @@ def built(tmp_path_factory):
         ".. csv-table:: Typed.\n\n   one, two\n"
     )
     folders = [str(root), str(root), str(root / "html"), str(root / "doctrees")]
-    Sphinx(*folders, "html", status=None, warningiserror=True).build()
+    # What an app registers with docutils is not left to the next one.
+    with docutils_namespace():
+        Sphinx(*folders, "html", status=None, warningiserror=True).build()
     return (root / "html" / "index.html").read_text(encoding="utf-8"), root
 
 
@@ -118,5 +121,6 @@ def test_a_missing_file_is_reported(tmp_path):
     )
     folders = [str(tmp_path), str(tmp_path), str(tmp_path / "html"), str(tmp_path / "doctrees")]
     warnings = io.StringIO()
-    Sphinx(*folders, "html", status=None, warning=warnings).build()
+    with docutils_namespace():
+        Sphinx(*folders, "html", status=None, warning=warnings).build()
     assert "none.csv" in warnings.getvalue()
