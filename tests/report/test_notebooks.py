@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from ikpaper.experiments.scaling import run_scaling
+from ikpaper.experiments.scaling import run_full, run_scaling
 from ikpaper.report.pages import PAGES
 from tests.report.committed import BOOK, result
 from tests.report.runs import run_page
@@ -100,8 +100,11 @@ def test_papermill_runs_the_page_on_ones_own_sampler(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_papermill_runs_the_page_on_longer_arms(tmp_path):
-    grown = tmp_path / "book" / "results" / "scaling.csv"
-    run_scaling([3, 4], profile="smoke", targets=3, table=grown, root=tmp_path / "weights")
+    results, tables = (tmp_path / "book" / name for name in ("results", "tables"))
+    settings = {"profile": "smoke", "targets": 3, "root": tmp_path / "weights"}
+    run_scaling([3, 4], table=results / "scaling.csv", **settings)
+    short = {"trainings": ((1, 8),), "steps": (2,), **settings}
+    run_full([5], table=results / "scaling-full.csv", **short)
     run_page("longer-arms", tmp_path)
-    (made,) = (tmp_path / "book" / "tables").glob("*.csv")
-    assert list(pd.read_csv(made)["DoF"]) == [3, 4]
+    assert list(pd.read_csv(tables / "scaling.csv")["DoF"]) == [3, 4]
+    assert list(pd.read_csv(tables / "scaling-full.csv")["epochs"]) == ["exact", "1"]
