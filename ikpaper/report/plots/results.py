@@ -146,12 +146,16 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
         ax.set(title=LABELS[name])
         below.plot(epochs, [row["learning_rate"] for row in history], color=INK, linewidth=1.2)
         below.set(xlabel="epoch", yscale="log")
+        _log_ticks(below.yaxis)
         # A log-likelihood may have either sign.
         if (terms > 0).all(axis=None):
             ax.set_yscale("log")
+            # Room for the legend, above the curves.
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high * (high / low) ** 0.4)
             _log_ticks(ax.yaxis)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(ncols=2)
+        ax.legend(ncols=2, loc="upper right")
     for column in grid.T if is_narrow() else grid.T[:1]:
         column[0].set_ylabel("mean loss of a batch")
         column[1].set_ylabel("learning rate")
