@@ -80,7 +80,6 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
             "E‖f(θ) − y‖²": ("e_resim", 2),
             "rejected, refine=3": ("rejected_refined", percent),
             "E‖f(θ) − y‖², refine=3": ("e_resim_refined", 2),
-            "training [min]": ("training_seconds", lambda seconds: significant(seconds / 60, 2)),
             "targets": "targets",
         },
     )
