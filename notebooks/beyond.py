@@ -226,12 +226,12 @@ out.table(beyond.paired(random), "paired")
 # :name: tab-paired
 # ```
 #
-# More samples show smaller differences. With {glue:text}`many_samples` at each of
-# {glue:text}`many_targets` targets ({numref}`tab-many-samples`), the flow is
-# rejected at {glue:text}`many_flow` and the exact sampler at
-# {glue:text}`many_exact`; the shares differ {glue:text}`many_unequal`. The flow's
-# MMD² is {glue:text}`many_mmd2`, with an interval above zero
-# {glue:text}`many_above`.
+# More samples show smaller differences. With {glue:text}`more_samples` at each of
+# {glue:text}`more_targets` targets ({numref}`tab-many-samples`), the flow is
+# rejected at {glue:text}`more_flow` and the exact sampler at
+# {glue:text}`more_exact`; the shares differ {glue:text}`more_unequal`. The flow's
+# MMD² is {glue:text}`more_mmd2`, with an interval above zero
+# {glue:text}`more_above`.
 
 # %% tags=["remove-cell"]
 out.table(beyond.many_samples(many), "many-samples")
@@ -245,8 +245,8 @@ out.table(beyond.many_samples(many), "many-samples")
 #
 # What could still hide with {glue:text}`samples` samples: shares of rejected
 # targets that differ by up to {glue:text}`pairs_most`, and an MMD² of up to
-# {glue:text}`pairs_share` of the prior's. With {glue:text}`many_samples` it is an
-# MMD² of up to {glue:text}`many_mmd2_most`, and whatever these kernels cannot see.
+# {glue:text}`pairs_share` of the prior's. With {glue:text}`more_samples` it is an
+# MMD² of up to {glue:text}`more_mmd2_most`, and whatever these kernels cannot see.
 #
 # Two columns of the file are over the first {glue:text}`checks` targets: the test
 # with the kernel `multi-bandwidth`, which looks for finer structure and rejects

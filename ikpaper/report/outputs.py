@@ -134,6 +134,7 @@ class Outputs:
 
     def __init__(self, folder: str | os.PathLike[str] = "") -> None:
         self.folder = Path(folder) if str(folder) else None
+        self._keys: set[str] = set()
 
     def figure(self, figure: Figure, name: str = "", *, png: bool = False) -> Any:
         """The figure for display as the last value of a cell.
@@ -205,9 +206,16 @@ class Outputs:
         return self._csv(frame, Path("tables") / f"{name}.csv")
 
     def number(self, key: str, value: float | str) -> None:
-        """Makes a number available to the text of the book's pages as a glue key."""
+        """Makes a number available to the text of the book's pages as a glue key.
+
+        Raises:
+            ValueError: If the page has a number by this key already, of which one would be lost.
+        """
         from myst_nb import glue
 
+        if key in self._keys:
+            raise ValueError(f"key: this page has a number {key!r} already")
+        self._keys.add(key)
         glue(key, value if isinstance(value, str) else float(value), display=False)
 
     def _csv(self, frame: pd.DataFrame, relative: Path) -> pd.DataFrame:

@@ -151,3 +151,10 @@ def test_a_figure_is_saved_for_narrow_screens_too(tmp_path):
     bundle = Outputs(tmp_path).figure(drawn())._repr_mimebundle_()
     assert bundle[NARROW] == (tmp_path / "figures" / "a-narrow.svg").read_text()
     assert list(Outputs().figure(drawn())._repr_mimebundle_()) == ["image/svg+xml"]
+
+
+def test_a_number_for_the_text_has_a_key_of_its_own():
+    out = Outputs()
+    out.number("rejected", "5 %")
+    with pytest.raises(ValueError, match="key: this page has a number 'rejected' already"):
+        out.number("rejected", "7 %")

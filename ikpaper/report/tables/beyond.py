@@ -245,7 +245,7 @@ def many_samples(rows: pd.DataFrame) -> pd.DataFrame:
             "p": ("p", 2),
             "MMD² to exact": interval("mmd2"),
             "targets": "targets",
-            "samples": "samples",
+            "samples": ("samples", "{:,}"),
         },
     )
 
@@ -259,14 +259,14 @@ def many_samples_numbers(rows: pd.DataFrame) -> dict[str, str]:
     pairs = _paired_rows(rows)
     unequal = pairs.loc[pairs["p"] <= LEVEL, "dof"]
     return {
-        "many_samples": f"{pairs['samples'].max():,}",
-        "many_targets": str(pairs["targets"].max()),
-        "many_unequal": f"on {len(unequal)} of {len(pairs)} arms",
-        "many_flow": f"{extent(100 * pairs['rejected'], '{:.0f}')} %",
-        "many_exact": f"{extent(100 * pairs['rejected_exact'], '{:.0f}')} %",
-        "many_mmd2": extent(pairs["mmd2"]),
-        "many_above": f"on {(pairs['mmd2_low'] > 0).sum()} of {len(pairs)} arms",
-        "many_mmd2_most": significant(pairs["mmd2_high"].max(), 2),
+        "more_samples": f"{pairs['samples'].max():,}",
+        "more_targets": str(pairs["targets"].max()),
+        "more_unequal": f"on {len(unequal)} of {len(pairs)} arms",
+        "more_flow": f"{extent(100 * pairs['rejected'], '{:.0f}')} %",
+        "more_exact": f"{extent(100 * pairs['rejected_exact'], '{:.0f}')} %",
+        "more_mmd2": extent(pairs["mmd2"]),
+        "more_above": f"on {(pairs['mmd2_low'] > 0).sum()} of {len(pairs)} arms",
+        "more_mmd2_most": significant(pairs["mmd2_high"].max(), 2),
     }
 
 

@@ -99,8 +99,8 @@ def test_many_samples_stand_beside_the_exact_sampler():
     ]
     assert table["p"][0] == f"{binomtest(3, 21).pvalue:.4f}"
     numbers = beyond.many_samples_numbers(rows)
-    assert numbers["many_unequal"] == "on 1 of 2 arms"
-    assert (numbers["many_flow"], numbers["many_samples"]) == ("6 to 20 %", "10,000")
+    assert numbers["more_unequal"] == "on 1 of 2 arms"
+    assert (numbers["more_flow"], numbers["more_samples"]) == ("6 to 20 %", "10,000")
 
 
 def test_stops_of_classifiers_are_compared_at_equal_cost():
