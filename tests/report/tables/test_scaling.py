@@ -69,4 +69,4 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     )
     assert "exact samples: 5.0 %; undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
-    assert "; more often, p = " in scaling.in_full_numbers(rows)["full_rejected"]
+    assert "(more often, p = " in scaling.in_full_numbers(rows)["full_rejected"]
