@@ -23,8 +23,8 @@
 # at {glue:text}`rejected_longest` of {glue:text}`targets` random targets. For
 # ten joints it is {glue:text}`share_10` and {glue:text}`rejected_10`.
 #
-# Trained in full, the flow for {glue:text}`full_arms` joints is
-# {glue:text}`full_rejected` ({numref}`tab-scaling-full`).
+# Trained in full, the flow {glue:text}`full_rejected`
+# ({numref}`tab-scaling-full`).
 #
 # These are flows with the architecture of {ref}`sec-flow` on arms of
 # {glue:text}`shortest` to {glue:text}`longest` joints, links by the paper's rule,

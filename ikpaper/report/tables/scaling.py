@@ -99,7 +99,7 @@ def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
         more = best["only_this"] > best["only_exact"]
         verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
         phrases.append(
-            f"rejected at {percent(best['rejected'])} of the targets after "
+            f"with {dof} joints is rejected at {percent(best['rejected'])} of the targets after "
             f"{best['epochs']:.0f} epochs, in {best['steps']:.0f} steps and refined, where exact "
             f"samples are at {percent(exact['rejected'])} ({verdict}, p = {significant(p, 2)})"
         )

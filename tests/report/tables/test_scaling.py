@@ -64,9 +64,7 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     assert list(table["rejected"]) == ["5.0 %", "40.0 %", "6.0 %"]
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
     text = scaling.in_full_numbers(rows)["full_rejected"]
-    assert text.startswith(
-        "with 16 joints at 6.0 % of the targets, after 60 epochs and in 64 steps"
-    )
-    assert "exact samples: 5.0 %; undecided, p = " in text
+    assert text.startswith("with 16 joints is rejected at 6.0 % of the targets after 60 epochs")
+    assert "exact samples are at 5.0 % (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
     assert "(more often, p = " in scaling.in_full_numbers(rows)["full_rejected"]
