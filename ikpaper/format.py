@@ -134,12 +134,14 @@ def over_runs(values: Iterable[float]) -> str:
 
 
 def cell(form: int | str | Callable[..., str], *values: Any) -> str:
-    """Values as text.
+    """Values as text; a dash if the first of them is missing.
 
     Args:
         form: Number of significant digits, a template such as `{:.3f}`, or a function.
         *values: What it takes.
     """
+    if isinstance(values[0], float) and math.isnan(values[0]):
+        return "–"
     if isinstance(form, int):
         form = partial(significant, digits=form)
     return form.format(*values) if isinstance(form, str) else form(*values)

@@ -138,6 +138,11 @@ def test_extent(values, form, text):
     assert extent(values, form) == text
 
 
+def test_what_is_missing_is_a_dash_in_every_form():
+    for form in (2, "{:.0f}", percent, with_interval):
+        assert cell(form, float("nan"), *([0.1, 0.2] if form is with_interval else [])) == "–"
+
+
 def test_percent():
     assert (percent(0.1234), percent(0.5, 0)) == ("12.3 %", "50 %")
 

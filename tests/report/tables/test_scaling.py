@@ -62,6 +62,8 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     table = scaling.in_full(rows)
     assert list(table["epochs"]) == ["exact", "6", "60"]
     assert list(table["rejected"]) == ["5.0 %", "40.0 %", "6.0 %"]
+    assert list(table["rejected, refine=3"]) == ["–", "40.0 %", "6.0 %"]
+    assert list(table["steps"]) == ["–", "16", "64"]
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
     text = scaling.in_full_numbers(rows)["full_rejected"]
     assert text.startswith("with 16 joints is rejected at 6.0 % of the targets after 60 epochs")
