@@ -75,7 +75,8 @@ def reproduce(
     folder, results = root / ".cache" / "reproduce", root / "book" / "results"
     chosen = choose(only, pages)
     others = [page.name for page in pages if page not in chosen] if publish else []
-    kept = _rows_of(results / "certificate.csv", others)
+    # Before the work, which takes minutes.
+    _rows_of(results / "certificate.csv", others)
     records = load_records(root)
     costs = {page.name: page.cost for page in status(only=only, root=root, pages=pages)}
     progress = Progress(sum(costs.values()))
@@ -109,6 +110,8 @@ def reproduce(
     write_text(folder / "certificate.csv", _csv([_HEADER, *rows]))
     if publish:
         order = [page.name for page in pages]
+        # As they are now: another run may have certified some of them meanwhile.
+        kept = _rows_of(results / "certificate.csv", others)
         whole = sorted([*rows, *kept], key=lambda row: order.index(row[0]))
         write_text(results / "certificate.csv", _csv([_HEADER, *whole]))
         stamps = [_stamp(folder / page.name) for page in chosen]

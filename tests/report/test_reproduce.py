@@ -181,6 +181,20 @@ def test_pages_that_are_not_run_keep_what_they_have_on_the_certificate(book):
     assert path.read_text() == before + other
 
 
+def test_pages_that_another_run_certifies_meanwhile_keep_that(book):
+    path, source = book / "results" / "certificate.csv", book.parent / "notebooks" / "one.py"
+    assert reproduce(root=book.parent, pages=PAGES[:1], publish=True) == 0
+    before, after = (f"two,two.ipynb,{n},{n},0,0,0,0,0,\n" for n in (5, 6))
+    path.write_text(path.read_text() + before)
+    change_it = f"text = open({str(path)!r}).read().replace({before!r}, {after!r})"
+    try:
+        source.write_text(f"{NOTEBOOK}\n# %%\n{change_it}\nopen({str(path)!r}, 'w').write(text);\n")
+        reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True)
+    finally:
+        source.write_text(NOTEBOOK)
+    assert path.read_text().endswith(after)
+
+
 @pytest.mark.slow
 def test_pages_at_once_are_pages_one_after_the_other(built, capsys):
     assert build_pages(root=built, pages=PAGES) == 0
