@@ -259,7 +259,10 @@ def as_processes(
 
 
 def _share_cpus(threads: int) -> None:
-    """Threads of what this process starts, which reads the variable."""
+    """Threads of this process, which may have torch already, and of what it starts."""
+    import torch
+
+    torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
