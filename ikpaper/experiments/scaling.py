@@ -187,9 +187,7 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
         f"{run.name} {run.arm.dof} DoF",
         run.cost(),
         measure,
-        lambda row: (
-            f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
-        ),
+        _described,
     )
 
 
@@ -337,10 +335,13 @@ def _full_job(
         f"{run.name} {run.arm.dof} DoF, {neurons} neurons, {run.epochs} epochs",
         run.cost() + 0.3 * len(task) * (1 + len(steps)),
         measure,
-        lambda row: (
-            f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
-        ),
+        _described,
     )
+
+
+def _described(row: dict[str, Any]) -> str:
+    """A row in a few words, for progress lines."""
+    return f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
 
 
 def _scored(task: Task) -> dict[str, Any]:
