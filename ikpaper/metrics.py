@@ -173,20 +173,26 @@ def mean_kernel(
     Raises:
         ValueError: As `mmd2`.
     """
-    k, own = _kernel(kernel), b is None
-    a, b = _sample_sets(a, a if b is None else b, 2 if unbiased and own else 1)
+    a, other = _sample_sets(a, a if b is None else b, 2 if unbiased and b is None else 1)
+    return _mean_kernel(_kernel(kernel), a, None if b is None else other, unbiased)
+
+
+def _mean_kernel(k: Kernel, a: Tensor, b: Tensor | None = None, unbiased: bool = False) -> Tensor:
+    """`mean_kernel` of samples that are checked already."""
     n, total = len(a), a.new_zeros(())
     # Rows by rows, so that they stay in the cache.
     for start in range(0, n, _ROWS):
         rows = a[start : start + _ROWS]
-        if not own:
+        if b is not None:
             total = total + k(_distance(rows, b)).sum()
             continue
         # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
         square, beyond = k(_distance(rows, a[start:])).tensor_split([len(rows)], dim=1)
         total = total + square.sum() + 2 * beyond.sum()
-    if not (own and unbiased):
+    if b is not None:
         return total / (n * len(b))
+    if not unbiased:
+        return total / n**2
     return (total - n * _at_zero(k, a)) / (n * (n - 1))
 
 
@@ -225,9 +231,9 @@ def mmd2(
         ValueError: If the sets are not matrices of the same width, are empty or not finite, have
             fewer than two samples with `unbiased`, or if the kernel is unknown.
     """
-    a, b = _sample_sets(a, b, 2 if unbiased else 1)
-    within = [mean_kernel(each, unbiased=unbiased, kernel=kernel) for each in (a, b)]
-    return within[0] + within[1] - 2 * mean_kernel(a, b, kernel=kernel)
+    k, (a, b) = _kernel(kernel), _sample_sets(a, b, 2 if unbiased else 1)
+    within_a, within_b = (_mean_kernel(k, each, unbiased=unbiased) for each in (a, b))
+    return within_a + within_b - 2 * _mean_kernel(k, a, b)
 
 
 def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "paper") -> Tensor:
