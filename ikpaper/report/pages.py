@@ -21,7 +21,7 @@ from ikpaper import dataset, evaluation, metrics, paper, projection
 from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.checks import check_known
 from ikpaper.files import atomic, project_root, write_json, write_text
-from ikpaper.identity import Identity, State, accepted, file_digest, provenance
+from ikpaper.identity import Identity, State, accepted, digest, file_digest, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.report.outputs import NARROW
@@ -51,6 +51,8 @@ VERSION = 2
 _RECORDS = Path("book", "pages.json")
 #: Seconds that a page is expected to take that has not been run yet.
 _UNKNOWN = 60.0
+#: The input of a page that is its text, and seconds to publish it where nothing else changed.
+_TEXT, _REWRITE = "text", 1.0
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,25 @@ class Page:
         return self.source or self.name
 
     def identity(self, profile: str, root: Path) -> Identity:
-        """What decides the page: its notebook, what it reads, and versions of what it calls."""
+        """What decides the page: its notebook, what it reads, and versions of what it calls.
+
+        Of the notebook, code and text are apart: other text needs no other run.
+        """
         results = root / "book" / "results"
         files = {
             path.relative_to(root).as_posix(): path
             for name in self.reads
             for path in (sorted(results.glob(name)) or [results / name])
         }
-        files["notebook"] = root / "notebooks" / f"{self.notebook}.py"
         if self.reported:
             files["reported"] = Path(paper.__file__).with_name("reported.csv")
         inputs = {
             name: file_digest(path) if path.exists() else "none" for name, path in files.items()
         }
+        there = (root / "notebooks" / f"{self.notebook}.py").exists()
+        cells = read_notebook(root, self.notebook)["cells"] if there else []
+        inputs["code"] = digest(*map(_computed, cells))
+        inputs[_TEXT] = digest(self.title, *map(_written, cells))
         for arm in self.arms:
             for name in self.models:
                 path = weights_path(name, arm, profile, get_profile(profile).seed)
@@ -115,11 +123,36 @@ class Page:
             }
         settings = {
             "name": self.name,
-            "title": self.title,
             "parameters": dict(self.parameters),
             "profile": asdict(get_profile(profile)),
         }
         return Identity("page", settings, inputs, versions)
+
+
+def read_notebook(root: Path, name: str) -> dict[str, Any]:
+    """The source of a page, `notebooks/NAME.py`, as a notebook without outputs.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    import jupytext
+
+    return json.loads(json.dumps(jupytext.read(root / "notebooks" / f"{name}.py")))
+
+
+def _computed(cell: Mapping[str, Any]) -> list[Any]:
+    """What of a cell decides what a run makes: code, tags, and the name of its figure."""
+    if cell["cell_type"] != "code":
+        return []
+    metadata = cell["metadata"]
+    figure = metadata.get("mystnb", {}).get("figure", {}).get("name", "")
+    return [cell["source"], metadata.get("tags", []), figure]
+
+
+def _written(cell: Mapping[str, Any]) -> list[Any]:
+    """What of a cell is text: Markdown, captions, descriptions of figures."""
+    metadata = {name: value for name, value in cell["metadata"].items() if name != "tags"}
+    return [cell["cell_type"], "" if cell["cell_type"] == "code" else cell["source"], metadata]
 
 
 def _arm_page(dof: int) -> Page:
@@ -246,8 +279,14 @@ def status(
             elif file_digest(path) != sha256:
                 reasons.append(f"book/{name} is not what the page wrote")
         made = record["provenance"]["revision"]
-        states.append(State(page.name, "; ".join(reasons), made, record["seconds"]))
+        cost = _REWRITE if _only_text(reasons) else record["seconds"]
+        states.append(State(page.name, "; ".join(reasons), made, cost))
     return states
+
+
+def _only_text(reasons: Sequence[str]) -> bool:
+    """Whether a page is not current for its text alone."""
+    return len(reasons) == 1 and reasons[0].startswith(f"input {_TEXT}: ")
 
 
 def accept(
@@ -325,6 +364,11 @@ def build_pages(
             progress.say(f"{label}: current")
             continue
         why = f" ({state.reason})" if state.reason else ""
+        if _only_text([state.reason]) and not fresh:
+            _rewrite(page, profile, root)
+            progress.advance(costs[page.name], label)
+            progress.say(f"{label}: its text is new, its numbers are as they were")
+            continue
         progress.show(f"{label}: running notebooks/{page.notebook}.py{why}")
         identity, start = page.identity(profile, root), time.monotonic()
         staging = root / ".cache" / "report" / page.name
@@ -356,6 +400,39 @@ def build_pages(
     return failed
 
 
+def _rewrite(page: Page, profile: str, root: Path) -> None:
+    """Publish the text of a page's notebook anew, with the outputs that the page has."""
+    path = root / "book" / f"{page.name}.ipynb"
+    write_text(path, rewritten(page, root))
+    records = load_records(root)
+    records[page.name]["identity"] = page.identity(profile, root).record()
+    records[page.name]["outputs"][path.name] = file_digest(path)
+    write_json(root / _RECORDS, records)
+
+
+def rewritten(page: Page, root: Path) -> str:
+    """A page with the text that its notebook has now, and the outputs that the page has.
+
+    The notebook's code must be that of the page's run.
+    """
+    path = root / "book" / f"{page.name}.ipynb"
+    published = json.loads(path.read_text(encoding="utf-8"))
+    run = [cell for cell in published["cells"] if cell["cell_type"] == "code"]
+    cells = []
+    for cell in read_notebook(root, page.notebook)["cells"]:
+        cells.append(cell)
+        if cell["cell_type"] == "code":
+            cell |= {name: run[0][name] for name in ("outputs", "execution_count")}
+            del run[0]
+            if run and "injected-parameters" in run[0]["metadata"].get("tags", ()):
+                cells.append(run.pop(0))
+    return _as_json(publishable({**published, "cells": cells}, page))
+
+
+def _as_json(notebook: Mapping[str, Any]) -> str:
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, str]:
     """Execute a page's notebook; its files lie in `folder` as they will in `book/`.
 
@@ -365,7 +442,7 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, st
     Raises:
         PageError: If a cell fails.
     """
-    import jupytext
+    import nbformat
     import papermill
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -377,7 +454,7 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, st
         parameters["train"] = profile != PUBLISHED
     try:
         papermill.execute_notebook(
-            jupytext.read(root / "notebooks" / f"{page.notebook}.py"),
+            nbformat.from_dict(read_notebook(root, page.notebook)),
             str(executed),
             parameters=parameters,
             kernel_name="python3",
@@ -395,8 +472,7 @@ def run_page(page: Page, profile: str, folder: Path, root: Path) -> dict[str, st
     executed.unlink()
     for name, svg in _narrow_figures(notebook):
         write_text(folder / "figures" / f"{name}-narrow.svg", svg)
-    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True)
-    write_text(folder / f"{page.name}.ipynb", text + "\n")
+    write_text(folder / f"{page.name}.ipynb", _as_json(notebook))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
 
@@ -470,7 +546,7 @@ def publishable(notebook: Mapping[str, Any], page: Page) -> dict[str, Any]:
         tags = [tag for tag in metadata.get("tags", []) if tag != "papermill-error-cell-tag"]
         if cell["cell_type"] == "code":
             if {"parameters", "injected-parameters"} & set(tags):
-                tags.append("remove-cell")
+                tags = [*(tag for tag in tags if tag != "remove-cell"), "remove-cell"]
             elif not {"remove-cell", "show-input"} & set(tags):
                 tags.append("hide-input")
             # Of outputs that nobody sees, only what pages ask for by name is kept.

@@ -6,8 +6,9 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -23,7 +24,14 @@ from ikpaper.progress import Progress, duration
 from ikpaper.search.study import GIVE_UP, INITIAL_POINTS, Study, read_trials, space
 from ikpaper.search.trial import Trial
 
-__all__ = ["run_study"]
+__all__ = ["HALVING", "halving", "run_study"]
+
+#: Successive halving compares trials after 1/9 of the epochs, then after three times as many, and
+#: lets a third of them go on.
+HALVING = 3
+
+#: File of the losses that successive halving compares trials by.
+RUNGS = "rungs.csv"
 
 
 def run_study(
@@ -42,7 +50,8 @@ def run_study(
 
     The folder holds `study.json`, the settings, and `trials.csv`, a row for each trial that
     ended, in the order in which they did. A trial that fails or diverges has a row too. A trial
-    whose node dies starts again on another one.
+    whose node dies starts again on another one. With early stopping, `rungs.csv` holds the losses
+    that trials are compared by, so that a study that continues compares with all of them.
 
     Args:
         study: What to search.
@@ -115,6 +124,9 @@ class TrialLog:
         self.resources = {"cpus": cpus, "gpus": gpus}
         known = read_trials(folder, study) if self.path.exists() else pd.DataFrame()
         self.rows: list[dict[str, Any]] = known.to_dict("records")
+        #: Losses of the trials that ended, where successive halving compares them.
+        self.rungs = _read_rungs(folder, known) if study.early_stopping else pd.DataFrame()
+        self._running: dict[str, dict[int, float]] = {}
         self.trials = trials
         self.progress = Progress(trials)
         self.progress.skip(min(len(self.rows), trials))
@@ -129,14 +141,25 @@ class TrialLog:
         return pd.DataFrame(self.rows, columns=self.study.columns)
 
     def write(self) -> None:
-        """Write the table."""
+        """Write the tables. A kill between the two costs a comparison, never a trial."""
         if self.rows:
             write_text(self.path, self.table().to_csv(index=False))
+        if len(self.rungs):
+            write_text(self.path.with_name(RUNGS), self.rungs.to_csv(index=False))
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Append a trial."""
+    def note(self, name: str, report: Mapping[str, Any]) -> None:
+        """Keep the loss of a trial that goes on, if successive halving compares by it."""
+        if self.study.early_stopping and report.get("epochs") in _milestones(self.study.epochs):
+            self._running.setdefault(name, {})[report["epochs"]] = report["loss"]
+
+    def add(self, name: str, row: dict[str, Any]) -> None:
+        """Append a trial, by Ray's name of it."""
         own = {"seed": self.study.seed, "profile": self.study.profile.name}
-        self.rows.append({**row, **self.resources, **own, "trial": len(self.rows) + 1})
+        number = len(self.rows) + 1
+        self.rows.append({**row, **self.resources, **own, "trial": number})
+        losses = self._running.pop(name, {})
+        reached = [{"trial": number, "epochs": k, "loss": loss} for k, loss in losses.items()]
+        self.rungs = pd.concat([self.rungs, pd.DataFrame(reached)], ignore_index=True)
         try:
             self.write()
         except OSError as error:
@@ -171,7 +194,7 @@ def _tune(
     """Let Ray Tune run the trials that are missing."""
     from ray import tune
     from ray.tune import TuneError
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+    from ray.tune.schedulers import FIFOScheduler
 
     from ikpaper.search.searcher import SkoptSearcher
 
@@ -185,18 +208,7 @@ def _tune(
         give_up=GIVE_UP,
         known=[(row, row) for row in log.rows],
     )
-    scheduler = (
-        ASHAScheduler(
-            time_attr="epochs",
-            metric="loss",
-            mode="min",
-            max_t=study.epochs,
-            grace_period=max(1, study.epochs // 9),
-            reduction_factor=3,
-        )
-        if study.early_stopping
-        else FIFOScheduler()
-    )
+    scheduler = halving(study.epochs, log.rungs) if study.early_stopping else FIFOScheduler()
 
     class Record(tune.Callback):
         def __init__(self, log: TrialLog) -> None:
@@ -206,8 +218,13 @@ def _tune(
             # Tune saves its callbacks; the stream of a notebook cannot be saved.
             return {}
 
+        def on_trial_result(
+            self, iteration: int, trials: list, trial: Any, result: dict[str, Any], **_: Any
+        ) -> None:
+            self.log.note(trial.trial_id, result)
+
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
-            self.log.add(_row(self.log.study, trial))
+            self.log.add(trial.trial_id, _row(self.log.study, trial))
 
         def on_trial_recover(self, iteration: int, trials: list, trial: Any, **_: Any) -> None:
             self.log.progress.say("a trial lost its process or its node; it starts again")
@@ -218,7 +235,8 @@ def _tune(
             error = trial.get_error()
             cause = type(error).__name__ if error else "its process was lost"
             row = _row(self.log.study, trial)
-            self.log.add({**row, "objective": math.nan, "outcome": f"failed: {cause}"})
+            row |= {"objective": math.nan, "outcome": f"failed: {cause}"}
+            self.log.add(trial.trial_id, row)
 
     # It prints the trace of every failure; here a failure is a row, and a restart a line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -255,6 +273,53 @@ def _tune(
                 f"Ray Tune gave up ({last}); finished trials are in {log.path}, and the same "
                 "command continues"
             ) from error
+
+
+def halving(epochs: int, rungs: pd.DataFrame) -> Any:
+    """Ray's successive halving, told what trials of an earlier run had reached.
+
+    Args:
+        epochs: Epochs of a trial.
+        rungs: Losses of those trials, columns `trial`, `epochs`, `loss`; may be empty.
+
+    Returns:
+        An `ASHAScheduler` that stops a trial whose loss is not among the best third.
+    """
+    from ray.tune.schedulers import ASHAScheduler
+
+    scheduler = ASHAScheduler(
+        time_attr="epochs",
+        metric="loss",
+        mode="min",
+        max_t=epochs,
+        grace_period=_milestones(epochs)[0],
+        reduction_factor=HALVING,
+    )
+    for number, losses in rungs.groupby("trial") if len(rungs) else ():
+        earlier = SimpleNamespace(trial_id=f"earlier-{number}")
+        scheduler.on_trial_add(None, earlier)
+        for row in losses.itertuples():
+            scheduler.on_trial_result(None, earlier, {"epochs": row.epochs, "loss": row.loss})
+        scheduler.on_trial_remove(None, earlier)
+    return scheduler
+
+
+def _milestones(epochs: int) -> list[int]:
+    """After how many epochs successive halving compares trials."""
+    first = max(1, epochs // HALVING**2)
+    return [m for k in range(3) if (m := first * HALVING**k) <= epochs]
+
+
+def _read_rungs(folder: Path, trials: pd.DataFrame) -> pd.DataFrame:
+    """Losses by which the trials of a folder were compared; none of a study from before."""
+    path, columns = folder / RUNGS, ["trial", "epochs", "loss"]
+    if not path.exists():
+        return pd.DataFrame(columns=columns)
+    try:
+        table = pd.read_csv(path)[columns]
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: {error}; restore or delete it") from error
+    return table[table["trial"].isin(trials["trial"])] if len(trials) else table[:0]
 
 
 def _row(study: Study, trial: Any) -> dict[str, Any]:

@@ -149,6 +149,38 @@ def test_an_accepted_page_is_current_as_it_is(project, capsys):
         accept(["second"], "smoke", reason="read", root=project, pages=PAGES)
 
 
+def test_other_text_is_published_without_another_run(project, capsys):
+    build(project)
+    before = json.loads((project / "book" / "first.ipynb").read_text())
+    capsys.readouterr()
+    # What the cell would do now shows whether it runs.
+    result = project / "book" / "results" / "one-4.csv"
+    written = result.stat().st_mtime_ns
+    rewritten = GOOD.replace("# See {numref}", "# Look at {numref}").replace('"a b"', '"a c"')
+    (project / "notebooks" / "one.py").write_text(rewritten)
+    for reason in reasons(project).values():
+        assert reason.startswith("input text: ")
+    assert {page.cost for page in status("smoke", root=project, pages=PAGES)} == {1.0}
+    assert build(project) == 0
+    log = capsys.readouterr().err
+    assert "first: its text is new, its numbers are as they were" in log
+    assert "done in" not in log
+    assert result.stat().st_mtime_ns == written
+    assert current(project) == {"first": True, "second": True}
+    # But for its text the page is the one that ran, labels and injected parameters included.
+    text = json.dumps(before).replace("See {numref}", "Look at {numref}").replace("a b", "a c")
+    assert json.loads((project / "book" / "first.ipynb").read_text()) == json.loads(text)
+    # Code, a tag or the name of a figure is another matter.
+    for old, new in (
+        ('print("seen")', 'print("heard")'),
+        ('tags=["parameters"]', 'tags=["parameters", "hide-input"]'),
+        ('{"name": "fig-x-dof"}', '{"name": "fig-y-dof"}'),
+    ):
+        assert old in rewritten
+        (project / "notebooks" / "one.py").write_text(rewritten.replace(old, new))
+        assert "input code: " in reasons(project)["first"]
+
+
 def test_a_page_that_was_never_run_cannot_be_accepted(project):
     with pytest.raises(ValueError, match="page first was never run"):
         accept(["first"], "smoke", reason="read", root=project, pages=PAGES)
@@ -172,7 +204,8 @@ def test_a_pages_identity_names_weights_and_versions_but_no_source(project):
     (page,) = choose(["dof-06"])
     record = page.identity("paper", project).record()
     assert set(record["inputs"]) == {
-        "notebook",
+        "code",
+        "text",
         "book/results/benchmark.csv",
         "weights cvae-06dof-seed42",
         "weights inn-06dof-seed42",

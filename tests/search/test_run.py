@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -6,7 +7,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -16,7 +19,7 @@ from ikpaper import files
 from ikpaper.cli import main
 from ikpaper.profiles import PROFILES
 from ikpaper.search import Study, StudyRecord, run_study
-from ikpaper.search.run import TrialLog
+from ikpaper.search.run import TrialLog, halving
 from ikpaper.training import TrainingLoop
 from tests.search.studies import finished_study
 
@@ -107,6 +110,13 @@ def test_nothing_is_left_in_home_and_nobody_else_can_connect(tmp_path):
     assert table["mmd2"].notna().equals(scored)
     assert set(table["outcome"][~scored]) == {"stopped: lagging"}
     assert set(table["outcome"][scored]) == {"trained"}
+    # What was compared is on record, for when the study continues.
+    rungs = pd.read_csv(tmp_path / "study" / "rungs.csv")
+    reached = table.set_index("trial")["epochs"]
+    assert set(rungs["epochs"]) <= {1, 3}
+    for epochs in (1, 3):
+        compared = rungs.loc[rungs["epochs"] == epochs, "trial"]
+        assert set(compared) == set(reached.index[reached >= epochs])
 
 
 def listening(root):
@@ -251,10 +261,62 @@ def test_a_table_that_cannot_be_written_at_once_is_written_later(tmp_path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr("ikpaper.search.run.write_text", full)
-        log.add(row)
+        log.add("a", row)
     assert "cannot be written yet: no space left" in capsys.readouterr().err
     log.write()
     assert StudyRecord(tmp_path / "study").trials["objective"].tolist() == [1.0, 0.5, 2.0]
+
+
+def decide(scheduler, name, losses):
+    """The losses of a trial up to where it is stopped."""
+    from ray.tune.schedulers import TrialScheduler
+
+    trial = SimpleNamespace(trial_id=name)
+    scheduler.on_trial_add(None, trial)
+    for epoch, loss in enumerate(losses, 1):
+        result = {"epochs": epoch, "loss": loss}
+        if scheduler.on_trial_result(None, trial, result) == TrialScheduler.STOP:
+            return losses[:epoch]
+    return losses
+
+
+def test_successive_halving_that_continues_decides_as_if_it_had_never_ended(tmp_path):
+    study = dataclasses.replace(finished_study(tmp_path / "study", []), epochs=9)
+    study = dataclasses.replace(study, early_stopping=True)
+    never_ended = halving(study.epochs, pd.DataFrame())
+    generator = np.random.default_rng(0)
+    stopped, alone = set(), set()
+    for i in range(24):
+        losses = (3 * generator.random() + generator.random(9)).tolist()
+        # Every trial meets a scheduler that knows the earlier ones from disk alone.
+        log = TrialLog(study, tmp_path / "study", 24, 1, 0)
+        kept = decide(halving(study.epochs, log.rungs), "new", losses)
+        assert kept == decide(never_ended, f"trial {i}", losses)
+        for epoch, loss in enumerate(kept, 1):
+            log.note("new", {"epochs": epoch, "loss": loss})
+        row = {name: 1e-3 for name in study.bounds}
+        log.add("new", {**row, "objective": kept[-1], "outcome": "trained", "seconds": 1})
+        stopped.add(len(kept))
+        alone.add(len(decide(halving(study.epochs, pd.DataFrame()), "new", losses)))
+    # Losses after 1, 3 and 9 epochs decide; who begins anew stops nobody.
+    assert stopped == {1, 3, 9}
+    assert alone == {9}
+    assert set(log.rungs["epochs"]) == {1, 3, 9}
+    assert log.rungs["trial"].nunique() == 24
+
+
+def test_losses_that_no_trial_or_a_damaged_file_tells_are_not_used(tmp_path):
+    study = dataclasses.replace(finished_study(tmp_path / "study", [1.0]), early_stopping=True)
+    rungs = tmp_path / "study" / "rungs.csv"
+    # The second trial has no row: the command was killed between the two tables.
+    rungs.write_text("trial,epochs,loss\n1,1,5.0\n2,1,6.0\n")
+    assert TrialLog(study, tmp_path / "study", 4, 1, 0).rungs["trial"].tolist() == [1]
+    rungs.write_text("trial,epochs\n1,1\n")
+    with pytest.raises(ValueError, match=r"rungs.csv is damaged: .*loss.*; restore or delete it"):
+        TrialLog(study, tmp_path / "study", 4, 1, 0)
+    # Without early stopping nobody asks for it.
+    plain = dataclasses.replace(study, early_stopping=False)
+    assert TrialLog(plain, tmp_path / "study", 4, 1, 0).rungs.empty
 
 
 @pytest.mark.slow
