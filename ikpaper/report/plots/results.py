@@ -291,38 +291,45 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
 
 
 @style()
-def scores_over(scores: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
-    """Scores of samplers over the DoF, with intervals.
+def scores_over(means: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Scores of samplers over the DoF, with intervals where there are any.
 
     Args:
-        scores: Tidy scores with columns sampler, quantity, value, low, high, dof.
+        means: Scores indexed by DoF and sampler; of each quantity the columns `q`, `q_low`,
+            `q_high`. See `report.tables.base.by_sampler`.
         quantities: Panel titles by quantity.
     """
     figure, grid = new_grid(len(quantities), height=3.2)
-    names = scores["sampler"].unique()
+    names = means.index.unique("sampler")
     for ax, (quantity, label) in zip(grid[0], quantities.items(), strict=True):
-        positive = scores[(scores["quantity"] == quantity) & (scores["value"] > 1e-12)]
+        columns = [f"{quantity}{end}" for end in ("", "_low", "_high")]
         for name in names:
-            rows = positive[positive["sampler"] == name].sort_values("dof")
-            if not rows.empty:
-                _error_bars(ax, name, rows["dof"], rows[_VALUE], linestyle="-", linewidth=1)
-        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(scores["dof"].unique()))
+            values = means.xs(name, level="sampler")[columns].sort_index()
+            # On a logarithmic axis, what is zero but for rounding or noise has no place.
+            values = values[values[quantity] > 1e-12]
+            if not values.empty:
+                dof = values.index.to_series()
+                _error_bars(ax, name, dof, values, linestyle="-", linewidth=1)
+        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(means.index.unique("dof")))
         _log_ticks(ax.yaxis)
     shared_legend(figure, grid[0, :1], len(names))
     return figure
 
 
 @style()
-def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) -> Figure:
+def result_plots(
+    rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int], titles: Mapping[str, str]
+) -> Figure:
     """The slides' two result plots over the number of parameters, theirs open and ours filled.
 
     Args:
-        rows: Columns quantity (a panel each), dof, sampler, reported, ours, low, high.
+        rows: Columns quantity, dof, sampler, reported, ours, low, high.
         parameters: Trainable parameters by DoF and sampler.
+        titles: Panel titles by quantity.
     """
-    panels = list(rows.groupby("quantity", sort=False))
-    figure, grid = new_grid(len(panels), height=3.4)
-    for ax, (quantity, part) in zip(grid[0], panels, strict=True):
+    figure, grid = new_grid(len(titles), height=3.4)
+    for ax, (quantity, title) in zip(grid[0], titles.items(), strict=True):
+        part = rows[rows["quantity"] == quantity]
         for name, mine in part.groupby("sampler", sort=False):
             x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
             # What belongs together is joined: both have the same number of parameters.
@@ -333,7 +340,7 @@ def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) 
             _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
             for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
                 note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
-        ax.set(xscale="log", xlabel="trainable parameters", title=quantity)
+        ax.set(xscale="log", xlabel="trainable parameters", title=title)
         low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
         if high < 3 * low:
             ax.set_ylim(0, 1.15 * high)
@@ -358,11 +365,11 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
         right.plot(rows["eps"], rows["acceptance"], "o-", color=color, markersize=4)
     _around_zero(left, curves["low"])
     left.set_title(_TO_EXACT)
-    left.legend(loc="upper left")
     right.set(yscale="log", title="share of proposals accepted")
     for ax in (left, right):
         ax.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
-        ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED)
+        ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
+    shared_legend(figure, [left], 2)
     return figure
 
 
@@ -403,9 +410,9 @@ def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
     formula = r"$(1/M + 1/N)\,(1 - \mathrm{E}\,k)$"
     ax.plot(floor["samples"], floor["floor"], color=INK, linestyle=DASHED_CURVE, label=formula)
     ax.axhline(0, color=MUTED, linewidth=0.8)
-    ax.axvline(100, color=MUTED, linewidth=0.8, linestyle=DASHED)
-    ax.set(xscale="log", xlabel="samples a set, M = N", ylabel=r"MMD$^2$")
-    ax.legend()
+    ax.axvline(100, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
+    ax.set(xscale="log", xlabel="samples per set, M = N", ylabel=r"MMD$^2$")
+    shared_legend(figure, [ax], 2)
     return figure
 
 
@@ -557,22 +564,21 @@ def mismatch_by_prior(scores: pd.DataFrame) -> Figure:
     references = scores.groupby("reference_sigma", sort=False)
     for color, (reference, rows) in zip(NEUTRAL, references, strict=False):
         _band(ax, rows["sigma"], rows[_VALUE], color)
-        ax.axvline(reference, color=color, linewidth=0.8, linestyle=DASHED)
+        ax.axvline(reference, color=color, linewidth=0.8, linestyle=DASHED, zorder=0)
         ax.plot([], [], "o-", color=color, markersize=4, label=f"reference with {reference:g} rad")
-    ax.set_xlabel("standard deviation of the sampler's prior [rad]")
+    ax.set_xlabel("standard deviation of the prior [rad]")
     ax.set_ylabel(r"$e_\mathrm{posterior}$")
     ax.set_ylim(bottom=0)
-    ax.legend()
+    shared_legend(figure, [ax], 2)
     return figure
 
 
 @style()
-def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
+def bias_near_reach(bias: pd.DataFrame) -> Figure:
     """Distance of rejection sampling from the exact posterior over the distance from full reach.
 
     Args:
         bias: Columns gap (share of the reach that the target lies inside), eps, mmd2, low, high.
-        marked: A gap to mark.
     """
     figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=3.1)
     for color, (eps, rows) in zip(NEUTRAL, bias.groupby("eps", sort=False), strict=False):
@@ -580,11 +586,10 @@ def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
         label = rf"$\varepsilon$ = {eps:g}"
         _band(ax, rows["gap"], rows[["mmd2", "low", "high"]], color, label=label)
     _around_zero(ax, bias["low"])
-    ax.axvline(marked, color=MUTED, linewidth=0.9, linestyle=":")
     ax.set(xscale="log", ylabel=r"unbiased MMD$^2$")
     ax.set_xlabel(r"distance from full reach, $1 - \|y\|$ / reach")
     number_ticks(ax, bias["gap"])
-    ax.legend()
+    shared_legend(figure, [ax], 3)
     return figure
 
 

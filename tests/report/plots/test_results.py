@@ -7,6 +7,7 @@ from ikpaper import PlanarArm
 from ikpaper.projection import TOLERANCE
 from ikpaper.report.plots import results
 from ikpaper.report.plots.style import to_svg
+from ikpaper.report.tables.base import by_sampler
 from tests.report.committed import arms, result
 
 
@@ -48,18 +49,19 @@ def test_what_is_on_the_target_is_drawn_at_the_tolerance(random):
 
 
 def test_scores_have_a_point_an_arm_with_its_interval():
-    scores = arms("scores")
-    figure = results.scores_over(scores, {"mmd2": "MMD"})
+    means = by_sampler(arms("scores"))
+    figure = results.scores_over(means, {"mmd2": "MMD"})
     (ax,) = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    positive = scores[(scores["quantity"] == "mmd2") & (scores["value"] > 0)]
-    assert len(labels) == positive["sampler"].nunique()
+    positive = means[means["mmd2"] > 0]
+    assert len(labels) == positive.index.unique("sampler").size
     inn = ax.containers[labels.index("INN")]
-    rows = positive[positive["sampler"] == "inn"].sort_values("dof")
-    assert inn.lines[0].get_ydata() == pytest.approx(rows["value"].to_numpy())
+    rows = positive.xs("inn", level="sampler").sort_index()
+    assert inn.lines[0].get_xdata().tolist() == [4, 6, 8, 10]
+    assert inn.lines[0].get_ydata() == pytest.approx(rows["mmd2"].to_numpy())
     bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
-    assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
-    assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+    assert bars[:, 0] == pytest.approx(rows["mmd2_low"].to_numpy())
+    assert bars[:, 1] == pytest.approx(rows["mmd2_high"].to_numpy())
 
 
 def test_chains_are_drawn_beside_what_chance_has():
@@ -92,7 +94,8 @@ def test_reported_values_are_open_beside_ours_at_the_same_size():
         }
     )
     sizes = {(4, "cvae"): 10, (6, "cvae"): 20, (4, "inn"): 30, (6, "inn"): 40}
-    (ax,) = results.result_plots(rows, sizes).axes
+    (ax,) = results.result_plots(rows, sizes, {"a": "A"}).axes
+    assert ax.get_title() == "A"
     found = {line.get_label(): line for line in ax.lines if "reported" in str(line.get_label())}
     assert found["cVAE, reported"].get_xydata().tolist() == [[10, 1.0], [20, 2.0]]
     assert found["INN, reported"].get_markerfacecolor() == "none"
@@ -143,6 +146,7 @@ def test_figures_of_results_can_be_drawn(random):
         results.speedups(result("bench")),
         results.scaling(result("scaling")),
         results.mismatch_by_prior(exact),
+        results.bias_near_reach(result("rejection-edge")),
     ):
         svg = to_svg(figure)
         assert "nan" not in svg
