@@ -80,9 +80,9 @@ out.number("profile", profile.name)
 # ```text
 # sample(y, n):
 #   pool <- empty
-#   until effective size of pool is 10 n:
+#   until its effective size is 10 n:
 #     k <- one of the joints 2 .. N
-#     theta <- prior, without joints 1, k
+#     theta <- prior, but joints 1 and k
 #     A <- distance base to joint k
 #     B <- distance joint k to TCP
 #     if a triangle A, B, |y| exists:
@@ -138,7 +138,7 @@ out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 # ```{math}
 # :label: eq-weight
 # \frac{1}{w(\theta)} = \sum_q \sum_{k > 1}
-# \frac{|m_{1k}(\theta)|\, q(\theta)}{p(\theta)\, q_1(\theta_1)\, q_k(\theta_k)} ,
+# \frac{|m_{1k}(\theta)|\, q(\theta)}{p(\theta) q_1(\theta_1) q_k(\theta_k)} ,
 # ```
 #
 # where $m_{1k}$ is the $2 \times 2$ minor of $J$ made of columns 1 and

@@ -257,8 +257,10 @@ out.figure(diagrams.flow())
 #
 # ```{math}
 # :label: eq-flow-prior
-# m = \frac{t\, x}{q}, \qquad s^2 = \frac{(1 - t)^2}{q}, \qquad
-# q = t^2 + (1 - t)^2 ,
+# \begin{aligned}
+# &m = \frac{t\, x}{q}, \qquad s^2 = \frac{(1 - t)^2}{q}, \\
+# &q = t^2 + (1 - t)^2 ,
+# \end{aligned}
 # ```
 #
 # and the target adds that $f(\sigma x_1) = y$. To first order, the nearest
@@ -266,8 +268,10 @@ out.figure(diagrams.flow())
 #
 # ```{math}
 # :label: eq-flow-step
-# \delta = J^\top \big(J J^\top + \lambda I\big)^{-1} r, \quad
-# r = f(\sigma m) - y ,
+# \begin{aligned}
+# \delta &= J^\top \big(J J^\top + \lambda I\big)^{-1} r , \\
+# r &= f(\sigma m) - y ,
+# \end{aligned}
 # ```
 #
 # with $J$ the Jacobian at $m$ with respect to $x$, and $\lambda$ a damping that
@@ -277,8 +281,8 @@ out.figure(diagrams.flow())
 # ```{math}
 # :label: eq-flow
 # \begin{aligned}
-# v_w(x, t \mid y) = {}&\frac{m - \delta - x}{1 - t} \\
-# &+ s\; g_w\Big(x,\ \frac{\delta}{s},\ \frac{r}{s},\ t,\ y\Big) .
+# &v_w(x, t \mid y) = \frac{m - \delta - x}{1 - t} \\
+# &\qquad {} + s\; g_w\Big(x,\ \frac{\delta}{s},\ \frac{r}{s},\ t,\ y\Big) .
 # \end{aligned}
 # ```
 #
