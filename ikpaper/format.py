@@ -173,9 +173,7 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{fixed(100 * share, digits)}\xa0%"
 
 
-def percent_extent(
-    shares: Iterable[float], form: int | str | Callable[..., str] = "{:.0f}"
-) -> str:
+def percent_extent(shares: Iterable[float], form: int | str | Callable[..., str] = "{:.0f}") -> str:
     """The smallest and the largest of shares, `69 to 94 %`.
 
     Args:

@@ -242,7 +242,5 @@ def numbers(table: pd.DataFrame) -> dict[str, str]:
     found = {}
     for key, word in table["verdict"].items():
         found[f"verdict_{key}"] = word
-        found[f"outcome_{key}"] = (
-            "extended" if key == _ONLY_STATED else _OUTCOMES[word.lower()]
-        )
+        found[f"outcome_{key}"] = "extended" if key == _ONLY_STATED else _OUTCOMES[word.lower()]
     return found
