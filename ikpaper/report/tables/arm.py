@@ -98,6 +98,9 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
         if rows[name]["e_posterior_high"] < rows["exact"]["e_posterior_low"]
     ]
     mmd2 = {name: row["mmd2"] for name, row in rows.items()}
+    own = [
+        f"{significant(rows[name]['e_posterior'], 2)} for the {label(name)}" for name in NETWORKS
+    ]
     return {
         "mmd2_finding": (
             f"{ahead('mmd2', 'posterior', 'closer to the posterior')}: over "
@@ -108,11 +111,8 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
             f"{_misses({name: rows[name]['e_resim_best'] for name in NETWORKS}, arm)}."
         ),
         "e_posterior_finding": (
-            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: "
-            + joined(
-                f"{significant(rows[n]['e_posterior'], 2)} for the {label(n)}" for n in NETWORKS
-            )
-            + f". The exact posterior itself has {significant(rows['exact']['e_posterior'], 2)} there"
+            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: {joined(own)}. "
+            f"The exact posterior itself has {significant(rows['exact']['e_posterior'], 2)} there"
             + (f", more than the {joined(blurred)}" if blurred else "")
             + "."
         ),
