@@ -113,7 +113,7 @@ for key, text in tables.findings(scores, out.read("seeds"), arm).items():
 out.number("other_targets", tables.other_targets(random, arm))
 
 # %% [markdown]
-# ```{csv-table} Scores of all samplers, means over test targets with 95 % bootstrap intervals over the targets. E‖f(θ) − y‖² in squared units of length. A negative MMD²: no difference found.
+# ```{csv-table} Scores of all samplers, means over test targets with 95 % bootstrap intervals over the targets. E‖f(θ) − y‖² in squared units of length. A negative MMD²: no difference found.
 # :file: tables/scores-dof.csv
 # :header-rows: 1
 # :name: tab-scores-dof
@@ -137,7 +137,7 @@ out.number("other_targets", tables.other_targets(random, arm))
 #
 # For 6 and 10 DoF the target is the slides', for 4 and 8 DoF, for which
 # they show none, it is the first of the test set. Here:
-# $y$ = {glue:text}`tcp`, at {glue:text}`reach_share` % of the reach.
+# $y$ = {glue:text}`tcp`, at {glue:text}`reach_share` % of the reach.
 
 # %%
 tcp = paper.TARGETS.get(dof) or tuple(protocol.paper_task.tcp[0].tolist())
@@ -168,7 +168,7 @@ out.number("n", f"{n:,}")
 fans = {name: samples[name] for name in ("rejection", "exact", *models)}
 out.figure(results.posterior_arms(arm, tcp, fans, notes=notes["arms"]))
 
-# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling and the networks, with the convex hull of the 97 % nearest to the target (cross), its area (squared units of length) and its perimeter (units of length). The counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "A panel for each sampler with a cloud of points around the target, and the convex hull of most of them shaded."}}
+# %% mystnb={"figure": {"name": "fig-hull-dof", "caption": "Re-simulated TCPs of rejection sampling and the networks, with the convex hull of the 97 % nearest to the target (cross), its area (squared units of length) and its perimeter (units of length). The counterpart of the slides' Figure 4. Points outside the frame are among the other 3 %."}, "image": {"alt": "A panel for each sampler with a cloud of points around the target, and the convex hull of most of them shaded."}}
 clouds = {name: samples[name] for name in ("rejection", *models)}
 out.figure(results.hulls(arm, tcp, clouds, notes=notes["hulls"]))
 

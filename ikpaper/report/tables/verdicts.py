@@ -213,7 +213,8 @@ def plotted(scores: pd.DataFrame) -> dict[str, str]:
     Returns:
         By key: on how many arms the plot has the INN ahead (`claim`), and on how many its ground
         truth puts our INN before exact samples (`exact_behind`); what exact samples score, as a
-        share of the authors' corrected values (`floor_cvae`, `floor_inn`).
+        share of the authors' corrected values (`floor_cvae`, `floor_inn`); and which of our
+        networks score less than that (`below_floor`).
     """
     theirs = reported("report_figure")["e_posterior"].unstack()
     files = reported("authors_results")["e_posterior"].unstack()
@@ -225,6 +226,12 @@ def plotted(scores: pd.DataFrame) -> dict[str, str]:
         "claim": f"{int((theirs['inn'] < theirs['cvae']).sum())} of {count}",
         "exact_behind": f"{int((wide['exact'] > wide['inn']).sum())} of {count}",
     }
+    below = [
+        f"the {label(name)} with {joined(lower)} joints"
+        for name in NETWORKS
+        if (lower := list(exact.index[own["e_posterior"].xs(name, level="sampler") < exact]))
+    ]
+    found["below_floor"] = f"{joined(below) or 'none'} {'lie' if len(below) > 1 else 'lies'}"
     for name in NETWORKS:
         found[f"floor_{name}"] = percent_extent(exact / files[name])
     return found

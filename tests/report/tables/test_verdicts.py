@@ -90,3 +90,10 @@ def test_what_a_search_found_decides_only_outside_of_intervals_and_seeds(scores,
     assert table["verdict"]["search"] == "Holds"
     table = verdicts.conclusions(scores, runs, variants, pairs.assign(low=0, high=1), profile)
     assert table["verdict"]["search"] == "Undecided"
+
+
+def test_a_network_below_the_floor_is_named(scores):
+    assert verdicts.plotted(scores)["below_floor"] == "the INN with 4 joints lies"
+    exact = (scores["quantity"] == "e_posterior") & (scores["sampler"] == "exact")
+    none = scores.assign(value=scores["value"].mask(exact, 0.0))
+    assert verdicts.plotted(none)["below_floor"] == "none lies"
