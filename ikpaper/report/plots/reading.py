@@ -54,8 +54,8 @@ def pairs(
         for ax, value in zip(row, values, strict=True):
             ax.set_title(f"\nMMD$^2$ = {concise(value)}" if first else " ", fontsize=size)
         above = (0, 6 + 1.5 * size if first else 4)
-        name = {"xycoords": "axes fraction", "fontweight": "bold", "in_layout": False}
-        note(row[0], names[kind], (0, 1), above, **name)
+        place: Any = {"xycoords": "axes fraction", "in_layout": False}
+        note(row[0], names[kind], (0, 1), above, fontweight="bold", **place)
     grid[0, 0].set(xticks=(-0.5, 0.5), yticks=(-0.5, 0.0, 0.5))
     outer_labels(grid, r"$\theta_1$ [rad]", r"$\theta_2$ [rad]")
     for color, name in ((MUTED, "exact samples"), (COLORS["accent"], "samples with a fault")):
