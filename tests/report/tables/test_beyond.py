@@ -71,11 +71,11 @@ def test_pairs_are_tested_by_mcnemar(random):
     error = pd.Series([1] * 30 + [-1] * 10 + [0] * 960).std(ddof=0) / 1000**0.5
     ends = (100 * (0.02 + sign * 1.959964 * error) for sign in (-1, 1))
     assert table["difference"][0] == "+2.0 % ({:.1f} to {:.1f})".format(*ends)
-    assert (table["rejected"][0], table["exact"][0]) == ("7.3 %", "5.3 %")
+    assert (table["rejected"][0], table["exact"][0]) == ("7.3\xa0%", "5.3\xa0%")
     numbers = beyond.paired_numbers(random)
     assert (numbers["pairs"], numbers["pairs_unequal"]) == ("6", "1")
     assert numbers["pairs_unequal_corrected"] == "1"
-    assert numbers["pairs_share"] == "5.50 %"
+    assert numbers["pairs_share"] == "5.50\xa0%"
     assert numbers["exact_check"] == "4 %"
     random.loc[first, ["only_this", "only_exact"]] = [24, 10]
     # Below .05, and not below a sixth of it.
@@ -94,8 +94,8 @@ def test_many_samples_stand_beside_the_exact_sampler():
     )
     table = beyond.many_samples(rows)
     assert table[["DoF", "rejected", "exact"]].values.tolist() == [
-        [4, "20.0 %", "5.0 %"],
-        [6, "6.0 %", "4.0 %"],
+        [4, "20.0\xa0%", "5.0\xa0%"],
+        [6, "6.0\xa0%", "4.0\xa0%"],
     ]
     assert table["p"][0] == f"{binomtest(3, 21).pvalue:.4f}"
     numbers = beyond.many_samples_numbers(rows)
