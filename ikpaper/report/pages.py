@@ -161,7 +161,7 @@ def _arm_page(dof: int) -> Page:
         source="dof",
         parameters={"dof": dof},
         title=f"The arm with {dof} joints",
-        reads=("benchmark.csv",),
+        reads=("benchmark.csv", "seeds.csv"),
         arms=(PlanarArm.paper(dof),),
         samplers=("exact", "rejection", "prior", "numerical"),
     )

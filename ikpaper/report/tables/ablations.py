@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from ikpaper.format import over_runs, significant
+from ikpaper.format import extent, joined, over_runs, significant
 from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables.base import ERRORS, label
@@ -13,14 +15,23 @@ __all__ = [
     "ablations",
     "budget",
     "divergences",
-    "inverse_effects",
+    "effects",
     "inverse_losses",
-    "seed_factors",
+    "spreads",
     "variant_name",
 ]
 
-#: Studies of INN runs with a warm-up that differ in nothing but precision.
-_WARM = ("default", "precision")
+#: Variants that the text tells about, by key.
+_VARIANTS: Mapping[str, str] = {
+    "without_x": "without L_x",
+    "without_p": "without L_p(x)",
+    "without_both": "without both",
+    "float32": "INN, float32",
+    "bfloat16": "cVAE, bfloat16",
+    "ramp": "L_p(x) at full weight from the start",
+    "noise": "no noise",
+    "more_y": "L_y times 10",
+}
 
 
 def variant_name(variant: str) -> str:
@@ -58,33 +69,48 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
 
 
-def inverse_effects(runs: pd.DataFrame) -> str:
-    """How much larger the INN's scores are without losses of its inverse passes, in words.
+def effects(runs: pd.DataFrame) -> dict[str, str]:
+    """How much larger each variant's scores are than those of its model's default, in words.
+
+    A score counts as different where no run of the one lies among those of the other.
 
     Args:
         runs: As in `ablations`.
+
+    Returns:
+        By key (`effect_without_both`, ...), parts of sentences: `the MMD² is 1.6 times as large,
+        the re-simulation error within the spread of seeds`.
     """
-    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
-    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
-    effects = []
-    without = inn[inn["study"] == "inverse losses"]
-    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
-        ratios = same.mean() / default["mean"]
-        apart = (same.min() > default["max"]) | (same.max() < default["min"])
-        factors = (
-            f"{significant(ratios[score], 2)} times the {name}"
-            + (", beyond the spread of seeds" if apart[score] else "")
-            for score, name in ERRORS.items()
-        )
-        effects.append(f"{variant}: {' and '.join(factors)}")
-    return "; ".join(effects) + "."
+    trained = runs[runs["outcome"] == "trained"]
+    numbers = {}
+    for key, variant in _VARIANTS.items():
+        same = trained[trained["variant"] == variant]
+        default = trained[(trained["study"] == "default") & trained["model"].isin(same["model"])]
+        numbers[f"effect_{key}"] = _effect(same[list(ERRORS)], default[list(ERRORS)])
+    return numbers
+
+
+def _effect(same: pd.DataFrame, default: pd.DataFrame) -> str:
+    apart = (same.min() > default.max()) | (same.max() < default.min())
+    factors = same.mean() / default.mean()
+    told = [
+        f"the {name} is {significant(factors[score], 2)} times"
+        for score, name in ERRORS.items()
+        if apart[score]
+    ]
+    among = [f"the {name}" for score, name in ERRORS.items() if not apart[score]]
+    if not told:
+        return f"{joined(among)} are within the spread of seeds"
+    # The verb of the first one serves all.
+    sentence = f"{joined([told[0], *(text.replace(' is', '') for text in told[1:])])} as large"
+    return sentence + "".join(f", {name} within the spread of seeds" for name in among)
 
 
 def divergences(runs: pd.DataFrame) -> dict[str, str]:
     """How many runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
     numbers = {}
     for key, chosen in (
-        ("warm", (runs["model"] == "inn") & runs["study"].isin(_WARM)),
+        ("warm", (runs["model"] == "inn") & (runs["study"] == "default")),
         ("cold", runs["study"] == "start"),
         ("linear", runs["study"] == "last activation"),
     ):
@@ -93,20 +119,27 @@ def divergences(runs: pd.DataFrame) -> dict[str, str]:
     return numbers
 
 
-def seed_factors(runs: pd.DataFrame) -> dict[str, str]:
-    """How far re-simulation errors of the INN lie apart that differ in the seed alone, by key.
+def spreads(runs: pd.DataFrame) -> dict[str, str]:
+    """How far runs of the INN lie apart that differ in the seed alone, by key.
 
-    The largest over the smallest: with a warm-up, `warm_factor`, and without, `cold_factor`.
+    The largest re-simulation error over the smallest: with a warm-up, `warm_factor`, and without,
+    `cold_factor`; the smallest and the largest of the default, `default_resim`, and in float32,
+    `float32_resim`; the same of the MMD² with smaller weights of its terms, `less_mmd`.
 
     Args:
         runs: As in `ablations`.
     """
     inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")].groupby("study")
-    ends = inn["e_resim_test"].agg(["min", "max"])
+    errors = inn["e_resim_test"]
+    ends = errors.agg(["min", "max"])
     factors = ends["max"] / ends["min"]
+    small = runs[runs["variant"] == "L_z and L_p(x) times 0.1"]
     return {
         "warm_factor": significant(factors["default"], 2),
         "cold_factor": significant(factors["start"], 2),
+        "default_resim": extent(errors.get_group("default")),
+        "float32_resim": extent(errors.get_group("precision")),
+        "less_mmd": extent(small["mmd2"]),
     }
 
 
