@@ -35,6 +35,7 @@ import torch
 
 import ikpaper
 from ikpaper.evaluation import LEVEL, PERMUTATIONS, random_targets, sampling_rate
+from ikpaper.format import percent
 from ikpaper.metrics import C2ST_EPOCHS, c2st, c2st_batch
 from ikpaper.models import model_type
 from ikpaper.profiles import PUBLISHED
@@ -58,7 +59,7 @@ models = {name: model for name, (model, _) in trained.items()}
 flow, exact = models["flow"], ikpaper.ExactPosterior(arm, profile.sigma)
 
 # %% tags=["remove-cell"]
-out.number("level", f"{100 * LEVEL:g} %")
+out.number("level", percent(LEVEL, 0))
 out.number("shown", str(shown))
 for key, name in (("ml_epochs", "inn-ml"), ("inn_epochs", "inn")):
     out.number(key, str(model_type(name).epochs_for(PUBLISHED)))
@@ -382,9 +383,10 @@ for key, text in beyond.classifier_stops_numbers(stops).items():
 #
 # The exact sampler for many samples of a target, a network for few samples of many:
 # for one sample of each of {glue:text}`few` targets the flow is
-# {glue:text}`one_flow` times as fast as the exact sampler, in one evaluation with
-# refine=3 {glue:text}`one_flow-fast_refined` times; for a thousand of each of a few
-# targets, {glue:text}`many_flow` and {glue:text}`many_flow-fast_refined` times. A
+# {glue:text}`one_flow` times as fast as the exact sampler, and
+# {glue:text}`one_flow-fast_refined` times in one evaluation with refine=3; for a
+# thousand of each of a few targets, {glue:text}`many_flow` and
+# {glue:text}`many_flow-fast_refined` times ({numref}`tab-amortised`). A
 # numerical solver takes {glue:text}`solver_ms` ms for a solution, the exact sampler
 # {glue:text}`exact_ms` ms for a sample. {ref}`sec-conclusion` draws the
 # consequences.
