@@ -28,6 +28,7 @@ __all__ = [
     "TwoSampleTest",
     "c2st",
     "c2st_batch",
+    "distance",
     "distinct_solutions",
     "effective_sample_size",
     "hull_area",
@@ -149,8 +150,8 @@ def _kernel(kernel: str | Kernel) -> Kernel:
     return KERNELS[kernel]
 
 
-def _distance(x: Tensor, y: Tensor) -> Tensor:
-    """Euclidean distances (n, m) of points (n, d) and (m, d)."""
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """Euclidean distances (..., n, m) of points (..., n, d) and (..., m, d), in full precision."""
     # The matrix-product shortcut of cdist loses half of the digits of small distances.
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
@@ -184,10 +185,10 @@ def _mean_kernel(k: Kernel, a: Tensor, b: Tensor | None = None, unbiased: bool =
     for start in range(0, n, _ROWS):
         rows = a[start : start + _ROWS]
         if b is not None:
-            total = total + k(_distance(rows, b)).sum()
+            total = total + k(distance(rows, b)).sum()
             continue
         # The matrix is symmetric: what lies beyond the diagonal stands for both halves.
-        square, beyond = k(_distance(rows, a[start:])).tensor_split([len(rows)], dim=1)
+        square, beyond = k(distance(rows, a[start:])).tensor_split([len(rows)], dim=1)
         total = total + square.sum() + 2 * beyond.sum()
     if b is not None:
         return total / (n * len(b))
@@ -365,7 +366,7 @@ class _Distances:
     def block(self, start: int, end: int) -> Tensor:
         """Distances of points `start` to `end` to all from `start` on, in single precision."""
         if not self._product:
-            return _distance(self._points[start:end], self._points[start:]).float()
+            return distance(self._points[start:end], self._points[start:]).float()
         squared = (self._left[start:end] @ self._right[:, start:]).float()
         squared.diagonal().zero_()
         return squared.clamp_min_(0).sqrt_()

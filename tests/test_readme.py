@@ -24,6 +24,24 @@ def test_snippets_print_what_stands_below_them():
         assert shown.getvalue() == printed
 
 
+@pytest.mark.slow
+def test_the_table_of_a_sampler_of_ones_own_is_what_the_benchmark_prints():
+    names = {}
+    for code, _ in PAIRS:
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(code, names)
+    code, shown = re.search(
+        r"```python\n(table = .*?)```\n\n.*?\n\n```text\n(.*?)```", README, re.S
+    ).groups()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, names)
+    rows = [re.split(r" {2,}", line.strip()) for line in printed.getvalue().splitlines()]
+    for line in shown.splitlines():
+        cells = re.split(r" {2,}", line.strip())
+        assert cells in [row[: len(cells)] for row in rows], cells
+
+
 def test_every_snippet_of_python_is_python():
     snippets = re.findall(r"```python\n(.*?)```", README, re.S)
     assert len(snippets) > len(PAIRS)

@@ -9,6 +9,7 @@ from ikpaper.evaluation.comparison import (
     BenchmarkResult,
     as_text,
     benchmark,
+    exact_scores,
     results,
     terminal_text,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "as_text",
     "benchmark",
     "draw",
+    "exact_scores",
     "random_targets",
     "results",
     "sampling_rate",

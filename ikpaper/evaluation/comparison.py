@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "BenchmarkResult",
     "as_text",
     "benchmark",
+    "exact_scores",
     "results",
     "terminal_text",
 ]
@@ -71,6 +73,17 @@ class BenchmarkResult:
 
     def _repr_html_(self) -> str:
         return as_text(self.table).to_html(index=False, border=0)
+
+
+@lru_cache(maxsize=1)
+def exact_scores(task: Task, checks: int = 0) -> Scores:
+    """Scores of exact samples, beside which those of all other samplers of a task stand.
+
+    Args:
+        task: The task; asked again about the same one, the answer is kept.
+        checks: As in `Task.score`.
+    """
+    return task.score(task.truth, permutations=PERMUTATIONS, checks=checks)
 
 
 def benchmark(

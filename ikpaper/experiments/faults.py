@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
-from ikpaper.metrics import KERNELS
+from ikpaper.metrics import KERNELS, distance
 from ikpaper.sampler import Sampler, normal
 from ikpaper.samplers import ExactPosterior
 
@@ -103,7 +103,7 @@ def with_mismatch(
     x = drawn[:n]
 
     def gram(a: Tensor, b: Tensor) -> Tensor:
-        return KERNELS["paper"](torch.cdist(a, b))
+        return KERNELS["paper"](distance(a, b))
 
     among = gram(x, x)
 

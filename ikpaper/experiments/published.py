@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from ikpaper import projection
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
-from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Scores, Task
+from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Task, exact_scores
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
 from ikpaper.identity import Identity, digest
 from ikpaper.models import CATALOGUE, Flow, build
@@ -328,7 +328,7 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
     def measure(progress: Progress) -> list[dict[str, Any]]:
         plain = entry.load()
         part = task if count == len(task) else task.first(count)
-        exact = _exact_scores(task)
+        exact = exact_scores(task, _checks(task))
         drawn = Remembering(plain)
         rows = []
         for steps in entry.steps:
@@ -392,12 +392,6 @@ def _refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
 def _rate(task: Task, name: str, sampler: Sampler, steps: int) -> float:
     """Samples a second, over as many targets as the sampler of that name can afford."""
     return task.rate(_refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
-
-
-@lru_cache(maxsize=1)
-def _exact_scores(task: Task) -> Scores:
-    """Scores of exact samples, beside which those of all other samplers of a task stand."""
-    return task.score(task.truth, permutations=PERMUTATIONS, checks=_checks(task))
 
 
 def _checks(task: Task) -> int:

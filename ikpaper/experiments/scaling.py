@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from ikpaper import projection
 from ikpaper.arm import PlanarArm
-from ikpaper.evaluation import PERMUTATIONS, Scores, Task
+from ikpaper.evaluation import PERMUTATIONS, Task, exact_scores
 from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
 from ikpaper.files import find_project
 from ikpaper.identity import Identity
@@ -255,7 +254,6 @@ def full_jobs(
             _full_job(
                 TrainingRun.of(Flow.name, arm=arm, profile=numbers, epochs=epochs, neurons=neurons),
                 task,
-                neurons,
                 tuple(steps) if (epochs, neurons) == trainings[-1] else (),
                 root,
             )
@@ -264,16 +262,10 @@ def full_jobs(
     return jobs
 
 
-@lru_cache(maxsize=1)
-def _exact_scores(task: Task) -> Scores:
-    """Scores of exact samples, beside which those of all trainings of an arm stand."""
-    return task.score(task.truth, permutations=PERMUTATIONS)
-
-
 def _exact_job(task: Task) -> Job:
     def measure(progress: Progress) -> dict[str, Any]:
         rate = task.rate(task.truth, targets=_TIMED)
-        return {**_exact_scores(task).summary(), "refine": 0, "samples_per_second": rate}
+        return {**exact_scores(task).summary(), "refine": 0, "samples_per_second": rate}
 
     name = task.truth.name
     identity = Identity(
@@ -283,15 +275,14 @@ def _exact_job(task: Task) -> Job:
     return Job(place, identity, f"{name} {task.arm.dof} DoF", 2.0 * len(task), measure)
 
 
-def _full_job(
-    run: TrainingRun, task: Task, neurons: int, steps: tuple[int, ...], root: Path | None
-) -> Job:
+def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...], root: Path | None) -> Job:
     training, folder = run.identity(), _folder(root)
+    neurons = run.config.neurons
 
     def measure(progress: Progress) -> list[dict[str, Any]]:
         network, record = train(run, directory=folder, progress=progress)
         assert isinstance(network, Flow)
-        exact, rows = _exact_scores(task), []
+        exact, rows = exact_scores(task), []
         for count in steps or (network.steps,):
             network.steps = count
             for refine in _REFINE:

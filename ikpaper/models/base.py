@@ -20,6 +20,7 @@ from ikpaper.sampler import PosteriorSampler, noise, normal
 
 __all__ = [
     "NETWORKS",
+    "SCHEDULES",
     "ModelConfig",
     "NetworkSampler",
     "Recipe",
@@ -33,13 +34,19 @@ __all__ = [
 NETWORKS: dict[str, type[NetworkSampler]] = {}
 
 
+#: How the learning rate may fall; see `Recipe`.
+SCHEDULES = ("plateau", "plateau-at-full-weight", "cosine")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is optimised, as far as it is no hyperparameter of the paper's.
 
     Attributes:
-        schedule: `plateau` divides the learning rate where the training loss stalls, as the
-            authors do; `cosine` lowers it to zero over the run.
+        schedule: Of the learning rate, one of `SCHEDULES`: `plateau` divides it where the training
+            loss stalls, as the authors do; `plateau-at-full-weight` does so where the loss stalls
+            with all terms at the weights that they end with; `cosine` lowers it to zero over the
+            run.
         batch_factor: Size of this model's batches in batches of the profile.
         average: Decay of the moving average of the weights that is kept in the end; 0: none.
         positive: Whether the loss is never negative, so that a rise by a factor means divergence.
@@ -47,7 +54,7 @@ class Recipe:
             of the model's `precisions`; all else is float32.
     """
 
-    schedule: Literal["plateau", "cosine"] = "plateau"
+    schedule: Literal["plateau", "plateau-at-full-weight", "cosine"] = "plateau"
     batch_factor: int = 1
     average: float = 0.0
     positive: bool = True
@@ -192,6 +199,15 @@ class NetworkSampler(nn.Module, PosteriorSampler):
             progress: Epochs done as a share of all epochs, from 0 to 1.
             generator: Source of randomness, on the model's device.
         """
+
+    def at_full_weight(self, terms: Mapping[str, float], progress: float) -> dict[str, float]:
+        """Terms of the loss as they would be with the weights of the last epoch.
+
+        Args:
+            terms: As `loss` returns them, means over an epoch.
+            progress: Of that epoch; see `loss`.
+        """
+        return dict(terms)
 
     @abstractmethod
     def decode(self, z: Tensor, tcp: Tensor) -> Tensor:

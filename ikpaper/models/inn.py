@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -192,6 +193,11 @@ class INN(InvertibleNetwork):
         terms["L_x"] = config.weight_x * self.arm.wrapped(cycled - theta).square().sum()
         terms["L_p(x)"] = ramped * mmd2_loss(generated, theta, config.kernel_width)
         return terms
+
+    def at_full_weight(self, terms: Mapping[str, float], progress: float) -> dict[str, float]:
+        """The terms without the ramp of L_p(x); see `NetworkSampler.at_full_weight`."""
+        ramped = {"L_p(x)": self.ramp(progress)}
+        return {name: value / ramped.get(name, 1.0) for name, value in terms.items()}
 
     def ramp(self, progress: float) -> float:
         """Weight of L_p(x) between 0 and 1: min(1, 2 ramp^(1 - progress))."""

@@ -161,7 +161,7 @@ def _arm_page(dof: int) -> Page:
         source="dof",
         parameters={"dof": dof},
         title=f"The arm with {dof} joints",
-        reads=("benchmark.csv",),
+        reads=("benchmark.csv", "seeds.csv"),
         arms=(PlanarArm.paper(dof),),
         samplers=("exact", "rejection", "prior", "numerical"),
     )
@@ -488,13 +488,16 @@ def _narrow_figures(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def write_readme_table(root: Path) -> None:
-    """Put the table of the front page between the marks in README.md."""
-    table = root / "book" / "tables" / "home.csv"
-    if not table.exists():
-        return
-    with table.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    lines = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
+    """Put two tables between the marks in README.md: the front page's, and the conclusions."""
+    lines: list[str] = []
+    for name in ("home", "conclusions"):
+        path = root / "book" / "tables" / f"{name}.csv"
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        table = (header, ["---"] * len(header), *rows)
+        lines += ["" for _ in lines[:1]] + ["| " + " | ".join(line) + " |" for line in table]
     _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")
 
 

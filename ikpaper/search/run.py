@@ -287,7 +287,7 @@ def halving(epochs: int, rungs: pd.DataFrame) -> Any:
     """
     from ray.tune.schedulers import ASHAScheduler
 
-    scheduler = ASHAScheduler(
+    scheduler: Any = ASHAScheduler(
         time_attr="epochs",
         metric="loss",
         mode="min",

@@ -261,8 +261,11 @@ class TrainingLoop:
         self._check_finite(table)
         means = dict(zip(self.names, table.mean(dim=0).tolist(), strict=True))
         self._check_rise(means)
-        if self.model.recipe.schedule == "plateau":
+        if self.run.schedule == "plateau":
             self.scheduler.step(sum(means.values()))
+        elif self.run.schedule == "plateau-at-full-weight":
+            progress = self.epoch / self.run.epochs
+            self.scheduler.step(sum(self.model.at_full_weight(means, progress).values()))
         took = time.monotonic() - start
         rate = len(self.inputs) / took
         self.epoch += 1
@@ -278,8 +281,8 @@ class TrainingLoop:
         yield Report(self.epoch, self.run.epochs, len(batches), len(batches), rate, means)
 
     def _set_rate(self, step: int, steps: int) -> None:
-        """Raise the learning rate linearly over the first steps; lower it if the recipe does."""
-        config, cosine = self.model.config, self.model.recipe.schedule == "cosine"
+        """Raise the learning rate linearly over the first steps; lower it by a cosine."""
+        config, cosine = self.model.config, self.run.schedule == "cosine"
         if step >= config.warmup and not cosine:
             return
         rate = config.learning_rate * min(1.0, (step + 1) / max(config.warmup, 1))

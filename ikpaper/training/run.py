@@ -12,9 +12,10 @@ import torch
 
 from ikpaper import dataset
 from ikpaper.arm import PlanarArm, resolve_arm
-from ikpaper.checks import check_count, check_sigma
+from ikpaper.checks import check_count, check_known, check_sigma
 from ikpaper.identity import Identity
 from ikpaper.models import ModelConfig, NetworkSampler, build, model_type
+from ikpaper.models.base import SCHEDULES
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.training.loop import VERSION
 from ikpaper.weights import find_weights, load_record, weights_path
@@ -51,6 +52,7 @@ class TrainingRun:
         epochs: Passes over the training samples.
         precision: Of the products between hidden layers, one of `PRECISIONS`; all else is float32.
         changes: Hyperparameters that differ from the model's defaults, as pairs.
+        schedule: Of the learning rate, one of `SCHEDULES`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class TrainingRun:
     epochs: int
     precision: str
     changes: tuple[tuple[str, Any], ...] = ()
+    schedule: str = "plateau"
 
     @classmethod
     def of(
@@ -72,6 +75,7 @@ class TrainingRun:
         seed: int | None = None,
         epochs: int | None = None,
         precision: str | None = None,
+        schedule: str | None = None,
         **changes: Any,
     ) -> TrainingRun:
         """A run by names.
@@ -84,6 +88,7 @@ class TrainingRun:
             seed: By default the profile's.
             epochs: If others than the model has for the profile.
             precision: By default that of the model's recipe.
+            schedule: By default that of the model's recipe.
             **changes: Hyperparameters that differ, by their names in the model's config.
 
         Raises:
@@ -100,7 +105,10 @@ class TrainingRun:
         seed = profile.seed if seed is None else check_count("seed", seed, 0)
         if seed > _LARGEST_SEED:
             raise ValueError(f"seed: expected a whole number below 2^63, got {seed}")
-        run = cls(name, arm, profile, seed, epochs, precision, tuple(sorted(changes.items())))
+        schedule = kind.recipe.schedule if schedule is None else schedule
+        check_known("schedule", [schedule], SCHEDULES)
+        pairs = tuple(sorted(changes.items()))
+        run = cls(name, arm, profile, seed, epochs, precision, pairs, schedule)
         # A wrong hyperparameter is named here, not where it is used.
         kind.configure(arm, **run.hyperparameters)
         return run
@@ -140,8 +148,8 @@ class TrainingRun:
             return None
         kind = model_type(name)
         epochs = kind.epochs.get(self.profile.name, self.epochs)
-        precision = kind.recipe.precision
-        return dataclasses.replace(self, name=name, epochs=epochs, precision=precision, changes=())
+        recipe = {name: getattr(kind.recipe, name) for name in ("precision", "schedule")}
+        return dataclasses.replace(self, name=name, epochs=epochs, changes=(), **recipe)
 
     def path(self, directory: str | os.PathLike[str] | None = None) -> Path:
         """Where its weights are kept once they are trained."""
@@ -163,6 +171,8 @@ class TrainingRun:
             teacher: SHA-256 of the weights that the run learns from, if it learns from some.
         """
         profile, names = self.profile, (self.name, self.kind.teacher)
+        # That of the recipe is the model's, whose version speaks for it.
+        own = self.schedule == self.kind.recipe.schedule
         return Identity(
             "weights",
             settings={
@@ -175,6 +185,7 @@ class TrainingRun:
                 "train_fraction": profile.train_fraction,
                 "sigma": check_sigma(profile.sigma_for(self.arm), self.arm.dof),
                 "data_seed": profile.seed,
+                **({} if own else {"schedule": self.schedule}),
                 **{f"config.{k}": v for k, v in dataclasses.asdict(self.config).items()},
             },
             inputs={} if teacher is None else {"teacher": teacher},

@@ -60,6 +60,7 @@ def train_model(
     seed: int | None = None,
     epochs: int | None = None,
     precision: str | None = None,
+    schedule: str | None = None,
     device: str | torch.device = "cpu",
     directory: str | os.PathLike[str] | None = None,
     fresh: bool = False,
@@ -79,6 +80,8 @@ def train_model(
         seed: Seed of initial weights, batches and noise; by default the profile's.
         epochs: Passes over the training samples.
         precision: `float32` or `bfloat16`; by default that of the model's recipe.
+        schedule: Of the learning rate, `plateau`, `plateau-at-full-weight` or `cosine`; by default
+            that of the model's recipe.
         device: `cpu`, `cuda` or `auto`.
         directory: Folder of all weights; see `weights.weights_path`.
         fresh: Train even if current weights exist, and from the start.
@@ -104,6 +107,7 @@ def train_model(
         seed=seed,
         epochs=epochs,
         precision=precision,
+        schedule=schedule,
         **changes,
     )
     return train(run, device=device, directory=directory, fresh=fresh, retries=retries)[0]

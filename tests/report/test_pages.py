@@ -281,15 +281,21 @@ def test_publishable_strips_what_changes_at_every_run():
     assert notebook["cells"][0]["id"] == "random"
 
 
-def test_the_readme_table_is_the_books(tmp_path):
-    (tmp_path / "book" / "tables").mkdir(parents=True)
-    (tmp_path / "book" / "tables" / "home.csv").write_text('a,b\n1,"2, 3"\n')
+def test_the_readme_has_the_books_tables(tmp_path):
+    tables = tmp_path / "book" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "home.csv").write_text('a,b\n1,"2, 3"\n')
     readme = tmp_path / "README.md"
-    readme.write_text("top\n<!-- results:begin -->\nold\n<!-- results:end -->\nend\n")
+    before = "top\n<!-- results:begin -->\nold\n<!-- results:end -->\nend\n"
+    readme.write_text(before)
+    write_readme_table(tmp_path)
+    # There is nothing to show before both are there.
+    assert readme.read_text() == before
+    (tables / "conclusions.csv").write_text("c\nHolds\n")
     write_readme_table(tmp_path)
     assert readme.read_text() == (
         "top\n<!-- results:begin -->\n| a | b |\n| --- | --- |\n| 1 | 2, 3 |\n"
-        "<!-- results:end -->\nend\n"
+        "\n| c |\n| --- |\n| Holds |\n<!-- results:end -->\nend\n"
     )
 
 

@@ -239,3 +239,30 @@ def test_training_after_a_sample_in_inference_mode():
         loop.result().sample([1.5, 0.3], 4)
     assert len(finish(loop)) == 2
     assert isinstance(loop.result(), NetworkSampler)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "lowered"), [("plateau", True), ("plateau-at-full-weight", False)]
+)
+def test_a_ramp_lowers_the_rate_unless_the_schedule_takes_it_out(schedule, lowered, monkeypatch):
+    run = run_of("inn", epochs=30, schedule=schedule, warmup=0)
+
+    def loss(model, theta, tcp, progress, generator=None):
+        # One term that falls all the time, and one of which the weight alone rises, by more.
+        still = 0.0 * model.encode(theta)[0].sum()
+        return {"L_y": still + 0.1 * (1 - progress), "L_p(x)": still + model.ramp(progress)}
+
+    monkeypatch.setattr(run.kind, "loss", loss)
+    loop = TrainingLoop(run, rise=math.inf)
+    finish(loop)
+    rates = [row["learning_rate"] for row in loop.history]
+    assert (rates[-1] < rates[0]) == lowered
+
+
+def test_another_schedule_than_the_recipes_can_be_asked_for(monkeypatch):
+    recorded = Recorded(monkeypatch)
+    run = run_of("cvae", epochs=4, schedule="cosine", warmup=0)
+    finish(TrainingLoop(run))
+    steps = len(recorded.rates)
+    wanted = [0.5 * (1 + math.cos(math.pi * i / steps)) for i in range(steps)]
+    assert recorded.rates == pytest.approx([run.config.learning_rate * rate for rate in wanted])

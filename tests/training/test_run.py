@@ -138,3 +138,23 @@ def test_devices():
         assert resolve_device("auto").type == "cpu"
         with pytest.raises(ValueError, match="no CUDA device"):
             resolve_device("cuda")
+
+
+def test_the_schedule_is_the_runs_and_no_other_key_moves():
+    default, cosine = (
+        TrainingRun.of("inn", 4, profile="smoke", schedule=s) for s in (None, "cosine")
+    )
+    assert default == TrainingRun.of("inn", 4, profile="smoke", schedule="plateau")
+    assert "schedule" not in default.identity().settings
+    assert cosine.identity().settings["schedule"] == "cosine"
+    # What the recipe says is the model's own, whatever its name.
+    flow = TrainingRun.of("flow", 4, profile="smoke")
+    assert flow.schedule == "cosine"
+    assert "schedule" not in flow.identity().settings
+    with pytest.raises(ValueError, match="unknown schedule 'step'; known: plateau"):
+        TrainingRun.of("inn", 4, profile="smoke", schedule="step")
+
+
+def test_a_teacher_is_trained_by_its_own_schedule():
+    run = TrainingRun.of("flow-fast", 4, profile="smoke", schedule="plateau")
+    assert run.teacher.schedule == "cosine"

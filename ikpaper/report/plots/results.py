@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+)
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
@@ -67,11 +73,13 @@ __all__ = [
     "v_statistic_floor",
 ]
 
+#: Loss terms in the order of their equations, and how they are called there.
 _TERMS = {
+    "reconstruction": "reconstruction",
     "kl": "KL (weighted)",
     "L_y": "$L_y$",
-    "L_z": "$L_z$",
     "L_x": "$L_x$",
+    "L_z": "$L_{p(z)}$",
     "L_p(x)": "$L_{p(x)}$",
 }
 
@@ -94,12 +102,26 @@ def _log_ticks(axis: Axis) -> None:
 
 
 def _plain(value: float) -> str:
-    """A tick: 0.002, 60, 2 M, or a power of ten where that is shorter."""
+    """A tick: 0.002, 60, 2 M, or with a power of ten where that is shorter."""
     if value >= 1e5:
         return f"{value / 1e6:g} M"
     if value >= 1e-4:
-        return f"{value:g}"
-    return rf"$10^{{{round(math.log10(value))}}}$"
+        return f"{value:,g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    power, mantissa = f"10^{{{exponent}}}", f"{value / 10.0**exponent:.3g}"
+    return f"${power}$" if mantissa == "1" else rf"${mantissa} \cdot {power}$"
+
+
+def _power_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Two or three powers of ten on a small logarithmic axis, around all values."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    if low == high:
+        low, high = low - 1, high + 1
+    exponents = range(low, high + 1, -(-(high - low) // 2))
+    axis.set_major_locator(FixedLocator([10.0**exponent for exponent in exponents]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"$10^{{{math.log10(value):.0f}}}$"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_view_interval(10 ** (low - 0.2), 10 ** (high + 0.2))
 
 
 def _error_bars(ax: Axes, name: str, x: pd.Series, values: pd.DataFrame, **options: Any) -> None:
@@ -139,14 +161,16 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     for ax, below, (name, history) in zip(*grid, histories.items(), strict=True):
         epochs = [row["epoch"] for row in history]
         terms = pd.DataFrame([row["terms"] for row in history])
+        terms = terms[sorted(terms, key=lambda term: [*_TERMS, term].index(term))]
         for (term, values), color in zip(terms.items(), NEUTRAL, strict=False):
             ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
         total = terms.sum(axis=1)
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=DASHED_CURVE, label="sum")
         ax.set(title=LABELS[name])
-        below.plot(epochs, [row["learning_rate"] for row in history], color=INK, linewidth=1.2)
+        rates = [row["learning_rate"] for row in history]
+        below.plot(epochs, rates, color=INK, linewidth=1.2)
         below.set(xlabel="epoch", yscale="log")
-        _log_ticks(below.yaxis)
+        _power_ticks(below.yaxis, rates)
         # A log-likelihood may have either sign.
         if (terms > 0).all(axis=None):
             ax.set_yscale("log")
@@ -197,7 +221,7 @@ def hulls(
         percentile: Share of the points inside the hull, in percent.
         notes: What stands below a panel's title, by sampler name.
     """
-    figure, grid = new_grid(len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True)
+    figure, grid = new_grid(len(samples), height=3.1, stacked=(1, 2.7), sharex=True, sharey=True)
     extent = 0.0
     for ax, (name, theta) in zip(grid[0], samples.items(), strict=True):
         color = COLORS[name]
@@ -210,12 +234,15 @@ def hulls(
             outline = kept[ConvexHull(kept).vertices]
             ax.fill(*outline.T, color=color, alpha=0.18)
             ax.fill(*outline.T, fill=False, edgecolor=color, linewidth=1.2)
-        ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
+        ax.plot(*tcp, "+", color=INK, markersize=9, markeredgewidth=1.2)
         ax.set(aspect="equal")
         _titled(ax, name, notes)
     (x, y), half = tcp, 1.15 * extent
     grid[0, 0].set(xlim=(x - half, x + half), ylim=(y - half, y + half))
     outer_labels(grid)
+    if is_narrow():
+        for ax in grid.flat:
+            ax.tick_params(labelbottom=True)
     return figure
 
 
@@ -244,14 +271,16 @@ def posterior_arms(
     low, high = low - margin, high + margin
     aspect = float((high - low)[1] / (high - low)[0])
     (left, right), (bottom, top) = torch.stack([low, high], dim=1).tolist()
-    height = 0.42 * WIDTH * min(1.1, aspect) + 0.75
+    # Three would leave a quarter of two rows empty.
+    columns = 3 if len(samples) == 3 else 2
+    height = 0.84 * WIDTH / columns * min(1.1, aspect) + 0.75
     stacked = 1, min(2.7, 3.0 * aspect + 0.5)
     figure, grid = new_grid(
-        len(samples), 2, height=height, stacked=stacked, sharex=True, sharey=True
+        len(samples), columns, height=height, stacked=stacked, sharex=True, sharey=True
     )
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
         fan = theta[:shown]
-        alpha = max(0.02, min(1.0, 15 / len(fan)))
+        alpha = min(1.0, 30 / len(fan))
         median = median_sample(arm, tcp, fan)
         draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 12, 2)
@@ -489,7 +518,7 @@ def home(
         ax.set(xlabel="x [length]" if last_row else "", ylabel="y [length]" if first_column else "")
         fan = theta[:300]
         median = median_sample(arm, tcp, fan)
-        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=median)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.1, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 11, 2)
         ax.set(title=LABELS[name], aspect="equal")
     ax = grid["score"]

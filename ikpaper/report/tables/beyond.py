@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ from ikpaper.format import (
     fixed,
     joined,
     percent,
+    percent_extent,
     rounded,
     significant,
     with_interval,
@@ -132,7 +133,7 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
                 "typical miss, % of the reach": extent(
                     100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
                 ),
-                "distinguished from exact, % of targets": extent(100 * mine["rejected"], "{:.0f}"),
+                "distinguished from exact, % of targets": extent(100 * mine["rejected"]),
             }
         )
     return pd.DataFrame(rows)
@@ -144,13 +145,8 @@ def home_numbers(random: pd.DataFrame) -> dict[str, str]:
     closer = (cvae["mmd2_high"] < inn["mmd2_low"]).sum()
     numbers = {"home_cvae": f"{closer} of {len(cvae)}", "home_arms": joined(cvae.index)}
     for name in _HOME:
-        numbers[f"home_rejected_{name}"] = _shares(_of(random, name)["rejected"], "{:.0f}")
+        numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
     return numbers
-
-
-def _shares(rejected: Iterable[float], form: str) -> str:
-    """Smallest and largest of shares in percent."""
-    return f"{extent((100 * share for share in rejected), form)}\N{NO-BREAK SPACE}%"
 
 
 def _by_sampler(rows: pd.DataFrame) -> list[tuple[str, int, pd.DataFrame]]:
@@ -171,7 +167,7 @@ def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.D
         {
             "sampler": _refined(name, steps),
             "MMD² to exact": extent(mine["mmd2"]),
-            "rejected": _shares(mine["rejected"], "{:.1f}"),
+            "rejected": percent_extent(mine["rejected"], "{:.1f}"),
             "E‖f(θ) − y‖²": extent(mine["e_resim"]),
             "samples/s": extent(mine["samples_per_second"], rounded),
         }
@@ -234,7 +230,7 @@ def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
         "pairs_unequal": str((rows["p"] <= LEVEL).sum() or "none"),
         "pairs_most": percent(max(_paired_difference(*each)[2] for each in counts)),
         "pairs_share": percent((rows["mmd2_high"] / prior).max(), 2),
-        **{f"check_{name}": _shares(shares, "{:.0f}") for name, shares in checks.items()},
+        **{f"check_{name}": percent_extent(shares) for name, shares in checks.items()},
     }
 
 
@@ -286,7 +282,7 @@ def many_samples_numbers(rows: pd.DataFrame, random: pd.DataFrame) -> dict[str, 
         "more_unequal": f"{(pairs['p'] <= LEVEL).sum() or 'none'} of {len(pairs)}",
         "more_above": f"{above or 'none'} of {len(pairs)}",
         "more_exact_above": f"{exact or 'none'} of {len(pairs)}",
-        "more_share": _shares((pairs["mmd2"] / prior).dropna(), "{:.2f}"),
+        "more_share": percent_extent((pairs["mmd2"] / prior).dropna(), "{:.2f}"),
         "more_most": percent((pairs["mmd2_high"] / prior).max(), 2),
     }
 
@@ -402,8 +398,8 @@ def projection(random: pd.DataFrame) -> pd.DataFrame:
             {
                 "sampler": label(name),
                 "MMD², before over after": extent(before["mmd2"] / after["mmd2"]),
-                "rejected": _shares(before["rejected"], "{:.0f}"),
-                "rejected after": _shares(after["rejected"], "{:.0f}"),
+                "rejected": percent_extent(before["rejected"]),
+                "rejected after": percent_extent(after["rejected"]),
                 "E‖f(θ) − y‖²": extent(before["e_resim"]),
                 "E‖f(θ) − y‖² after": extent(after["e_resim"]),
             }
@@ -478,7 +474,7 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         numbers[f"mmd_{of}"] = significant(rows["mmd2"].mean(), 2)
         numbers[f"resim_{of}"] = significant(rows["e_resim"].mean(), 2)
         numbers[f"c2st_{of}"] = extent(rows["c2st"], "{:.3f}")
-        numbers[f"rejected_{of}"] = _shares(rows["rejected"], "{:.1f}")
+        numbers[f"rejected_{of}"] = percent_extent(rows["rejected"], "{:.1f}")
         if name in CATALOGUE:
             numbers[f"parameters_{of}"] = f"{rows['parameters'].mean():,.0f}"
     return numbers

@@ -135,6 +135,61 @@ def test_training_curves_add_up_to_their_sum():
     assert ax.get_yscale() == "linear"
 
 
+def test_terms_stand_in_the_order_of_the_loss():
+    terms = {"L_p(x)": 1.0, "L_x": 2.0, "L_y": 3.0, "L_z": 4.0}
+    history = [{"epoch": 1, "terms": terms, "learning_rate": 1e-3}]
+    ax, _ = results.training_curves({"inn": history}).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "$L_y$",
+        "$L_x$",
+        "$L_{p(z)}$",
+        "$L_{p(x)}$",
+        "sum",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "ticks"),
+    [
+        # A rate that does not change, at a power of ten and elsewhere.
+        ([1e-4, 1e-4], [-5, -4, -3]),
+        ([6.3e-4, 6.3e-4], [-4, -3]),
+        ([9e-3, 4.5e-4], [-4, -3, -2]),
+        ([1.4e-3, 8.75e-9], [-9, -5]),
+    ],
+)
+def test_the_axis_of_the_learning_rate_has_true_powers_of_ten(rates, ticks):
+    history = [
+        {"epoch": epoch, "terms": {"kl": 1.0}, "learning_rate": rate}
+        for epoch, rate in enumerate(rates, 1)
+    ]
+    _, below = results.training_curves({"cvae": history}).axes
+    low, high = below.get_ylim()
+    shown = [tick for tick in below.get_yticks() if low <= tick <= high]
+    assert shown == pytest.approx([10.0**exponent for exponent in ticks])
+    labels = [below.yaxis.get_major_formatter()(tick) for tick in shown]
+    assert labels == [f"$10^{{{exponent}}}$" for exponent in ticks]
+    assert low < min(rates)
+    assert high > max(rates)
+
+
+def test_a_small_tick_says_what_it_is():
+    scores = pd.DataFrame(
+        {"quantity": "mmd2", "sampler": "cvae", "dof": [4, 6], "value": [2e-5, 2e-4]}
+    ).assign(low=1e-5, high=5e-4)
+    (ax,) = results.scores_over(scores, {"mmd2": "MMD"}).axes
+    texts = [ax.yaxis.get_major_formatter()(tick) for tick in (1e-5, 5e-5, 2e-4, 1000)]
+    assert texts == ["$10^{-5}$", r"$5 \cdot 10^{-5}$", "0.0002", "1,000"]
+
+
+def test_three_fans_stand_in_one_row():
+    arm, tcp = PlanarArm.paper(4), (2.4, 0.3)
+    theta = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    figure = results.posterior_arms(arm, tcp, dict.fromkeys(("exact", "flow", "prior"), theta))
+    rows = {ax.get_subplotspec().rowspan.start for ax in figure.axes}
+    assert (len(figure.axes), rows) == (3, {0})
+
+
 def test_figures_of_results_can_be_drawn(random):
     exact = pd.DataFrame(
         {"sigma": [0.1, 0.2], "reference_sigma": 0.2, "value": 1.0, "low": 0.5, "high": 2.0}

@@ -17,7 +17,7 @@ def test_numbers_of_the_text():
         "mmd_exact": "7.0\xa0·\xa010⁻⁶",
         "mmd_flow": "1.5\xa0·\xa010⁻⁵",
         "mmd_npe": "0.0076",
-        "resim_exact": "3.0\xa0·\xa010⁻³¹",
+        "resim_exact": "< 10⁻²⁰",
         "resim_flow": "7.0\xa0·\xa010⁻⁸",
         "resim_npe": "0.0055",
     }

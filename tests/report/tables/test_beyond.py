@@ -101,10 +101,10 @@ def test_pairs_are_tested_by_mcnemar(random):
     low, high = (100 * (2 * end - 1) * 40 / 1000 for end in ends)
     assert table["difference, %"][0] == f"+2.0 ({low:.1f} to {high:.1f})"
     assert table["difference, %"][1] == "+0.0 (0.0 to 0.0)"
-    assert (table["rejected"][0], table["exact"][0]) == ("7.3 %", "5.3 %")
+    assert (table["rejected"][0], table["exact"][0]) == ("7.3\xa0%", "5.3\xa0%")
     numbers = beyond.paired_numbers(random)
     assert (numbers["pairs"], numbers["pairs_unequal"]) == ("6", "1")
-    assert numbers["pairs_share"] == "5.50 %"
+    assert numbers["pairs_share"] == "5.50\xa0%"
     assert numbers["check_exact"] == "4\xa0%"
 
 
@@ -129,8 +129,8 @@ def test_many_samples_stand_beside_the_exact_sampler(random):
     )
     table = beyond.many_samples(rows)
     assert table[["DoF", "rejected", "exact: rejected"]].values.tolist() == [
-        [4, "20.0 %", "5.0 %"],
-        [6, "6.0 %", "4.0 %"],
+        [4, "20.0\xa0%", "5.0\xa0%"],
+        [6, "6.0\xa0%", "4.0\xa0%"],
     ]
     assert table["p"][0] == f"{binomtest(3, 21).pvalue:.4f}"
     assert table["exact: MMD², 10⁻⁶"][0].startswith("1,000 (")

@@ -10,7 +10,7 @@ def test_a_schedule_is_read_off_the_record():
     (row,) = published.schedule(records).to_dict("records")
     assert (row["DoF"], row["first lowered after epoch"]) == (4, 31)
     # The ramp of epoch 31 of 60: 2 * 0.002^(1 - 30/60).
-    assert row["weight of L_p(x) then"] == "9 %"
+    assert row["weight of L_p(x) then"] == "9\xa0%"
     # 2 * 0.002^(1 - 54/60) is above 1; that of epoch 54 is not.
     assert row["full weight from epoch"] == 55
     # The rate of an epoch is what stands at the end of the one before.
