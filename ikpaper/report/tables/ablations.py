@@ -17,6 +17,8 @@ __all__ = [
     "divergences",
     "effects",
     "inverse_losses",
+    "schedule_effects",
+    "schedules",
     "spreads",
     "variant_name",
 ]
@@ -34,17 +36,30 @@ _VARIANTS: Mapping[str, str] = {
 }
 
 
+#: The study whose runs have a budget of their own, and so a table; the first of its variants is how
+#: the INN is trained elsewhere. Keys of the others for the text.
+_SCHEDULE = "schedule"
+_SCHEDULES: Mapping[str, str] = {
+    "full_weight": "plateau of the sum without the ramp",
+    "cosine": "cosine",
+}
+
+
 def variant_name(variant: str) -> str:
     """How a variant is called in tables."""
     return variant.replace("as published", "as in this book")
 
 
 def ablations(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant: its scores over the runs that did not diverge.
+    """A row a variant with the usual budget: its scores over the runs that did not diverge.
 
     Args:
         runs: A row a training run; see `experiments.ablations`.
     """
+    return _scored(runs[runs["study"] != _SCHEDULE])
+
+
+def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (study, variant, model), same in runs.groupby(["study", "variant", "model"], sort=False):
         trained = same[same["outcome"] == "trained"]
@@ -67,6 +82,35 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     chosen = runs[(runs["model"] == "inn") & runs["study"].isin(["default", "inverse losses"])]
     rows = ablations(chosen).drop(columns=["study", "model"])
     return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
+
+
+def schedules(runs: pd.DataFrame) -> pd.DataFrame:
+    """The INN by one schedule of its learning rate or another; `runs` as in `ablations`."""
+    rows = _scored(runs[runs["study"] == _SCHEDULE])
+    return rows.drop(columns=["study", "model"]).rename(columns={"variant": "learning rate"})
+
+
+def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
+    """What another schedule changes, in words as of `effects`, and the budget of these runs.
+
+    Args:
+        runs: As in `ablations`.
+
+    Returns:
+        By key: `schedule_full_weight`, `schedule_cosine`, `schedule_samples`, `schedule_runs`.
+    """
+    own = runs[runs["study"] == _SCHEDULE]
+    scores = own.set_index("variant")[list(ERRORS)]
+    others = scores.index.isin(_SCHEDULES.values())
+    samples = get_profile(own["profile"].iloc[0]).training_samples
+    return {
+        **{
+            f"schedule_{key}": _effect(scores.loc[[variant]], scores[~others])
+            for key, variant in _SCHEDULES.items()
+        },
+        "schedule_samples": f"{samples:,}",
+        "schedule_runs": str(own["seed"].nunique()),
+    }
 
 
 def effects(runs: pd.DataFrame) -> dict[str, str]:
