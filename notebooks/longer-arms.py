@@ -23,7 +23,7 @@
 # at {glue:text}`rejected_longest` of {glue:text}`targets` random targets. For
 # ten joints it is {glue:text}`share_10` and {glue:text}`rejected_10`.
 #
-# Trained in full, the flow {glue:text}`full_rejected`
+# Trained in full, the flow {glue:text}`full_verdict`
 # ({numref}`tab-scaling-full`).
 #
 # These are flows with the architecture of {ref}`sec-flow` on arms of
@@ -62,20 +62,20 @@ out.table(scaling.in_full(full), "scaling-full")
 out.figure(results.scaling(rows))
 
 # %% [markdown]
-# ```{csv-table} The flow on arms of more and more joints (ikpaper scaling); E‖f(θ) − y‖² in squared units of length.
+# :::{csv-table} The flow on arms of more and more joints (`ikpaper scaling`); E‖f(θ) − y‖² in squared units of length.
 # :file: tables/scaling.csv
 # :header-rows: 1
 # :name: tab-scaling
-# ```
+# :::
 #
 # ## Trained in full
 #
-# {numref}`tab-scaling-full` has the arm with {glue:text}`full_arms` joints, trained
+# {numref}`tab-scaling-full` has the arm with {glue:text}`full_joints` joints, trained
 # on as much data as those of {ref}`sec-beyond`, for less and as much time, and
 # sampled in fewer and more steps. Arms with more joints were not trained in full.
 #
-# ```{csv-table} The flow on a long arm, over epochs of training and steps of sampling (ikpaper scaling --full); the first row of an arm is that of exact samples.
+# :::{csv-table} The flow on a long arm, over epochs of training and steps of sampling (`ikpaper scaling --full`); the first row of an arm is that of exact samples. The unbiased MMD² scatters around zero and can be negative.
 # :file: tables/scaling-full.csv
 # :header-rows: 1
 # :name: tab-scaling-full
-# ```
+# :::

@@ -67,9 +67,7 @@ def _parsable(
     return (signature.replace("<factory>", "..."), returns) if signature else None
 
 
-def _rejoin(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
+def _rejoin(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Put together what napoleon splits: it takes what stands before a first colon for a type."""
     if what in ("attribute", "data", "property") and lines[-2:-1] == [""]:
         _, mark, before = lines[-1].partition(":type: ")

@@ -17,7 +17,7 @@ BODY = [
 
 TYPED = [
     ["file", "made by", "from"],
-    ["weights/paper/flow-06dof-seed42.safetensors", "ikpaper train", "a data set and the settings of a profile"],
+    ["weights/paper/flow-06dof-seed42.safetensors", "ikpaper train", "settings of a profile"],
 ]
 
 

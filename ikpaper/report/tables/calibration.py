@@ -15,9 +15,9 @@ __all__ = ["LABELS", "WRONG", "by_sampler", "checks", "joined_rows", "numbers", 
 LABELS = {
     "sbc": "SBC",
     "hpd": "HPD coverage",
-    "tarp": "TARP, blind",
-    "tarp-nearest": "TARP, nearest",
-    "tarp-mean": "TARP, mean",
+    "tarp": "blind TARP",
+    "tarp-nearest": "nearest TARP",
+    "tarp-mean": "mean TARP",
     "classifier": "classifier",
 }
 
@@ -73,7 +73,7 @@ def _refined(name: str, steps: int) -> str:
 
 def _p(value: float) -> str:
     """A p-value; of tiny ones only that they are."""
-    return "< 0.0001" if value < 1e-4 else significant(value, 2)
+    return "<\xa00.0001" if value < 1e-4 else significant(value, 2)
 
 
 def _share(found: pd.Series) -> str:
