@@ -45,7 +45,7 @@ profile, out = given.profile, Outputs(given.book)
 use_fast_matmul()
 count = max(2, profile.exact_targets // 2)
 out.number("targets", str(count))
-out.number("level", f"{100 * LEVEL:g} %")
+out.number("level", f"{100 * LEVEL:g}\xa0%")
 
 # %% [markdown]
 # ## A sampler in ten lines

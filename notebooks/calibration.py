@@ -92,7 +92,7 @@ for dof in PlanarArm.PAPER_DOF:
 #
 # ## What they see
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept. Hatched: an arm without that sampler; refine=3: samples moved onto the target by three Gauss-Newton steps."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept. Hatched: an arm without that sampler; refine=3: samples moved onto the target by three Gauss-Newton steps."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
 out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 
 # %% [markdown]

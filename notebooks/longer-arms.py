@@ -50,7 +50,7 @@ out = Outputs(parameters(profile=profile, book=book).book)
 rows, full = out.read("scaling").sort_values("dof"), out.read("scaling-full")
 
 # %% tags=["remove-cell"]
-out.number("level", f"{100 * LEVEL:g} %")
+out.number("level", f"{100 * LEVEL:g}\xa0%")
 for key, text in scaling.numbers(rows).items():
     out.number(key, text)
 for key, text in scaling.in_full_numbers(full).items():
@@ -58,7 +58,7 @@ for key, text in scaling.in_full_numbers(full).items():
 out.table(scaling.longer_arms(rows), "scaling")
 out.table(scaling.in_full(full), "scaling-full")
 
-# %% mystnb={"figure": {"name": "fig-scaling", "caption": "The flow over the number of joints, means over random targets, the MMD² with 95 % bootstrap intervals; its axis is linear below 0.0001. Rates of sampling are with a thousand samples a target, both measured in one run."}, "image": {"alt": "Four panels over the degrees of freedom: mismatch of flow and prior, re-simulation error, training time, and the flow's rate of sampling over the exact sampler's, which rises above one."}}
+# %% mystnb={"figure": {"name": "fig-scaling", "caption": "The flow over the number of joints, means over random targets, the MMD² with 95 % bootstrap intervals; its axis is linear below 0.0001. Rates of sampling are with a thousand samples a target, both measured in one run."}, "image": {"alt": "Four panels over the degrees of freedom: mismatch of flow and prior, re-simulation error, training time, and the flow's rate of sampling over the exact sampler's, which rises above one."}}
 out.figure(results.scaling(rows))
 
 # %% [markdown]

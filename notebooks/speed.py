@@ -107,7 +107,7 @@ for comparison in speed.OTHERS:
 # :name: tab-speed-flow
 # ```
 #
-# ```{csv-table} Exact sampling against rejection sampling, (*reference*) at a tolerance at which the error of the latter is about what 1,000 samples can show. Size: samples at one target.
+# ```{csv-table} Exact sampling against rejection sampling (*reference*), at a tolerance at which the error of the latter is about what 1,000 samples can show. Size: samples at one target.
 # :file: tables/speed-exact.csv
 # :header-rows: 1
 # :name: tab-speed-exact

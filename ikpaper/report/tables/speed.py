@@ -26,7 +26,7 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
     chosen = bench[bench["what"].str.startswith(f"{what}, ") & bench["size"].isin(sizes)]
     rows = []
     for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
-        cells = {"model": label(str(model)), "DoF": dof, "batch": size}
+        cells = {"model": label(str(model)), "DoF": dof, "batch": f"{size:,}"}
         records = {_precision(row["what"]): row for row in part.to_dict("records")}
         for precision, row in records.items():
             cells[f"ratio, {precision}"] = significant(row["ratio"], 2)
@@ -62,7 +62,7 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
     columns: dict[str, Column] = {
         "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
         "DoF": "dof",
-        "size": "size",
+        "size": ("size", "{:,}"),
         "variant": ("what", lambda what: what.partition(", ")[2]),
         "ratio": ("ratio", 2),
         f"ours [{unit}]": ("ours", number),
