@@ -154,6 +154,10 @@ def _describe(
         return
     for written, mended in _MENDED:
         context["body"] = re.sub(written, mended, context["body"], flags=re.DOTALL)
+    if listed := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = lambda *args, **options: str(
+            listed(*args, **options)
+        ).replace("<summary>", '<summary aria-label="Pages below">')
     tags = {"og:title": f"{context['title']}", "og:type": "article"}
     paragraph = next(iter(doctree.findall(_is_text)), None)
     if paragraph is not None:
