@@ -69,7 +69,7 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     numbers = scaling.in_full_numbers(rows)
     assert (numbers["full_joints"], numbers["full_rejected"]) == ("16", percent(0.06))
     text = numbers["full_verdict"]
-    assert text.startswith("with 16 joints is rejected at 6.0 % of the targets after 60 epochs")
-    assert "exact samples are at 5.0 % (undecided, p = " in text
+    assert text.startswith("with 16 joints is rejected at 6.0\xa0% of the targets after 60 epochs")
+    assert "exact samples are at 5.0\xa0% (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
     assert "(more often, p = " in scaling.in_full_numbers(rows)["full_verdict"]
