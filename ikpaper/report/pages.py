@@ -212,7 +212,7 @@ PAGES = (
     Page("reading", reads=("benchmark.csv", "statistic-floor.csv"), samplers=("exact", "prior")),
     Page("speed", reads=("bench.csv", "bench-breakdown.csv")),
     Page("longer-arms", reads=("scaling.csv", "scaling-full.csv")),
-    Page("baselines", reads=("baselines.csv",)),
+    Page("baselines", reads=("baselines.csv", "benchmark.csv")),
     Page(
         "beyond",
         reads=("benchmark.csv", "bench.csv", "scaling.csv"),

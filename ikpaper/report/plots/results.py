@@ -630,13 +630,16 @@ def speedups(bench: pd.DataFrame) -> Figure:
         bench: Rows of `make bench`: what, model, dof, size, ratio.
     """
     figure, grid = new_grid(2, height=3.1)
-    lines: dict[str, Any] = {"float32": DASHED_CURVE, "bfloat16": "-"}
+    lines: dict[str, Any] = {
+        "float32": {"linestyle": DASHED_CURVE, "markerfacecolor": "white"},
+        "bfloat16": {},
+    }
     for ax, what in zip(grid[0], ("training", "sampling"), strict=True):
         for name, (precision, line) in product(("inn", "cvae"), lines.items()):
             rows = bench[(bench["what"] == f"{what}, {precision}") & (bench["size"] == 1000)]
             rows = rows[rows["model"] == name].sort_values("dof")
-            own = look(name, label=f"{LABELS[name]}, {precision}", markersize=4)
-            ax.plot(rows["dof"], rows["ratio"], linestyle=line, **own)
+            own = look(name, label=f"{LABELS[name]}, {precision}", markersize=5)
+            ax.plot(rows["dof"], rows["ratio"], **own, **line)
         ax.axhline(1, color=MUTED, linewidth=0.8)
         ax.set(title=what, xlabel="DoF", xscale="log", ylim=(0, None))
         number_ticks(ax, bench.loc[bench["what"].str.startswith(f"{what}, "), "dof"])
@@ -709,11 +712,12 @@ def scaling(table: pd.DataFrame) -> Figure:
         table: Rows of `ikpaper scaling` of one model, by dof.
     """
     name, dof = str(table["model"].iloc[0]), table["dof"]
-    own, prior = (look(sampler, markersize=5) for sampler in (name, "prior"))
+    # Whole markers, also where a value is next to the frame.
+    own, prior = (look(sampler, markersize=5, clip_on=False) for sampler in (name, "prior"))
     figure, grid = new_grid(4, 2, height=2.6, stacked=(1, 2.0), sharex=True)
     (quality, miss), (training, sampling) = grid
 
-    _error_bars(quality, name, dof, table[_MMD2], linestyle="-")
+    _error_bars(quality, name, dof, table[_MMD2], linestyle="-", clip_on=False)
     quality.plot(dof, table["mmd2_prior"], **prior)
     # Where values are noise around zero, the axis is linear.
     quality.set_yscale("symlog", linthresh=1e-4)
@@ -723,8 +727,8 @@ def scaling(table: pd.DataFrame) -> Figure:
     miss.plot(dof, table["e_resim"], **own)
     miss.set(yscale="log", title=r"$\mathrm{E}\|f(\theta)-y\|^2$ [squared units of length]")
 
-    training.plot(dof, table["training_seconds"] / 60, **own)
-    training.set(title="training [min]", ylim=(0, None))
+    training.plot(dof, table["training_seconds"], **own)
+    training.set(title="training [s]", ylim=(0, None))
     training.set_xlabel("" if is_narrow() else "DoF")
 
     rate = table["samples_per_second"] / table["exact_samples_per_second"]
