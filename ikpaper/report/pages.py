@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 #: Raise when pages must be made anew though neither notebooks nor their inputs changed.
-VERSION = 2
+VERSION = 3
 
 #: What made each page, in the checkout.
 _RECORDS = Path("book", "pages.json")
