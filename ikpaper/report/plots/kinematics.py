@@ -120,7 +120,7 @@ _FEW = 2
 
 def _each(ax: Axes, arm: PlanarArm, theta: Tensor) -> None:
     """Draw at most `_FEW` configurations (n, dof) with their joints, the second one dashed."""
-    for line, points in zip(("-", DASHED), arm.joint_positions(theta).numpy(), strict=False):
+    for line, points in zip(("-", (0, (2, 1.2))), arm.joint_positions(theta).numpy(), strict=False):
         ax.plot(*points.T, color=NEUTRAL[0], linewidth=2, linestyle=line)
         ax.plot(
             *points[1:-1].T, "o", color=NEUTRAL[0], markerfacecolor="white", markersize=6, zorder=7

@@ -158,7 +158,10 @@ def _misses(error: Mapping[str, float] | pd.Series, arm: PlanarArm) -> str:
     miss = {name: error[name] ** 0.5 for name in NETWORKS}
     lengths = joined(f"{significant(miss[name], 2)} for the {label(name)}" for name in NETWORKS)
     shares = joined(percent_extent([miss[name] / arm.reach], 2) for name in NETWORKS)
-    return f"the TCP misses it by a root mean square of {lengths}, which is {shares} of the reach"
+    return (
+        f"the TCP misses the target by a root mean square of {lengths}, which is {shares} of the "
+        "reach"
+    )
 
 
 def _beside(closer: Sequence[str]) -> str:
@@ -193,7 +196,7 @@ def at_target(results: pd.DataFrame, tcp: Sequence[float]) -> str:
 def _difference(mmd2: float) -> str:
     """An unbiased MMD², which below zero is no distance."""
     value = significant(mmd2, 2)
-    return value if mmd2 > 0 else f"{value}, no difference found,"
+    return value if mmd2 > 0 else f"{value} (no difference found)"
 
 
 def distinct(results: pd.DataFrame, sampler: str) -> str:
