@@ -150,14 +150,14 @@ def _describe(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Say what a page is about in its head, and offer it as a notebook if it is one."""
-    if doctree is None:
-        return
-    for written, mended in _MENDED:
-        context["body"] = re.sub(written, mended, context["body"], flags=re.DOTALL)
     if listed := context.get("generate_toctree_html"):
         context["generate_toctree_html"] = lambda *args, **options: str(
             listed(*args, **options)
         ).replace("<summary>", '<summary aria-label="Pages below">')
+    if doctree is None:
+        return
+    for written, mended in _MENDED:
+        context["body"] = re.sub(written, mended, context["body"], flags=re.DOTALL)
     tags = {"og:title": f"{context['title']}", "og:type": "article"}
     paragraph = next(iter(doctree.findall(_is_text)), None)
     if paragraph is not None:
