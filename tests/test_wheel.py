@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: What a wheel is made from.
 SOURCES = ("ikpaper", "weights/paper", "book/results")
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 OFFLINE = """
@@ -131,7 +133,7 @@ print(ikpaper.__version__)
     status, output, errors = run("-c", OFFLINE + code)
     assert status == 0, errors
     assert "numerical" in output
-    assert output.splitlines()[-1] == "0.1.0"
+    assert output.splitlines()[-1] == VERSION
 
 
 def test_the_commands_work_and_say_what_needs_a_checkout(run, python):
@@ -139,7 +141,7 @@ def test_the_commands_work_and_say_what_needs_a_checkout(run, python):
     status, output, errors = run(*sample, script=str(python.with_name("ikpaper")))
     assert (status, errors) == (0, "")
     assert run("-m", "ikpaper", *sample) == (0, output, "")
-    assert run("-m", "ikpaper", "--version") == (0, "ikpaper 0.1.0\n", "")
+    assert run("-m", "ikpaper", "--version") == (0, f"ikpaper {VERSION}\n", "")
     for verb in (["report"], ["status"], ["reproduce"], ["benchmark"], ["ablate"], ["scaling"]):
         status, _, errors = run("-m", "ikpaper", *verb)
         assert status == 1, verb
