@@ -207,6 +207,7 @@ def test_a_pages_identity_names_weights_and_versions_but_no_source(project):
         "code",
         "text",
         "book/results/benchmark.csv",
+        "book/results/seeds.csv",
         "weights cvae-06dof-seed42",
         "weights inn-06dof-seed42",
     }
