@@ -106,7 +106,6 @@ for key, text in numbers.items():
 # an arm share their exact samples, so that their scores move together.
 
 # %% tags=["remove-cell"]
-out.table(beyond.home(random), "home")
 for dof in ikpaper.PlanarArm.PAPER_DOF:
     out.table(beyond.samplers(random, dof), f"beyond-{dof:02d}")
 
@@ -185,7 +184,7 @@ out.table(beyond.over_arms(random, beyond.KINEMATICS), "kinematics")
 # :name: tab-kinematics
 # ```
 #
-# ## Can a flow be distinguished from the exact sampler?
+# ## Do the samples of a flow differ from exact ones?
 #
 # Not with {glue:text}`samples` samples a target; with {glue:text}`more_samples`, by
 # the mean of the MMD².

@@ -249,4 +249,4 @@ def _spread(known: Mapping[Any, Any], name: str) -> str:
 def _on_target(missed: int, samples: int) -> str:
     """Share of samples that reach the target; 100 % is said of all alone."""
     share = f"{100 - 100 * missed / samples:.4g}"
-    return f"all but {missed:,}" if missed and share == "100" else f"{share} %"
+    return f"all but {missed:,}" if missed and share == "100" else f"{share}\xa0%"

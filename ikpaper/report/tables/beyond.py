@@ -133,7 +133,7 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
                 "typical miss, % of the reach": extent(
                     100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
                 ),
-                "distinguished from exact, % of targets": extent(100 * mine["rejected"]),
+                "rejected, % of targets": extent(100 * mine["rejected"]),
             }
         )
     return pd.DataFrame(rows)

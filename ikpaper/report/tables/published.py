@@ -13,7 +13,16 @@ from ikpaper import paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PLOTTED_SIGMA
-from ikpaper.format import concise, extent, fixed, joined, percent, significant, with_interval
+from ikpaper.format import (
+    concise,
+    extent,
+    fixed,
+    joined,
+    percent,
+    percent_extent,
+    significant,
+    with_interval,
+)
 from ikpaper.models import INN, build
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import (
@@ -349,7 +358,7 @@ def schedule_numbers(records: Mapping[int, Mapping[str, Any]]) -> dict[str, str]
     rows = _schedule(records)
     return {
         "lowered": extent(rows["first"], "{:.0f}"),
-        "lowered_weight": extent(100 * rows["weight"], "{:.0f}") + " %",
+        "lowered_weight": percent_extent(rows["weight"]),
         "full_weight": extent(rows["full"], "{:.0f}"),
         "slower": extent(rows["start"] / rows["rate"], "{:,.0f}"),
     }
