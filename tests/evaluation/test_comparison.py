@@ -149,7 +149,7 @@ ROW = {
 
 
 @pytest.mark.parametrize(
-    ("missed", "text"), [(0, "100 %"), (3, "all but 3"), (2000, "99.8 %"), (10**6, "0 %")]
+    ("missed", "text"), [(0, "100\xa0%"), (3, "all but 3"), (2000, "99.8\xa0%"), (10**6, "0\xa0%")]
 )
 def test_samples_that_miss_are_never_rounded_away(missed, text):
     assert as_text(pd.DataFrame([{**ROW, "missed": missed}]))["on target"].item() == text
