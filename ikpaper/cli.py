@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +27,11 @@ from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.progress import duration
 from ikpaper.training import PRECISIONS, TrainingRun, resolve_device, train_all, train_on_cluster
 from ikpaper.weights import find_weights, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ikpaper.experiments import Experiment
 
 __all__ = ["main"]
 
@@ -402,37 +407,41 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(scores.to_string(index=False))
 
 
+def _run(experiment: Experiment, arguments: argparse.Namespace) -> pd.DataFrame:
+    return experiment.run(fresh=arguments.fresh, **_cluster(arguments))
+
+
 def _benchmark(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import as_text, terminal_text
-    from ikpaper.experiments.published import run_published, time_published
+    from ikpaper.experiments import published
 
     if arguments.rates:
-        table = time_published(dofs=arguments.dof)
+        table = published.time_published(arguments.dof)
     else:
-        options = _pick(arguments, "targets", "fresh")
-        table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
+        table = _run(published.experiment(arguments.dof, targets=arguments.targets), arguments)
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{terminal_text(as_text(part))}")
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.calibration import run_calibration
+    from ikpaper.experiments import calibration
 
-    table = run_calibration(dofs=arguments.dof, fresh=arguments.fresh, **_cluster(arguments))
-    for dof, part in table.groupby("dof"):
+    for dof, part in _run(calibration.experiment(arguments.dof), arguments).groupby("dof"):
         wide = part.pivot(index=["sampler", "refine"], columns="check", values="p_value")
         print(f"\n{dof} DoF, p-values\n{wide.to_string(float_format='{:.2g}'.format)}")
 
 
 def _baselines(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import terminal_text
-    from ikpaper.experiments.baselines import run_baselines
-    from ikpaper.report.tables.baselines import baselines
+    from ikpaper.experiments import baselines
+    from ikpaper.report.tables.baselines import baselines as formatted
 
-    options = _pick(arguments, "epochs", "targets", "profile", "fresh")
-    table = run_baselines(dofs=arguments.dof, **options, **_cluster(arguments))
+    # Before the work, which takes minutes without it, too.
+    baselines.import_sbi()
+    options = _pick(arguments, "epochs", "targets", "profile")
+    table = _run(baselines.experiment(arguments.dof, **options), arguments)
     for dof, part in table.groupby("dof"):
-        print(f"\n{dof} DoF\n{terminal_text(baselines(part))}")
+        print(f"\n{dof} DoF\n{terminal_text(formatted(part))}")
 
 
 def _search(arguments: argparse.Namespace) -> None:
@@ -477,22 +486,22 @@ def _ranges(arguments: argparse.Namespace) -> Ranges:
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.ablations import VARIANTS, run_ablations
+    from ikpaper.experiments.ablations import VARIANTS, experiment
 
     studies = list(dict.fromkeys(variant.study for variant in VARIANTS))
     check_known("study", arguments.only, studies)
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
-    run_ablations(chosen, **_pick(arguments, "profile", "fresh"), **_cluster(arguments))
+    _run(experiment(chosen, arguments.profile), arguments)
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.scaling import DOF, FULL_DOF, run_full, run_scaling
+    from ikpaper.experiments import scaling
 
     if arguments.full:
-        run_full(arguments.dof or FULL_DOF, fresh=arguments.fresh, **_cluster(arguments))
-        return
-    options = _pick(arguments, "profile", "fresh")
-    run_scaling(arguments.dof or DOF, **options, **_cluster(arguments))
+        experiment = scaling.full_experiment(arguments.dof or scaling.FULL_DOF)
+    else:
+        experiment = scaling.experiment(arguments.dof or scaling.DOF, profile=arguments.profile)
+    _run(experiment, arguments)
 
 
 def _sample(arguments: argparse.Namespace) -> None:
