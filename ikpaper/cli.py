@@ -471,8 +471,7 @@ def _ranges(arguments: argparse.Namespace) -> Ranges:
     """The model's ranges of the search, with those that `--range` changes."""
     ranges = dict(model_type(arguments.model).search_ranges)
     for name, *bounds in arguments.range:
-        if name not in ranges:
-            raise ValueError(f"unknown hyperparameter {name!r}; known: {', '.join(ranges)}")
+        check_known("hyperparameter", [name], ranges)
         kind = type(ranges[name][0])
         try:
             low, high = (kind(bound) for bound in bounds)

@@ -20,7 +20,7 @@ import torch
 
 from ikpaper import dataset
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
+from ikpaper.checks import check_count, check_known
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.experiments import published
@@ -113,8 +113,7 @@ def train_baseline(
         ValueError: If there is no such baseline, or there are fewer epochs.
         RuntimeError: If sbi is not installed; the message says how to install it.
     """
-    if name not in BASELINES:
-        raise ValueError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")
+    check_known("baseline", [name], BASELINES)
     kind, usual = BASELINES[name]
     epochs = usual if epochs is None else check_count("epochs", epochs, 2)
     trainer_type = getattr(import_sbi().inference, kind)

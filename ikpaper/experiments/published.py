@@ -62,31 +62,13 @@ CHECKED = (
 
 #: Columns of the table.
 COLUMNS = (
-    "sampler",
-    "dof",
-    "refine",
-    "at",
-    "targets",
-    "samples",
-    "mmd2",
-    "mmd2_low",
-    "mmd2_high",
-    "mmd2_worst1",
-    "rejected",
+    *("sampler", "dof", "refine", "at", "targets", "samples"),
+    *("mmd2", "mmd2_low", "mmd2_high", "mmd2_worst1", "rejected"),
     *CHECKED,
-    "e_resim",
-    "e_resim_worst1",
-    "e_resim_worst",
-    "e_resim_on_target",
-    "missed",
-    "samples_per_second",
-    "parameters",
-    "training_seconds",
-    "training_threads",
-    "training_device",
-    "profile",
-    "seed",
-    "key",
+    *("e_resim", "e_resim_worst1", "e_resim_worst", "e_resim_on_target", "missed"),
+    *("samples_per_second", "parameters"),
+    *("training_seconds", "training_threads", "training_device"),
+    *("profile", "seed", "key"),
 )
 
 #: How often the slides' target is scored: once would leave the MMD^2 to chance.

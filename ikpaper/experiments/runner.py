@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.cluster import as_tasks, connected, max_parallel
+from ikpaper.cluster import as_tasks, connected, given_up, max_parallel
 from ikpaper.evaluation import PaperProtocol, Task
 from ikpaper.files import project_root, write_json, write_text
 from ikpaper.identity import Identity, State, accepted, provenance
-from ikpaper.matmul import fast_matmul, use_fast_matmul
+from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
 __all__ = [
@@ -294,12 +294,11 @@ def _on_cluster(
     order = sorted(range(len(waiting)), key=lambda i: -waiting[i][1].cost)
     with connected(address):
         progress.show(f"{len(waiting)} jobs, {max_parallel(cpus, 0)} at a time")
-        calls = {i: (waiting[i][1].measure, fresh, cpus) for i in order}
+        calls = {i: (waiting[i][1].measure, fresh) for i in order}
         for i, found in as_tasks(_measure_there, calls, cpus=cpus):
             label, job = waiting[i]
             if isinstance(found, BaseException):
-                lines = str(found).strip().splitlines() or [""]
-                failures.append(f"{label}: given up after {type(found).__name__}: {lines[0]}")
+                failures.append(given_up(label, found))
                 progress.say(failures[-1])
                 continue
             progress.advance(job.cost, label)
@@ -308,12 +307,8 @@ def _on_cluster(
         raise RuntimeError(failures[0])
 
 
-def _measure_there(measure: Measure, fresh: bool, cpus: float) -> Measured:
+def _measure_there(measure: Measure, fresh: bool) -> Measured:
     """What a task does on its node."""
-    import torch
-
-    torch.set_num_threads(max(1, int(cpus)))
-    use_fast_matmul()
     return _measured(measure, Progress(1.0, stream=io.StringIO()), fresh)
 
 
