@@ -130,6 +130,11 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument("--address", help=cluster)
         self.add_argument("--cpus", type=float, default=1, help=cpus)
 
+    def add_work(self, what: str, again: str) -> None:
+        """Whether to do again what is done, and where its parts run."""
+        self.add_flag("--fresh", again)
+        self.add_cluster(f"{what} on a cluster")
+
     def add_resources(self, what: str) -> None:
         """A cluster, and all that each of the tasks takes of it."""
         self.add_cluster(what)
@@ -200,17 +205,15 @@ def _parser() -> _Parser:
     benchmark = add(_benchmark, "score all published samplers; what is measured already is kept")
     benchmark.add_dof()
     benchmark.add_whole("--targets", "random targets (1000)", 1000)
-    benchmark.add_flag("--fresh", "measure again")
     benchmark.add_flag("--rates", "measure nothing but the rates of all rows, in one run")
-    benchmark.add_cluster("sampler on a cluster")
+    benchmark.add_work("sampler", "measure again")
 
     calibrate = add(
         _calibrate,
         "check the calibration of all published samplers; what is measured already is kept",
     )
     calibrate.add_dof()
-    calibrate.add_flag("--fresh", "measure again")
-    calibrate.add_cluster("sampler on a cluster")
+    calibrate.add_work("sampler", "measure again")
 
     baselines = add(
         _baselines,
@@ -220,8 +223,7 @@ def _parser() -> _Parser:
     baselines.add_whole("--epochs", "of each baseline (default: as published)")
     baselines.add_whole("--targets", "random targets (200)", 200)
     baselines.add_profile(PUBLISHED)
-    baselines.add_flag("--fresh", "train and score again")
-    baselines.add_cluster("baseline on a cluster")
+    baselines.add_work("baseline", "train and score again")
 
     search = add(_search, "search hyperparameters; what is finished already is kept")
     search.add_model(profile="search", device=False)
@@ -259,14 +261,12 @@ def _parser() -> _Parser:
     confirm.add_flag("--printed", "the hyperparameters that the slides print, instead")
     confirm.add_profile(PUBLISHED)
     confirm.add_whole("--retries", f"{repeats} (3)", 3)
-    confirm.add_flag("--fresh", "train and score again")
-    confirm.add_cluster("trial on a cluster")
+    confirm.add_work("trial", "train and score again")
 
     ablate = add(_ablate, "train and score what differs in one choice")
     ablate.add_profile("ablation")
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
-    ablate.add_flag("--fresh", "also what the table has")
-    ablate.add_cluster("run on a cluster")
+    ablate.add_work("run", "also what the table has")
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
@@ -276,8 +276,7 @@ def _parser() -> _Parser:
         "--full",
         "the published profile, for less time too, and more and fewer steps (half an hour)",
     )
-    scaling.add_flag("--fresh", "also what the table has")
-    scaling.add_cluster("run on a cluster")
+    scaling.add_work("run", "also what the table has")
 
     sample = add(_sample, "joint angles for one target, as CSV")
     sample.add_model(models=[*CATALOGUE, "exact"], seed="--model-seed")

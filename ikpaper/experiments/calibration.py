@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator, Tensor
 
-from ikpaper import calibration, evaluation, metrics, projection
+from ikpaper import calibration, evaluation, metrics
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import LEVEL, draw
 from ikpaper.experiments.published import GUESS, Entry, Remembering, published_entries
 from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
-from ikpaper.identity import Identity, digest
+from ikpaper.identity import digest
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined, Sampler
+from ikpaper.sampler import Sampler, refined
 from ikpaper.samplers import LookupTable, Prior
 
 if TYPE_CHECKING:
@@ -202,35 +202,21 @@ def _job(simulations: _Simulations, entry: Entry, profile: str) -> Job:
         _, tcp, _ = _truth(simulations)
         rows = []
         for steps in entry.steps:
-            sampler = Refined(plain, steps, arm) if steps else plain
-            for row in _checked(simulations, simulations.draw(sampler, tcp)):
+            samples = simulations.draw(refined(plain, steps, arm), tcp)
+            for row in _checked(simulations, samples):
                 rows.append({"refine": steps, "profile": profile, **row})
         return rows
 
-    steps = {"projection": projection.VERSION} if any(entry.steps) else {}
-    identity = Identity(
-        "row",
-        {
-            "table": "calibration",
-            "sampler": entry.name,
-            "refine": entry.steps,
-            **entry.settings,
-            **simulations.settings(),
-        },
-        dict(entry.inputs),
-        {
-            "calibration": calibration.VERSION,
-            "metrics": metrics.VERSION,
-            "scoring": evaluation.task.VERSION,
-            Prior.name: Prior.version,
-            LookupTable.name: LookupTable.version,
-            **entry.versions,
-            **steps,
-        },
-    )
+    versions = {
+        "calibration": calibration.VERSION,
+        "metrics": metrics.VERSION,
+        "scoring": evaluation.task.VERSION,
+        Prior.name: Prior.version,
+        LookupTable.name: LookupTable.version,
+    }
     return Job(
         {"dof": arm.dof, "sampler": entry.name},
-        identity,
+        entry.identity("calibration", simulations.settings(), versions),
         f"{entry.name} {arm.dof} DoF",
         _SECONDS.get(entry.name, _SECONDS_ELSE) * simulations.count / 1000,
         measure,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ from ikpaper.models import CATALOGUE, Flow, build
 from ikpaper.paper import TARGETS
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined, Sampler
+from ikpaper.sampler import Sampler, refined
 from ikpaper.samplers import (
     ExactPosterior,
     LargeLookupTable,
@@ -30,7 +29,7 @@ from ikpaper.samplers import (
     Prior,
     RejectionPosterior,
 )
-from ikpaper.weights import load_record, load_with_record, weights_path
+from ikpaper.weights import load, load_record, weights_path
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -191,6 +190,24 @@ class Entry:
     inputs: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
+    def identity(
+        self, table: str, settings: Mapping[str, Any], versions: Mapping[str, int]
+    ) -> Identity:
+        """What decides its rows in a table, of the settings and versions of what scores it."""
+        steps = {"projection": projection.VERSION} if any(self.steps) else {}
+        return Identity(
+            "row",
+            {
+                "table": table,
+                "sampler": self.name,
+                "refine": self.steps,
+                **self.settings,
+                **settings,
+            },
+            self.inputs,
+            {**versions, **self.versions, **steps},
+        )
+
 
 def published_entries(arm: PlanarArm, numbers: Profile) -> Iterator[Entry]:
     """Everything that has rows for an arm and a profile of the models; nothing is loaded yet."""
@@ -228,7 +245,14 @@ def published_entries(arm: PlanarArm, numbers: Profile) -> Iterator[Entry]:
             name,
             {name: model.version},
             # Where they are now: a node of a cluster need not have the same default.
-            partial(_weights, name, arm, numbers, path.parents[1]),
+            partial(
+                load,
+                name,
+                arm=arm,
+                profile=numbers,
+                seed=numbers.seed,
+                directory=path.parents[1],
+            ),
             _STEPS,
             inputs={"weights": record["sha256"]},
             origin={
@@ -238,10 +262,6 @@ def published_entries(arm: PlanarArm, numbers: Profile) -> Iterator[Entry]:
                 "training_device": record["device"],
             },
         )
-
-
-def _weights(name: str, arm: PlanarArm, numbers: Profile, directory: Path) -> Sampler:
-    return load_with_record(name, arm, numbers, numbers.seed, directory)[0]
 
 
 def _job(task: Task, entry: Entry, profile: str) -> Job:
@@ -262,7 +282,7 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
                 scores = exact
             else:
                 scores = part.score(
-                    _refined(drawn, steps, task.arm),
+                    refined(drawn, steps, task.arm),
                     permutations=PERMUTATIONS,
                     checks=checks_refined if steps else checks,
                 )
@@ -281,29 +301,16 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
             )
         return rows
 
-    identity = Identity(
-        "row",
-        {
-            "table": "benchmark",
-            "sampler": name,
-            "refine": entry.steps,
-            **entry.settings,
-            **task.settings(),
-            "count": count,
-            "permutations": PERMUTATIONS,
-            **task.check_settings(checks),
-            **({"checks_refined": checks_refined} if any(entry.steps) else {}),
-        },
-        dict(entry.inputs),
-        {
-            **task.versions(),
-            **entry.versions,
-            **({"projection": projection.VERSION} if any(entry.steps) else {}),
-        },
-    )
+    settings = {
+        **task.settings(),
+        "count": count,
+        "permutations": PERMUTATIONS,
+        **task.check_settings(checks),
+        **({"checks_refined": checks_refined} if any(entry.steps) else {}),
+    }
     return Job(
         {"dof": task.arm.dof, "at": task.name, "sampler": name},
-        identity,
+        entry.identity("benchmark", settings, task.versions()),
         f"{name} {task.arm.dof} DoF, {task.name} targets",
         (_SECONDS.get(name, _SECONDS_ELSE) + 0.05 * len(entry.steps)) * count * task.samples / 1000,
         measure,
@@ -311,13 +318,9 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
     )
 
 
-def _refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
-    return Refined(sampler, steps, arm) if steps else sampler
-
-
 def _rate(task: Task, name: str, sampler: Sampler, steps: int) -> float:
     """Samples a second, over as many targets as the sampler of that name can afford."""
-    return task.rate(_refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
+    return task.rate(refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
 
 
 def _checks(task: Task) -> int:

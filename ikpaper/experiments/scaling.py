@@ -20,7 +20,7 @@ from ikpaper.identity import Identity
 from ikpaper.models import Flow
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined
+from ikpaper.sampler import refined
 from ikpaper.samplers import ExactPosterior, Prior
 from ikpaper.training import TrainingRun, train
 
@@ -195,7 +195,7 @@ def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...]) -> Job:
         for count in steps or (network.steps,):
             network.steps = count
             for refine in _REFINE:
-                sampler = Refined(network, refine, run.arm) if refine else network
+                sampler = refined(network, refine, run.arm)
                 scores = task.score(sampler, permutations=PERMUTATIONS)
                 only_this, only_exact = scores.rejected_alone(exact)
                 rows.append(
