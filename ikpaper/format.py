@@ -18,6 +18,7 @@ __all__ = [
     "joined",
     "over_runs",
     "percent",
+    "percent_extent",
     "rounded",
     "significant",
     "times",
@@ -34,6 +35,9 @@ _POWER = re.compile(r"(?:([\d.]+)\s·\s)?\b10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)
 #: Exponents of numbers that stand there without a power of ten.
 _DECIMAL = range(-4, 6)
 
+#: What is nearer to zero is rounding noise, of which no digit means anything.
+_NOISE = 1e-20
+
 
 def _written(number: Decimal, exponent: int, alone: bool = False) -> str:
     """A number with all of its digits, if need be in units of a power of ten.
@@ -43,10 +47,10 @@ def _written(number: Decimal, exponent: int, alone: bool = False) -> str:
         exponent: Of the power.
         alone: Whether 10⁻⁶ says that it is one millionth.
     """
+    if not number:
+        return "0"
     if exponent in _DECIMAL:
         text = f"{number:,f}"
-    elif not number:
-        return "0"
     else:
         mantissa, power = number.scaleb(-exponent), f"10{str(exponent).translate(_RAISED)}"
         # A line does not break within a number.
@@ -56,6 +60,8 @@ def _written(number: Decimal, exponent: int, alone: bool = False) -> str:
 
 def significant(value: float, digits: int = 3) -> str:
     """A number to so many significant digits, for a cell of a table or for the text.
+
+    Rounding noise has none: it is `< 10⁻²⁰`.
 
     Example:
         >>> significant(0.012345), significant(123456.7)
@@ -67,6 +73,8 @@ def significant(value: float, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
+    if abs(value) < _NOISE:
+        return f"< {concise(_NOISE)}"
     number = Decimal(f"{value:.{digits - 1}e}")
     exponent = number.adjusted()
     if exponent in _DECIMAL and exponent >= digits:
@@ -103,18 +111,18 @@ def with_interval(value: float, low: float, high: float) -> str:
 
     One in the last place is at most a quarter of the interval, unless that takes more than three
     digits. If all of the interval is of one sign, at least two digits of the value are left, and
-    one of either end.
+    one of either end. All three are in units of the value's power of ten, if it has one.
     """
     if math.isnan(value):
         return "–"
-    if not low < high or math.isinf(high - low):
+    if not low < high or math.isinf(high - low) or max(abs(low), abs(high)) < _NOISE:
         return significant(value)
     place = _exponent((high - low) / 4)
     if (low > 0) == (high > 0) and low and high:
         place = min(place, _exponent(value) - 1, _exponent(min(abs(low), abs(high))))
     place = max(place, _exponent(max(abs(low), abs(high), abs(value))) - 2)
     numbers = [Decimal(round(each / 10.0**place)).scaleb(place) for each in (value, low, high)]
-    exponent = max(number.adjusted() for number in numbers if number)
+    exponent = (numbers[0] or max(numbers, key=abs)).adjusted()
     shown, *ends = (_written(number, exponent) for number in numbers)
     return f"{shown} ({' to '.join(ends)})"
 
@@ -161,8 +169,18 @@ def extent(values: Iterable[float], form: int | str | Callable[..., str] = 2) ->
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as `12.3 %`."""
-    return f"{fixed(100 * share, digits)} %"
+    """A share as `12.3 %`, which no line breaks."""
+    return f"{fixed(100 * share, digits)}\xa0%"
+
+
+def percent_extent(shares: Iterable[float], form: int | str | Callable[..., str] = "{:.0f}") -> str:
+    """The smallest and the largest of shares, `69 to 94 %`.
+
+    Args:
+        shares: Shares; what is missing does not count.
+        form: As in `cell`, of the percentages.
+    """
+    return f"{extent((100 * share for share in shares), form)}\xa0%"
 
 
 def times(count: int) -> str:
@@ -182,4 +200,4 @@ def as_ascii(text: str) -> str:
     def power(found: re.Match[str]) -> str:
         return f"{found[1] or '1'}e{found[2].translate(_LOWERED)}"
 
-    return _POWER.sub(power, text).replace("−", "-")
+    return _POWER.sub(power, text).replace("−", "-").replace("\xa0", " ")

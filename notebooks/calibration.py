@@ -92,7 +92,7 @@ for dof in PlanarArm.PAPER_DOF:
 #
 # ## What they see
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept. Hatched: an arm without that sampler; refine=3: samples moved onto the target by three Gauss-Newton steps."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
 out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 
 # %% [markdown]
@@ -103,10 +103,11 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # ```
 #
 # **SBC, HPD coverage and blind TARP do not see that a sampler ignores the
-# target.** Their quantities depend on the joint angles alone. Over all
-# simulations, $\theta_i$ and the samples of the prior are drawn from the same
-# distribution, so that all such ranks are uniform. What these checks see is
-# whether spread and place are right on average over targets.
+# target.** Their quantities depend on the joint angles alone
+# {cite}`modrak2023`. Over all simulations, $\theta_i$ and the samples of the
+# prior are drawn from the same distribution, so that all such ranks are
+# uniform. What these checks see is whether spread and place are right on
+# average over targets.
 #
 # **TARP sees it as soon as the reference depends on the target.** Samples of
 # the prior are farther from the mean of the posterior than $\theta_i$ is:
@@ -121,16 +122,16 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # and the cVAE on {glue:text}`cvae_classifier`, where HPD coverage finds it on
 # {glue:text}`cvae_hpd`.
 #
-# **HPD coverage sees where samples lie, and whether they reach the target.** It
+# **HPD coverage sees whether samples lie where the posterior is dense.** It
 # takes the density of the exact posterior, at whatever point a sample reaches.
 # Regions that hold the densest half of the samples hold $\theta_i$ in
 # {glue:text}`cvae_coverage` of the simulations for the cVAE,
 # {glue:text}`inn_coverage` for the INN and {glue:text}`cgan_coverage` for the
 # conditional GAN. Less than half means that the sampler prefers dense places, more
-# than half the opposite. Part of that is the distance from the target: of the
-# samplers that exact samples reject at half of the targets or more as they are,
-# HPD coverage finds {glue:text}`hpd_plain`, and {glue:text}`hpd_moved` of the
-# same after steps onto the target. The conditional GAN, which is rejected with
+# than half the opposite. That samples miss the target shows only where it changes
+# that density: of the samplers that exact samples reject at half of the targets
+# or more as they are, HPD coverage finds {glue:text}`hpd_plain`, and
+# {glue:text}`hpd_moved` of the same after steps onto the target. The conditional GAN, which is rejected with
 # exact samples at {glue:text}`cgan_rejected` of the targets, is found by HPD
 # coverage on {glue:text}`cgan_hpd` arms, by SBC on {glue:text}`cgan_sbc` and by
 # the classifier on {glue:text}`cgan_classifier`.
@@ -145,21 +146,21 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # %% [markdown]
 # :::::{tab-set}
 # ::::{tab-item} 4 DoF
-# ```{csv-table} P-values of checks with all simulations on the arm with 4 joints, and the share of targets at which exact samples reject.
+# ```{csv-table} P-values of checks with all simulations on the arm with 4 joints, and the share of targets at which a permutation test with exact samples rejects. refine=3: samples moved onto the target by three Gauss-Newton steps.
 # :file: tables/calibration-04.csv
 # :header-rows: 1
 # :name: tab-calibration-04
 # ```
 # ::::
 # ::::{tab-item} 6 DoF
-# ```{csv-table} The same with 6 joints.
+# ```{csv-table} P-values of checks with all simulations on the arm with 6 joints, and the share of targets at which a permutation test with exact samples rejects. refine=3: samples moved onto the target by three Gauss-Newton steps.
 # :file: tables/calibration-06.csv
 # :header-rows: 1
 # :name: tab-calibration-06
 # ```
 # ::::
 # ::::{tab-item} 8 DoF
-# ```{csv-table} The same with 8 joints.
+# ```{csv-table} P-values of checks with all simulations on the arm with 8 joints, and the share of targets at which a permutation test with exact samples rejects. refine=3: samples moved onto the target by three Gauss-Newton steps.
 # :file: tables/calibration-08.csv
 # :header-rows: 1
 # :name: tab-calibration-08
@@ -167,7 +168,7 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # ::::
 # ::::{tab-item} 10 DoF
 # :selected:
-# ```{csv-table} The same with 10 joints.
+# ```{csv-table} P-values of checks with all simulations on the arm with 10 joints, and the share of targets at which a permutation test with exact samples rejects. refine=3: samples moved onto the target by three Gauss-Newton steps.
 # :file: tables/calibration-10.csv
 # :header-rows: 1
 # :name: tab-calibration-10
@@ -178,6 +179,6 @@ out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 # All samplers of an arm are checked with the same simulations, so that their
 # p-values are not independent: where those of exact samples are small by
 # chance, others tend to be. Of the {glue:text}`exact_count` checks of exact
-# samples, {glue:text}`exact_found` have p at {glue:text}`level` or below. A
+# samples, p is at {glue:text}`level` or below in {glue:text}`exact_found`. A
 # p-value above {glue:text}`level` does not say that a sampler is right, but
 # that this many simulations do not show the difference by this check.

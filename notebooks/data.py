@@ -56,10 +56,10 @@ out.number("sigma", f"{profile.sigma:g}")
 # \theta_i \sim \mathcal{N}(\mu = 0,\ \sigma = 0.2\ \text{rad}) ,
 # ```
 #
-# independently of the others, and {eq}`eq-forward` gives the TCP. This page
+# independently of the others, and equation {eq}`eq-forward` gives the TCP. This page
 # (profile *{glue:text}`profile`*) draws {glue:text}`samples` samples an arm,
-# {glue:text}`as_paper`. Of these, {glue:text}`train` % are for training and
-# {glue:text}`test` % for testing.
+# {glue:text}`as_paper`. Of these, {glue:text}`train` % are for training and
+# {glue:text}`test` % for testing.
 #
 # The slides do not give the lengths of the links. The authors' public
 # configuration does: 0.5 for every link but the last, which has 1.0. The
@@ -75,7 +75,7 @@ out.table(tables.arms(sets), "arms")
 # :name: tab-arms
 # ```
 
-# %% mystnb={"figure": {"name": "fig-data", "caption": "The data sets: 300 arms each, translucent, one of them solid, and the TCPs of 3000 samples."}, "image": {"alt": "Four panels for 4, 6, 8 and 10 DoF. In each, a bundle of translucent arms fans out to the right from the base into a crescent-shaped cloud of TCPs, wider for more joints."}}
+# %% mystnb={"figure": {"name": "fig-data", "caption": "The data sets: 300 arms each, translucent, one of them solid, and the TCPs of 3,000 samples."}, "image": {"alt": "Four panels for 4, 6, 8 and 10 DoF. In each, a bundle of translucent arms fans out to the right from the base into a crescent-shaped cloud of TCPs, wider for more joints."}}
 out.figure(kinematics.data_sets(sets))
 
 # %% [markdown]
@@ -101,6 +101,6 @@ out.figure(kinematics.tcp_distribution(sets))
 # configuration twice, and the TCPs fill the workspace. The slides show this
 # set and report no score on it; no network of this report is trained on it.
 
-# %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad: 150 arms, one of them solid, and the TCPs of 3000 samples."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
+# %% mystnb={"figure": {"name": "fig-degenerate", "caption": "The degenerate data set of the 6-DoF arm with a standard deviation of 1.0 rad: 150 arms, one of them solid, and the TCPs of 3,000 samples."}, "image": {"alt": "A tangle of translucent arms curled around the base, with TCPs spread over the whole workspace disc."}}
 curled = ikpaper.make_dataset(arms[1], 3000, sigma=1.0, seed=profile.seed)
 out.figure(kinematics.data_sets([curled], arms=150, alpha=0.22))

@@ -33,7 +33,7 @@ import ikpaper
 from ikpaper import metrics, paper
 from ikpaper.experiments.ground_truth import rejection_bias, statistic_floor
 from ikpaper.experiments.validation import hmc_curve, integral_distances
-from ikpaper.format import significant
+from ikpaper.format import percent, significant, with_interval
 from ikpaper.report import Outputs, parameters
 from ikpaper.report.plots import results
 from ikpaper.report.tables import data as tables
@@ -55,8 +55,10 @@ out.number("profile", profile.name)
 #
 # ```{math}
 # :label: eq-rejection
-# \theta \sim p(\theta), \qquad
-# \text{keep } \theta \text{ if } \|f(\theta) - y\|_2 \le \varepsilon .
+# \begin{aligned}
+# &\theta \sim p(\theta), \\
+# &\text{keep } \theta \text{ if } \|f(\theta) - y\|_2 \le \varepsilon .
+# \end{aligned}
 # ```
 #
 # What is kept is distributed as $p(\theta \mid \|f(\theta) - y\| \le
@@ -66,6 +68,7 @@ out.number("profile", profile.name)
 # $\varepsilon = 0.05$ for all arms.
 
 # %% [markdown]
+# (sec-exact-sampler)=
 # ## Exact sampling
 #
 # The idea takes one drawing ({numref}`fig-closure`). Draw all joints but two
@@ -76,21 +79,24 @@ out.number("profile", profile.name)
 #
 # ```text
 # sample(y, n):
-#     pool <- empty
-#     until the effective size of the pool is 10 n:
-#         k     <- one of the joints 2 .. N, at random
-#         theta <- draw from the prior, without joints 1 and k
-#         A, B  <- distances base to joint k, joint k to TCP
-#         if a triangle with sides A, B, |y| exists:
-#             for both of its orientations:
-#                 theta_k, theta_1 <- close the arm onto y
-#                 weight <- p(theta) / density of all such proposals
-#                 add theta to the pool, with this weight
-#     return n points of the pool, chosen in proportion to their weights
+#   pool <- empty
+#   until its effective size is 10 n:
+#     k <- one of the joints 2 .. N
+#     theta <- prior, but joints 1 and k
+#     A <- distance base to joint k
+#     B <- distance joint k to TCP
+#     if a triangle A, B, |y| exists:
+#       for both of its orientations:
+#         close joints k and 1 onto y
+#         w <- p(theta) / density of all
+#              such proposals
+#         add theta to the pool with w
+#   return n points of the pool, chosen
+#     in proportion to their weights
 # ```
 #
 # **Density.** The forward map has no noise, so the posterior lives on the manifold
-# $\mathcal{M} = \{\theta : f(\theta) = y\}$ of dimension DoF − 2. With the
+# $\mathcal{M} = \{\theta : f(\theta) = y\}$ of dimension DoF − 2. With the
 # $2 \times \text{DoF}$ Jacobian $J$ of $f$, the co-area formula gives its
 # density with respect to the surface measure of $\mathcal{M}$
 # {cite}`diaconis2013`:
@@ -104,12 +110,12 @@ out.number("profile", profile.name)
 # **Proposal.** Pick a joint $k > 1$. Draw every joint but the first and
 # the $k$-th from a normal proposal, at first the prior itself. Let $A$ be
 # the distance from the base to joint $k$ and $B$ the distance from there
-# to the TCP; neither depends on the two joints left open. The law of
-# cosines
+# to the TCP; neither depends on the two joints left open. With $r = \|y\|$, the
+# law of cosines
 #
 # ```{math}
 # :label: eq-closing
-# r^2 = A^2 + B^2 + 2 A B \cos\gamma, \qquad r = \|y\| ,
+# r^2 = A^2 + B^2 + 2 A B \cos\gamma
 # ```
 #
 # has no solution, in which case the proposal is dropped, or two,
@@ -131,16 +137,15 @@ out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 #
 # ```{math}
 # :label: eq-weight
-# w(\theta) = \frac{p(\theta)}{\displaystyle
-# \sum_q \sum_{k > 1} |m_{1k}(\theta)| \,
-# \frac{q(\theta)}{q_1(\theta_1)\, q_k(\theta_k)}} ,
+# \frac{1}{w(\theta)} = \sum_q \sum_{k > 1}
+# \frac{|m_{1k}(\theta)|\, q(\theta)}{p(\theta) q_1(\theta_1) q_k(\theta_k)} ,
 # ```
 #
 # where $m_{1k}$ is the $2 \times 2$ minor of $J$ made of columns 1 and
 # $k$. With a single $k$ the weight's variance would diverge where the two
 # levers align; the sum over $k$ removes that. For most targets the prior
-# is the only proposal $q$, and {eq}`eq-weight` reduces to
-# $1 / \sum_k |m_{1k}| / (p_1 p_k)$. For targets in the prior's tail the
+# is the only proposal $q$, and $1/w$ reduces to
+# $\sum_k |m_{1k}| / (p_1 p_k)$. For targets in the prior's tail the
 # sampler adds proposals centred on the local maxima of $p$ on
 # $\mathcal{M}$, and near full reach, where the manifold shrinks to a
 # point, narrower ones. Weights stay exact in either case: proposals decide
@@ -159,7 +164,7 @@ out.figure(results.proposal_closure(arm, pair, 3, closure_target))
 out.table(tables.exact_sampler(profile.sigma, generator=generator), "exact-sampler")
 
 # %% [markdown]
-# ```{csv-table} The exact sampler on the paper's arms: 1000 samples at one target each, at the slides' targets for 6 and 10 DoF. Residuals are in units of length; the last column is the unbiased MMD² between two independent draws.
+# ```{csv-table} The exact sampler on the paper's arms: 1000 samples at one target each, at the slides' targets for 6 and 10 DoF. Residuals are in units of length; the last column is the unbiased MMD² between two independent draws, an estimate that scatters around 0 and can be negative.
 # :file: tables/exact-sampler.csv
 # :header-rows: 1
 # :name: tab-exact-sampler
@@ -168,15 +173,15 @@ out.table(tables.exact_sampler(profile.sigma, generator=generator), "exact-sampl
 # ## How far rejection sampling is from exact
 #
 # {numref}`fig-eps` measures the tolerance's price. At the slides' 6-DoF
-# target, at {glue:text}`reach_share:.1f` % of the reach, the tolerance is
+# target, at {glue:text}`reach_share` of the reach, the tolerance is
 # not small against the distance to the edge of the workspace, and rejection
 # sampling at $\varepsilon = 0.05$ is off from the exact posterior by an
 # unbiased MMD² of {glue:text}`bias_slides`. At a target further inside, at
-# {glue:text}`inner_share:.1f` % of the reach, the same tolerance costs
-# {glue:text}`bias_typical`. Smaller tolerances cost proposals: the share
-# that is accepted falls with the tolerance's square once the tolerance is small.
+# {glue:text}`inner_share` of the reach, the same tolerance costs
+# {glue:text}`bias_typical`. Both are means over repeated draws, with 95 %
+# intervals. Smaller tolerances cost proposals.
 
-# %% mystnb={"figure": {"name": "fig-eps", "caption": "Left: unbiased MMD² between 1000 rejection samples and 1000 exact samples over the tolerance, 6 DoF, with bootstrap intervals over repeated draws. Right: share of accepted proposals. The dashed line marks the paper's tolerance."}, "image": {"alt": "Two line plots over the tolerance. Left, the mismatch grows with the tolerance; at the paper's it is larger for the slides' target near full reach, at coarser ones for the target further inside. Right, the acceptance rate falls ever faster as the tolerance shrinks."}}
+# %% mystnb={"figure": {"name": "fig-eps", "caption": "Left: unbiased MMD² between 1000 rejection samples and 1000 exact samples over the tolerance, 6 DoF, with 95 % bootstrap intervals over repeated draws; the vertical axis is linear around zero. Right: share of accepted proposals. The dashed line marks the paper's tolerance."}, "image": {"alt": "Two line plots over the tolerance. Left, the mismatch grows with the tolerance; at the paper's it is larger for the slides' target near full reach, at coarser ones for the target further inside. Right, the acceptance rate falls ever faster as the tolerance shrinks."}}
 tolerances = (0.2, 0.1, 0.05) if smoke else (0.2, 0.1, 0.05, 0.02, 0.01)
 targets = {"slides' target": slides_target, "further inside": inner_target}
 bias = rejection_bias(
@@ -189,18 +194,20 @@ bias = rejection_bias(
     generator=generator,
 )
 out.result(bias, "rejection-bias")
-at_paper = bias[bias["eps"] == profile.eps].set_index("target")["mmd2"]
-out.number("reach_share", 100 * torch.tensor(slides_target).norm() / arm.reach)
-out.number("inner_share", 100 * torch.tensor(inner_target).norm() / arm.reach)
-out.number("bias_slides", significant(at_paper["slides' target"], 2))
-out.number("bias_typical", significant(at_paper["further inside"], 2))
+at_paper = bias[bias["eps"] == profile.eps].set_index("target")[["mmd2", "low", "high"]]
+for key, target in (("reach_share", slides_target), ("inner_share", inner_target)):
+    out.number(key, percent(float(torch.tensor(target).norm() / arm.reach)))
+out.number("bias_slides", with_interval(*at_paper.loc["slides' target"]))
+out.number("bias_typical", with_interval(*at_paper.loc["further inside"]))
 out.figure(results.eps_bias(bias))
 
 # %% [markdown]
 # ## Is the exact sampler exact?
 #
-# {numref}`tab-validation` holds it against three methods that share nothing
-# with it, and beside each has the score of samples that are wrong.
+# {numref}`tab-validation` holds it against three methods that use none of its
+# proposals or weights; rejection sampling does not use the density
+# {eq}`eq-manifold-density` either. Beside each stands the score of samples that
+# are wrong.
 #
 # - **A numerical integral.** With three joints the posterior lies on a curve,
 #   along which {eq}`eq-manifold-density` can be integrated.
@@ -211,7 +218,7 @@ out.figure(results.eps_bias(bias))
 #   spread otherwise than the posterior, and come to agree with the exact samples
 #   ({numref}`fig-hmc`), at the target further inside.
 
-# %% mystnb={"figure": {"name": "fig-hmc", "caption": "Chains of constrained Hamiltonian Monte Carlo and exact samples, 6 DoF: unbiased MMD² over the iterations, mean over repeats with bootstrap intervals. The band spans the values between two draws of exact samples."}, "image": {"alt": "A curve that falls from a high value at the start, steeply at first, and ends in a narrow band around zero."}}
+# %% mystnb={"figure": {"name": "fig-hmc", "caption": "Chains of constrained Hamiltonian Monte Carlo and exact samples, 6 DoF: unbiased MMD² over the iterations, mean over repeats with 95 % bootstrap intervals. The band spans the values between two draws of exact samples."}, "image": {"alt": "A curve that falls from a high value at the start, steeply at first, and ends in a narrow band around zero."}}
 sigma, draws = 0.5, torch.Generator().manual_seed(2)
 distances = integral_distances(
     ikpaper.PlanarArm([1.0, 0.8, 0.6]),
@@ -239,7 +246,7 @@ slides_bias = bias[bias["target"] == "slides' target"]
 out.table(tables.validation(distances, slides_bias, hmc), "validation")
 
 # %% [markdown]
-# ```{csv-table} The exact sampler against three other methods, with 95 % bootstrap intervals over repeated draws.
+# ```{csv-table} The exact sampler against three other methods. What the Kolmogorov-Smirnov distance stays below *by chance* is its 99 % point. That distance is of one draw; MMD² are means over repeated draws, with 95 % bootstrap intervals.
 # :file: tables/validation.csv
 # :header-rows: 1
 # :name: tab-validation
@@ -252,21 +259,23 @@ out.table(tables.validation(distances, slides_bias, hmc), "validation")
 #
 # ```{math}
 # :label: eq-mmd
-# \mathrm{MMD}^2 = \frac{1}{M^2} \sum_{i, i'} k(\theta_i, \theta_{i'})
-# + \frac{1}{N^2} \sum_{j, j'} k(\theta'_j, \theta'_{j'})
-# - \frac{2}{M N} \sum_{i, j} k(\theta_i, \theta'_j) .
+# \begin{aligned}
+# \mathrm{MMD}^2 = {}&\frac{1}{M^2} \sum_{i, i'} k(\theta_i, \theta_{i'}) \\
+# &+ \frac{1}{N^2} \sum_{j, j'} k(\theta'_j, \theta'_{j'}) \\
+# &- \frac{2}{M N} \sum_{i, j} k(\theta_i, \theta'_j) .
+# \end{aligned}
 # ```
 #
 # The paper's error of a posterior, $e_\text{posterior}$, is {eq}`eq-mmd`
-# averaged over targets, with $M = N = 100$ and the kernel
+# averaged over targets. The slides write MMD; the values they print are its
+# square, as the floor {eq}`eq-floor` shows. Here $M = N = 100$, and the kernel is
 #
 # ```{math}
 # :label: eq-kernel
-# k(\theta, \theta') = \frac{h^2}{h^2 + \|\theta - \theta'\|_2},
-# \qquad h = 1.2 ,
+# k(\theta, \theta') = \frac{h^2}{h^2 + \|\theta - \theta'\|_2}
 # ```
 #
-# whose distance is not squared. {numref}`fig-kernels` shows it beside the
+# with $h = 1.2$, whose distance is not squared. {numref}`fig-kernels` shows it beside the
 # inverse multiquadric kernel with a squared distance and the sum of
 # three bandwidths that other work uses {cite}`ardizzone2018`.
 
@@ -282,9 +291,11 @@ out.figure(results.kernel_shapes(metrics.KERNELS))
 #
 # ```{math}
 # :label: eq-floor
-# \mathrm{E}\big[\mathrm{MMD}^2_V\big] =
-# \Big(\frac{1}{M} + \frac{1}{N}\Big)
-# \big(1 - \mathrm{E}\, k(\theta, \theta')\big) .
+# \begin{aligned}
+# \mathrm{E}\big[\mathrm{MMD}^2_V\big] = {}
+# &\Big(\frac{1}{M} + \frac{1}{N}\Big) \\
+# &\cdot \big(1 - \mathrm{E}\, k(\theta, \theta')\big) .
+# \end{aligned}
 # ```
 #
 # The U-statistic leaves those pairs out and is zero on average, so single
@@ -293,7 +304,7 @@ out.figure(results.kernel_shapes(metrics.KERNELS))
 # this posterior is {glue:text}`floor_100`: a perfect sampler scores that,
 # and a difference between models that is small against it says little.
 
-# %% mystnb={"figure": {"name": "fig-floor", "caption": "V-statistic and U-statistic between two independent exact draws at the slides' 6-DoF target over the number of samples: means (dots) and central 90 % of repeated draws (bands), with the closed form of the floor."}, "image": {"alt": "The V-statistic falls in proportion to one over the number of samples along the dashed closed form; the U-statistic scatters around zero."}}
+# %% mystnb={"figure": {"name": "fig-floor", "caption": "V-statistic and U-statistic between two independent exact draws at the slides' 6-DoF target over the number of samples: means (dots) and central 90 % of repeated draws (bands), with the closed form of the floor. The vertical line marks the paper's number."}, "image": {"alt": "The V-statistic falls in proportion to one over the number of samples along the dashed closed form; the U-statistic scatters around zero."}}
 sizes = (10, 30, 100) if smoke else (10, 30, 100, 300, 1000)
 floor = statistic_floor(
     arm,
@@ -335,11 +346,11 @@ out.figure(results.v_statistic_floor(floor, floor))
 # ## Convex hull
 #
 # The third view of the same thing (the slides' Figure 4): of 1000
-# re-simulated TCPs take the 97 % nearest to the target, add the target,
+# re-simulated TCPs take the 97 % nearest to the target, add the target,
 # and draw the convex hull. The number that the report prints as its area is
 # SciPy's `ConvexHull.area` {cite}`virtanen2020`, which for points in the
 # plane is the *perimeter*; the area is `ConvexHull.volume`. The library
 # has both, `hull_area` and `hull_perimeter`, and the pages of the arms
 # print both.
 #
-# All numbers on this page: profile *{glue:text}`profile`*.
+# All numbers on this page: profile *{glue:text}`profile`* ({ref}`sec-reproducing`).

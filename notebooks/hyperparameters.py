@@ -18,7 +18,7 @@
 # To compare both networks in a fair setting, the paper searches the
 # hyperparameters of each for each arm: Bayesian optimisation with Ray Tune
 # {cite}`liaw2018tune` and scikit-optimize {cite}`head2021skopt`,
-# {glue:text}`trials` trials a model and arm, each trained on
+# {glue:text}`trials` trials per model and arm, each trained on
 # {glue:text}`search_samples` samples and rated by its training loss after
 # the last epoch. This page gives the ranges of that search, what came out
 # of it, and the parameter counts of the models that this report builds.
@@ -30,18 +30,19 @@ book = ""  # folder to save results in; "" saves nothing
 # %%
 from ikpaper import paper
 from ikpaper.report import Outputs, parameters
-from ikpaper.report.tables.models import hyperparameters, ranges
+from ikpaper.report.tables.models import counts_agree, hyperparameters, ranges
 
 given = parameters(profile=profile, book=book)
 out = Outputs(given.book)
 out.number("trials", str(paper.SEARCH_TRIALS))
 out.number("search_samples", f"{paper.SEARCH_SAMPLES:,}")
+out.number("counts_agree", counts_agree())
 
 # %% [markdown]
 # ## What is searched
 #
-# Learning rate and weight decay are drawn on a logarithmic scale, the rest
-# are integers.
+# Learning rate and weight decay are drawn on a logarithmic scale, the rest are
+# integers. The authors' program draws numbers of neurons in steps of 50.
 
 # %% tags=["remove-cell"]
 out.table(ranges(paper.INN_RANGES), "ranges-inn")
@@ -67,8 +68,8 @@ out.table(ranges(paper.CVAE_RANGES), "ranges-cvae")
 #
 # {numref}`tab-cvae` and {numref}`tab-inn` repeat the slides' results. Their
 # last two rows hold the slides' count of trainable parameters against the
-# model that `ikpaper.models.build` returns. All eight agree exactly, which
-# fixes the numbers of layers and their widths: the latent has DoF − 2 entries,
+# model that `ikpaper.models.build` returns: {glue:text}`counts_agree` are the
+# printed ones, which fixes the numbers of layers and their widths: the latent has DoF − 2 entries,
 # "layers" of the cVAE counts the hidden layers of encoder and decoder each,
 # "subnet layers" of the INN counts linear layers with the first and the
 # last, each coupling block has four separate subnets, and nothing is
@@ -96,7 +97,6 @@ out.number("refined", ", ".join(str(width) for width in widths if width % 50))
 # :name: tab-inn
 # ```
 #
-# Some printed widths ({glue:text}`refined`) are no multiples of 50, the step of
-# the authors' search: they were refined by hand afterwards. This report
-# takes both tables as they are printed; {ref}`sec-studies` runs the search
+# Some printed widths ({glue:text}`refined`) are no multiples of that step: they
+# were refined after the search. This report takes both tables as they are printed; {ref}`sec-studies` runs the search
 # again.

@@ -51,9 +51,10 @@ generator = torch.Generator().manual_seed(2)
 #
 # ```{math}
 # :label: eq-forward
-# x_\text{TCP} = \sum_{i=1}^{N} l_i \cos\Big(\sum_{j=1}^{i}\theta_j\Big),
-# \qquad
-# y_\text{TCP} = \sum_{i=1}^{N} l_i \sin\Big(\sum_{j=1}^{i}\theta_j\Big) .
+# \begin{aligned}
+# x_\text{TCP} &= \sum_{i=1}^{N} l_i \cos\Big(\sum_{j=1}^{i}\theta_j\Big) \\
+# y_\text{TCP} &= \sum_{i=1}^{N} l_i \sin\Big(\sum_{j=1}^{i}\theta_j\Big)
+# \end{aligned}
 # ```
 #
 # We write $y = f(\theta)$ for both equations, and $J = \partial f /
@@ -81,7 +82,7 @@ out.figure(kinematics.arm_drawing(three_links, [0.45, 0.6, -0.75]))
 #   that leave the TCP where it is.
 # - **None.** Outside the reach, and inside the hole.
 
-# %% mystnb={"figure": {"name": "fig-ill-posed", "caption": "Targets (crosses) with one, two, infinitely many and no solutions. The workspace is shaded; of the infinitely many solutions of the redundant arm, 300 are drawn, one of them solid."}, "image": {"alt": "Four panels with shaded workspaces: a straight arm touching the edge of a disc; a two-link arm bent up and down to the same target; a fan of many arms to one target; and targets outside an annulus and in its hole with no arm."}}
+# %% mystnb={"figure": {"name": "fig-ill-posed", "caption": "Targets (crosses) with one, two, infinitely many and no solutions. The workspace is shaded; of two solutions, one is dashed; of the infinitely many solutions of the redundant arm, 300 are drawn, one of them solid, from the posterior with a prior of 0.6 rad."}, "image": {"alt": "Four panels with shaded workspaces: a straight arm touching the edge of a disc; a two-link arm bent up and down to the same target; a fan of many arms to one target; and targets outside an annulus and in its hole with no arm."}}
 two = ikpaper.PlanarArm([1.0, 1.0])
 ring = ikpaper.PlanarArm([1.4, 0.5])
 six = ikpaper.PlanarArm.paper(dof=6)
@@ -111,8 +112,8 @@ out.figure(kinematics.ill_posedness(cases))
 # :label: eq-two-links
 # \begin{aligned}
 # \theta_2 &= \pm \arccos \frac{r^2 - l_1^2 - l_2^2}{2\, l_1 l_2} \\
-# \theta_1 &= \operatorname{atan2}(y_\text{TCP}, x_\text{TCP})
-#   - \operatorname{atan2}(l_2 \sin\theta_2,\ l_1 + l_2 \cos\theta_2)
+# \theta_1 &= \operatorname{atan2}(y_\text{TCP}, x_\text{TCP}) \\
+#   &\; - \operatorname{atan2}(l_2 \sin\theta_2,\ l_1 + l_2 \cos\theta_2)
 # \end{aligned}
 # ```
 #
@@ -128,16 +129,16 @@ out.figure(kinematics.ill_posedness(cases))
 #
 # ## Numerical solutions
 #
-# Numerical methods start from a configuration and improve it. Newton's method
-# with the pseudo-inverse of the Jacobian,
+# Numerical methods start from a configuration and improve it in steps,
+# $\theta \leftarrow \theta + \Delta\theta$. With the error $e = y - f(\theta)$ and
+# the pseudo-inverse of the Jacobian, a step of Newton's method is
 #
 # ```{math}
 # :label: eq-newton
-# \theta \leftarrow \theta + J^\top \big(J J^\top + \lambda I\big)^{-1}
-# \big(y - f(\theta)\big) ,
+# \Delta\theta = J^\top \big(J J^\top + \lambda I\big)^{-1} e .
 # ```
 #
-# with a damping $\lambda$ that keeps it stable where $J$ loses rank, is the
+# With a damping $\lambda$ that keeps it stable where $J$ loses rank, this is the
 # damped least-squares method {cite}`wampler1986`. Every run costs several
 # evaluations of $f$ and $J$ and gives one solution, often one near its
 # start. Which one, among infinitely many, is left to the start.
@@ -157,8 +158,8 @@ out.figure(kinematics.ill_posedness(cases))
 # {cite}`siciliano2010`. The second term moves the arm and leaves the TCP
 # where it is. Controllers use it for a second aim, such as keeping away from
 # joint limits or obstacles: they choose $\dot\theta_0$ and follow one path
-# through the solutions. {eq}`eq-newton` without damping is the first term
-# alone. Neither lists the solutions or says how common each is.
+# through the solutions. Equation {eq}`eq-newton` without damping is the first
+# term alone. Neither lists the solutions or says how common each is.
 #
 # {numref}`fig-solution-curve` shows this for an arm with three joints,
 # whose solutions for a target form a curve in joint space: the null space is
@@ -166,20 +167,19 @@ out.figure(kinematics.ill_posedness(cases))
 # {cite}`virtanen2020`) finds points on the curve, wherever its starts lead;
 # some lie on stretches that the posterior calls unlikely.
 
-# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "An arm with three joints and one target. Left: exact posterior samples (green) and the configurations that the numerical solver found (pink). Right: all solutions, a closed curve in joint space projected onto two of three angles, coloured by the density of the posterior along the curve."}, "image": {"alt": "Left, a fan of translucent three-link arms meeting at a target, and some drawn in pink. Right, a closed curve in the plane of the first two joint angles, strong green on one side and faint elsewhere, with pink dots on it where the numerical solver ended."}}
+# %% mystnb={"figure": {"name": "fig-solution-curve", "caption": "An arm with three joints, a prior of 0.8 rad and one target. Left: exact posterior samples (green) and the configurations that the numerical solver found (pink). Right: all solutions, a closed curve in joint space projected onto two of three angles, coloured by the density of the posterior along the curve."}, "image": {"alt": "Left, a fan of translucent three-link arms meeting at a target, and some drawn in pink. Right, a closed curve in the plane of the first two joint angles, strong green on one side and faint elsewhere, with pink dots on it where the numerical solver ended."}}
 small = ikpaper.PlanarArm([1.0, 1.0, 1.0])
 tcp = (1.7, 0.9)
 exact = ikpaper.ExactPosterior(small, sigma=0.8)
 samples = exact.sample(tcp, 200, generator=generator)
 solver = ikpaper.NumericalSolver(small, sigma=0.8)
 solved = solver.sample(tcp, 12, generator=generator)
-out.number("distinct", str(metrics.distinct_solutions(solved)))
-out.number("solved", str(len(solved)))
+distinct, runs = metrics.distinct_solutions(solved), len(solved)
+out.number("solved", f"All {runs}" if distinct == runs else f"{distinct} of {runs}")
 out.figure(kinematics.solution_curve(small, tcp, exact.prior, samples, solved))
 
 # %% [markdown]
-# Of {glue:text}`solved` runs, {glue:text}`distinct` end in different
-# configurations.
+# {glue:text}`solved` runs end in different configurations.
 #
 # ## The posterior as the answer
 #

@@ -19,8 +19,8 @@
 #
 # The paper compares two networks that draw joint angles for a target: a
 # conditional variational autoencoder and an invertible neural network. Both
-# turn noise $z$ and a target $y$ into joint angles $\theta$. They differ
-# in how they learn to. This page gives their architectures and losses, and
+# turn noise $z$ and a target $y$ into joint angles $\theta$, and differ in how
+# they learn it. This page gives their architectures and losses, and
 # then the same for the flow of {ref}`sec-beyond`. What the slides leave open,
 # the authors' public configuration settles: {numref}`tab-sources` has both
 # side by side.
@@ -41,6 +41,7 @@ out = Outputs(given.book)
 cvae = ikpaper.models.build("cvae", dof=6).config
 inn = ikpaper.models.build("inn", dof=6).config
 inn10 = ikpaper.models.build("inn", dof=10).config
+out.number("counts_agree", tables.counts_agree())
 out.number("kl_weight", f"{cvae.kl_weight:g}")
 out.number("clamp", f"{inn.clamp:g}")
 out.number("slope", f"{inn.negative_slope:g}")
@@ -68,10 +69,11 @@ out.table(tables.sources(inn), "sources")
 # ```
 #
 # That these readings are right is confirmed in part by the slides: with them,
-# all eight printed numbers of trainable parameters come out exactly
+# {glue:text}`counts_agree` of trainable parameters come out exactly as printed
 # ({ref}`sec-hyperparameters`).
 
 # %% [markdown]
+# (sec-cvae)=
 # ## Conditional variational autoencoder
 #
 # The cVAE {cite}`sohn2015` is a variational autoencoder
@@ -79,7 +81,7 @@ out.table(tables.sources(inn), "sources")
 # ({numref}`fig-cvae`). The encoder maps joint angles and target to a normal
 # distribution over the latent, $q(z \mid \theta, y) = \mathcal{N}(\mu,
 # \sigma^2)$; the decoder maps a latent and the target back to joint angles.
-# The latent has DoF − 2 entries, as many as the solutions of a target have
+# The latent has DoF − 2 entries, as many as the solutions of a target have
 # dimensions. To sample, the encoder is left out: $z$ is drawn from
 # $\mathcal{N}(0, 1)$ and decoded.
 
@@ -93,14 +95,14 @@ out.figure(diagrams.cvae())
 # ```{math}
 # :label: eq-cvae-loss
 # \begin{aligned}
-# L_y &= -\mathrm{KL}\big[q_{w_\text{enc}}(z \mid x, y)\,\|\,
-#   p(z) = \mathcal{N}(0, 1)\big] \\
+# L_y &= -\mathrm{KL}\big[q_{w_\text{enc}}(z \mid x, y)\,\|\,p(z)\big] \\
 # L_x &= \mathrm{E}_{q_{w_\text{enc}}(z \mid x, y)}
 #   \big[\log p_{w_\text{dec}}(x \mid z, y)\big]
 # \end{aligned}
 # ```
 #
-# where $x$ stands for $\theta$. The slides call them losses. A loss is
+# where $x$ stands for $\theta$ and $p(z) = \mathcal{N}(0, 1)$. The slides call
+# them losses. A loss is
 # minimised, so it is the negative of this sum; with a normal likelihood, it is
 # up to constants the sum over the batch of
 #
@@ -112,13 +114,14 @@ out.figure(diagrams.cvae())
 # The weight is the authors' setting. It is small: it corresponds to a
 # likelihood with a variance of half of it.
 #
+# (sec-inn)=
 # ## Invertible neural network
 #
 # The INN {cite}`ardizzone2018` is a bijection between joint angles and the
 # pair of latent and target ({numref}`fig-inn`). Forwards it predicts the
 # TCP, and keeps in $z$ what the TCP does not tell; backwards it turns noise
 # and a target into joint angles. $\theta$ has DoF entries, $z$ has
-# DoF − 2 and the TCP 2, so nothing is padded.
+# DoF − 2 and the TCP 2, so nothing is padded.
 
 # %% mystnb={"figure": {"name": "fig-inn", "caption": "The INN: coupling blocks with fixed permutations between them, passed in both directions, and where the four terms of its loss attach."}, "image": {"alt": "Block diagram: theta on the left, three coupling blocks separated by permutations, z and y hat on the right, arrows in both directions; losses L_y and L_z point at the right end, L_x and L_p(x) at the left end."}}
 out.figure(diagrams.inn())
@@ -143,8 +146,10 @@ out.figure(diagrams.inn())
 # ```{math}
 # :label: eq-coupling-inverse
 # \begin{aligned}
-# u_2 &= \big(v_2 - t_1(v_1)\big) \odot \exp\big(-s_1(v_1)\big) \\
-# u_1 &= \big(v_1 - t_2(u_2)\big) \odot \exp\big(-s_2(u_2)\big)
+# u_2 &= \big(v_2 - t_1(v_1)\big) \\
+# &\qquad \odot \exp\big(-s_1(v_1)\big) \\
+# u_1 &= \big(v_1 - t_2(u_2)\big) \\
+# &\qquad \odot \exp\big(-s_2(u_2)\big)
 # \end{aligned}
 # ```
 #
@@ -173,16 +178,15 @@ out.figure(diagrams.coupling_block())
 # \begin{aligned}
 # L_y &= \mathrm{MSE}\big(y_i, f_y(x_i)\big) \\
 # [y, z] &= [f_y(x), f_z(x)] \\
-# L_x &= \mathrm{MSE}\big(x_i,
-#   [f_y^{-1}(y_i), f_z^{-1}(f_z(x_i))]\big) \\
-# L_{p(z)} &= \mathrm{MMD}\big(p(f_z(x_i)),\
-#   p(z) = \mathcal{N}(0, 1)\big) \\
-# L_{p(x)} &= \mathrm{MMD}\big(p([f_y^{-1}(y_i), f_z^{-1}(p(z))]),\
-#   p(x)\big)
+# L_x &= \mathrm{MSE}\big(x_i,\, [f_y^{-1}(y_i), \\
+# &\qquad f_z^{-1}(f_z(x_i))]\big) \\
+# L_{p(z)} &= \mathrm{MMD}\big(p(f_z(x_i)),\ p(z)\big) \\
+# L_{p(x)} &= \mathrm{MMD}\big(p([f_y^{-1}(y_i), \\
+# &\qquad f_z^{-1}(p(z))]),\ p(x)\big)
 # \end{aligned}
 # ```
 #
-# $L_y$ is supervised. $L_{p(z)}$, called `L_z` in the library, and $L_{p(x)}$
+# where $p(z) = \mathcal{N}(0, 1)$. $L_y$ is supervised. $L_{p(z)}$, called `L_z` in the library, and $L_{p(x)}$
 # compare distributions by the maximum mean discrepancy {cite}`gretton2008`.
 # $L_x$ passes $\theta$ forwards, puts the true TCP in the place of the
 # predicted one, and passes the pair back.
@@ -232,7 +236,7 @@ out.table(tables.inn_loss(inn, inn10), "inn-loss")
 # arm reaches the target, so that samples of the prior become samples of the
 # posterior ({numref}`fig-flow`).
 
-# %% mystnb={"figure": {"name": "fig-flow", "caption": "First: samples of the prior (grey) follow the exact velocity to the posterior (green), which lies on the curve of solutions. Second: the velocity at one point. The prior alone would take x_t to m; one step of size δ (pale) leads from there to where the linearised kinematics (dashed) meet the target; what is missing to the mean end point (orange) is for the network to learn. Computed for an arm with two joints of which only the height of the TCP is prescribed."}, "image": {"alt": "Two panels over two joint angles. In the first, curved paths lead from grey dots scattered around the origin to green dots on a curve. In the second, an arrow from a point x_t to a point on the curve, beside it a pale arrow from m to a point on a dashed tangent near the curve, and a short orange arrow from there to the same point on the curve."}}
+# %% mystnb={"figure": {"name": "fig-flow", "caption": "First: samples of the prior (grey) follow the exact velocity to the posterior (green), which lies on the curve of solutions. Second: the velocity at one point $x_t$ points to the mean end point (purple arrow). The prior alone would take $x_t$ to $m$ (dotted); one step of size $\\delta$ (pale arrow) leads from there to where the linearised kinematics (dashed) meet the target; what is missing to the mean end point (orange arrow) is for the network to learn. Computed for an arm with two joints of which only the height of the TCP is prescribed."}, "image": {"alt": "Two panels over two joint angles. In the first, curved paths lead from grey dots scattered around the origin to green dots on a curve. In the second, an arrow from a point x_t to a point on the curve, beside it a pale arrow from m to a point on a dashed tangent near the curve, and a short orange arrow from there to the same point on the curve."}}
 out.figure(diagrams.flow())
 
 # %% [markdown]
@@ -253,8 +257,10 @@ out.figure(diagrams.flow())
 #
 # ```{math}
 # :label: eq-flow-prior
-# m = \frac{t\, x}{q}, \qquad s^2 = \frac{(1 - t)^2}{q}, \qquad
-# q = t^2 + (1 - t)^2 ,
+# \begin{aligned}
+# &m = \frac{t\, x}{q}, \qquad s^2 = \frac{(1 - t)^2}{q}, \\
+# &q = t^2 + (1 - t)^2 ,
+# \end{aligned}
 # ```
 #
 # and the target adds that $f(\sigma x_1) = y$. To first order, the nearest
@@ -262,8 +268,10 @@ out.figure(diagrams.flow())
 #
 # ```{math}
 # :label: eq-flow-step
-# \delta = J^\top \big(J J^\top + \lambda I\big)^{-1}
-# \big(f(\sigma m) - y\big) ,
+# \begin{aligned}
+# \delta &= J^\top \big(J J^\top + \lambda I\big)^{-1} r , \\
+# r &= f(\sigma m) - y ,
+# \end{aligned}
 # ```
 #
 # with $J$ the Jacobian at $m$ with respect to $x$, and $\lambda$ a damping that
@@ -272,8 +280,10 @@ out.figure(diagrams.flow())
 #
 # ```{math}
 # :label: eq-flow
-# v_w(x, t \mid y) = \frac{m - \delta - x}{1 - t}
-# + s\; g_w\Big(x,\ \frac{\delta}{s},\ \frac{f(\sigma m) - y}{s},\ t,\ y\Big) .
+# \begin{aligned}
+# &v_w(x, t \mid y) = \frac{m - \delta - x}{1 - t} \\
+# &\qquad {} + s\; g_w\Big(x,\ \frac{\delta}{s},\ \frac{r}{s},\ t,\ y\Big) .
+# \end{aligned}
 # ```
 #
 # Near the end of the way $s$ vanishes, the network's share with it, and the
@@ -288,17 +298,18 @@ out.figure(diagrams.flow())
 #     x <- draw from N(0, I)
 #     h <- 1 / steps
 #     for k = 0 .. steps - 1:
-#         t <- k h
-#         middle <- x + h/2 v(x, t | y)
-#         x <- x + h v(middle, t + h/2 | y)
+#         t <- (k + 1/2) h
+#         mid <- x + h/2 v(x, k h | y)
+#         x <- x + h v(mid, t | y)
 #     return sigma x
 #
-# train, for one pair (theta, y = f(theta)):
+# train, with theta and y = f(theta):
 #     x1 <- theta / sigma
 #     x0 <- draw from N(0, I)
 #     t  <- draw from U(0, 1)
 #     xt <- (1 - t) x0 + t x1
-#     loss <- |v(xt, t | y) - (x1 - x0)|^2
+#     u  <- x1 - x0
+#     loss <- |v(xt, t | y) - u|^2
 #     step of the optimiser on w
 # ```
 #

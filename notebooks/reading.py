@@ -76,7 +76,7 @@ drawn = {
 out.figure(plots.pairs(exact, drawn, tables.NAMES))
 
 # %% [markdown]
-# :::{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target.
+# :::{csv-table} Sample sets with a known fault, scored as samplers are: {glue:text}`repeats` pairs of {glue:text}`samples` samples at one target, {glue:text}`checks` of them for C2ST. All rows share the exact samples, so that *rejected* is the same by chance in several: without a fault, {glue:text}`none_rejected` pairs, where {glue:text}`level` are expected.
 # :file: tables/faults.csv
 # :header-rows: 1
 # :name: tab-faults
@@ -108,14 +108,14 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 #
 # ## The floor of the statistic
 #
-# The paper's score e_posterior is the same discrepancy by another estimate
+# The paper's score $e_\text{posterior}$ is the same discrepancy by another estimate
 # (the V-statistic), which also compares every sample with itself. It is
 # positive even for two sets of one distribution: {glue:text}`v_floor` for a
 # hundred samples each, at the slides' target with six joints. That is its *floor*. A value
 # near the floor says that no difference was found, not that it is that large.
 # The unbiased MMD² has no floor: it is zero in the mean for equal distributions,
-# and falls below zero half of the time. A small negative value means: no
-# difference found. {numref}`fig-floor` shows both, {ref}`sec-published` what it
+# and falls below zero about half of the time, or more. A small negative value
+# means: no difference found. {numref}`fig-floor` shows both, {ref}`sec-published` what it
 # does to the published numbers.
 #
 # ## Rejected
@@ -177,10 +177,10 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 #   Invertible neural network, one of the paper's two networks.
 #
 # Interval
-#   Bounds between which a mean over targets lies with a confidence of 95 %, by the bootstrap.
+#   Bounds between which a mean over targets lies with a confidence of 95 %, by the bootstrap.
 #
 # Mismatch
-#   How far a sampler's distribution is from the exact posterior, by the MMD²; e_posterior is the paper's estimate of it.
+#   How far a sampler's distribution is from the exact posterior, by the MMD²; $e_\text{posterior}$ is the paper's estimate of it.
 #
 # MMD²
 #   Squared maximum mean discrepancy between two sets of samples; zero for equal distributions.
@@ -204,7 +204,7 @@ out.figure(plots.pairs(exact, drawn, tables.NAMES))
 #   Gauss-Newton steps that move samples onto the target after they are drawn; `refine=3` is three of them.
 #
 # Rejected
-#   Share of the targets at which a test distinguishes a sampler from exact samples.
+#   Share of the targets at which a permutation test rejects that a sampler's samples and exact ones are of one distribution.
 #
 # Rejection sampling
 #   The paper's reference: of many prior samples, those whose tip is within a tolerance of the target.

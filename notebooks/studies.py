@@ -15,15 +15,13 @@
 # (sec-studies)=
 # # The search, repeated
 #
-# The paper searches hyperparameters for each network and arm "in a fair
-# setting" ({ref}`sec-hyperparameters`). Is what such a search finds better than
-# what the slides print? That depends on how long one trains.
+# Is what the paper's search ({ref}`sec-hyperparameters`) finds better than what the
+# slides print? That depends on how long one trains.
 #
-# - Trained as briefly as a trial: {glue:text}`as_trials`.
-# - Trained in full: {glue:text}`in_full`.
+# - {glue:text}`brief_worth`
+# - {glue:text}`full_worth`
 #
-# Three more questions follow: does Bayesian optimisation beat random trials, did
-# the ranges bind, and does the objective rank what matters?
+# All other differences are undecided: intervals overlap.
 
 # %% tags=["parameters"]
 profile = "paper"  # of the winners' full training; smoke, quick or paper
@@ -36,6 +34,7 @@ from pathlib import Path
 
 import ikpaper
 from ikpaper import models, paper
+from ikpaper.format import concise, percent
 from ikpaper.report import Outputs, parameters
 from ikpaper.report.plots import search as figures
 from ikpaper.report.tables import studies as tables
@@ -47,10 +46,11 @@ ikpaper.use_fast_matmul()
 studies = tables.Studies.load(trial, Path(given.studies) if given.studies else None)
 scores, seeds = out.read_arms("scores", profile.name), out.read("seeds")
 as_trials, in_full = tables.as_trials(studies), tables.in_full(studies, scores, profile)
+# The study whose trials are drawn one by one.
+shown = ("cvae", 6) if ("cvae", 6) in studies.first else next(iter(studies.first))
 
 # %% tags=["remove-cell"]
 epochs = models.model_type("inn").epochs_for(trial)
-shown = ("cvae", 6) if ("cvae", 6) in studies.first else next(iter(studies.first))
 numbers = {
     "trials": str(paper.SEARCH_TRIALS),
     "samples": f"{trial.training_samples:,}",
@@ -58,7 +58,9 @@ numbers = {
     "steps": str(epochs * -(-trial.training_samples // trial.batch)),
     "warmup": str(models.build("inn", dof=4).config.warmup),
     "opening": str(INITIAL_POINTS),
-    "near": f"{100 * tables.NEAR:g} %",
+    "near": percent(tables.NEAR, 0),
+    "hopeless": concise(paper.SEARCH_HOPELESS_LOSS),
+    "hopeless_after": str(paper.SEARCH_HOPELESS_AFTER),
     "shown": tables.title(shown),
     "other": tables.protocol(studies),
     "worth": tables.surrogate(studies),
@@ -66,8 +68,10 @@ numbers = {
     "collapse": tables.collapse(studies),
     **tables.at_bounds(studies),
     **tables.rank_counts(studies),
-    "as_trials": tables.lower(as_trials),
-    "in_full": tables.lower(in_full),
+    "short_studies": tables.short_studies(studies),
+    "good": tables.good_trials(studies.first[shown]),
+    "brief_worth": tables.worth(as_trials, "Trained as briefly as a trial"),
+    "full_worth": tables.worth(in_full, "Trained in full"),
     "in_part": tables.untrained(studies, profile),
     "found_beside_seeds": tables.beside_seeds(studies, seeds, profile),
 }
@@ -78,13 +82,13 @@ for key, text in numbers.items():
 # ## The studies
 #
 # A study has {glue:text}`trials` trials, each trained on {glue:text}`samples`
-# samples for {glue:text}`epochs` epochs and rated by its training loss after the
-# last one, with Ray Tune {cite}`liaw2018tune` and scikit-optimize
-# {cite}`head2021skopt`. Ranges and protocol are the paper's. A study begins with
-# {glue:text}`opening` random trials. A trial whose loss is not a number, or
-# hopeless by the authors' own rule, ends there and counts as a bad one. The INN
-# starts with this report's warm-up, {glue:text}`warmup` of a trial's
-# {glue:text}`steps` steps.
+# samples for {glue:text}`epochs` epochs and rated by its last training loss; ranges
+# and protocol are the paper's. After {glue:text}`opening` random trials a surrogate,
+# a Gaussian process fitted to the trials so far, proposes the next (Ray Tune
+# {cite}`liaw2018tune`, scikit-optimize {cite}`head2021skopt`). A trial fails if its
+# loss is not a number, or above {glue:text}`hopeless` after
+# {glue:text}`hopeless_after` epochs. The INN starts with this report's warm-up,
+# {glue:text}`warmup` of {glue:text}`steps` steps.
 #
 # {glue:text}`other`
 
@@ -92,47 +96,39 @@ for key, text in numbers.items():
 out.table(tables.overview(studies), "studies")
 
 # %% [markdown]
-# ```{csv-table} All studies, with their best objective and the trial it was found in, and what they cost: on machines that differ, beside other work, so that core hours and the median time of a trial compare by their order of magnitude alone. Trials were stopped if they lagged behind, and failed if their loss was not a number, or hopeless.
+# ```{csv-table} All studies: the best objective, how many trials lagged behind and were stopped, and the cost, on machines that differ.
 # :file: tables/studies.csv
+# :shown: 7
 # :header-rows: 1
 # :name: tab-studies
 # ```
 #
 # ## Does Bayesian optimisation beat random trials?
 #
-# {glue:text}`worth` A study is one run of a random procedure, so that this is an
-# indication.
-#
-# {glue:text}`early`
+# Too few studies to tell. {glue:text}`worth` {glue:text}`early`
 
-# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel's axis ends at the 70 % quantile of its Bayesian trials, or at the median of the random ones if that is larger."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
+# %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel of 30 trials or more ends at their 70 % quantile, or at the median of the random ones if that is larger."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 out.figure(figures.convergence(studies.trials("bayesian"), studies.trials("random")))
 
 # %% [markdown]
-# {glue:text}`collapse`
-#
 # ## Did the ranges bind?
 #
-# Of the winners' values, {glue:text}`bound_count` lie within
-# {glue:text}`near` of a bound of their range, where values drawn at random would
-# make {glue:text}`bound_expected` ({numref}`tab-bounds`).
-# {glue:text}`bound_shared`
-#
-# {numref}`tab-found-cvae` and {numref}`tab-found-inn` have the winners beside the
-# slides' Tables III and IV, which were refined by hand after the search.
+# Yes: {glue:text}`bound_count` of {glue:text}`bound_values` values of the winners lie
+# within {glue:text}`near` of a bound of their range ({numref}`tab-bounds`), where
+# chance would have {glue:text}`bound_expected`. {glue:text}`bound_shared`
 
 # %% tags=["remove-cell"]
 for model in ("cvae", "inn"):
     out.table(tables.found(studies, model), f"found-{model}")
 
 # %% [markdown]
-# ```{csv-table} cVAE: range of the search, hyperparameters as Table III of the slides has them, and those of the best trial of each study. The objective of what is printed is that of a trial with it.
+# ```{csv-table} cVAE: the best trial of each study beside a trial with the slides' Table III, which was refined by hand after the search.
 # :file: tables/found-cvae.csv
 # :header-rows: 1
 # :name: tab-found-cvae
 # ```
 #
-# ```{csv-table} INN: range of the search, hyperparameters as Table IV of the slides has them, and those of the best trial of each study. The objective of what is printed is that of a trial with it.
+# ```{csv-table} INN: the same with the slides' Table IV.
 # :file: tables/found-inn.csv
 # :header-rows: 1
 # :name: tab-found-inn
@@ -142,7 +138,7 @@ for model in ("cvae", "inn"):
 out.table(tables.bounds(studies), "bounds")
 
 # %% [markdown]
-# ```{csv-table} Hyperparameters of the winners at a bound of their range, and which.
+# ```{csv-table} Hyperparameters at a bound of their range.
 # :file: tables/bounds.csv
 # :header-rows: 1
 # :name: tab-bounds
@@ -150,39 +146,40 @@ out.table(tables.bounds(studies), "bounds")
 #
 # ## Where do good trials lie?
 #
-# One study, {glue:text}`shown`. `papermill notebooks/search.ipynb out.ipynb -p
-# folder book/results/studies/NAME -p trials 1` draws the same for any.
+# Where networks are shallow; weight decay hardly matters. The best quarter of the
+# trials of {glue:text}`shown` has {glue:text}`good`. {glue:text}`collapse`
+#
+# The surrogate's curves ({numref}`fig-studies-dependence`) average over all other
+# values, most of them of deep networks; so they are lowest elsewhere than at the best
+# trial.
 
 # %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 chosen = studies.first[shown]
 out.figure(figures.parallel_coordinates(chosen.trials, chosen.study.bounds))
 
-# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective in the eyes of a surrogate that is fitted to the logarithms of all objectives. On the diagonal over one hyperparameter, with the best trial dashed; below it over two, with those trials as dots and the best as a star; colours that stand out from the page are good."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
+# %% mystnb={"figure": {"name": "fig-studies-dependence", "caption": "Partial dependence of the objective by a surrogate that is fitted to the logarithms of all objectives. Curves: over one hyperparameter, the best trial dashed. Maps: over two, trials as dots, the best as a star; colours that stand out from the page are low."}, "image": {"alt": "Triangular grid of panels, curves on the diagonal and maps below it."}}
 out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds)))
 
 # %% [markdown]
 # ## Does the objective rank what matters?
 #
-# Of {glue:text}`ranks_count` rank correlations with posterior and re-simulation
-# scores, {glue:text}`ranks_positive` are positive, {glue:text}`ranks_clear` of
-# them with an interval that leaves out 0; {glue:text}`ranks_against` are negative
-# with such an interval. All others are undecided. {glue:text}`ranks_open`
-#
-# For {numref}`tab-ranks`, trials of a study, from its best to its worst at even
-# ranks, were trained anew with more data and scored like the published networks.
-# Spearman's correlation is 1 if the search ranks them as the score does. Runs that
-# diverge count as the worst. Each was trained once, and the noise of a training
-# run lowers the correlation.
+# It tells the worst trials from the rest, and hardly more. Trials of a study at even
+# ranks were trained anew, once, with more data ({numref}`tab-ranks`). Of
+# {glue:text}`ranks_count` rank correlations with a score, {glue:text}`ranks_negative`
+# is negative, but only {glue:text}`ranks_clear` has an interval that leaves out 0;
+# without the worst trial of each study, far from the rest in
+# {numref}`fig-studies-ranks`, {glue:text}`ranks_without` are negative.
+# {glue:text}`ranks_open`
 
 # %% tags=["remove-cell"]
 out.table(tables.ranks(studies), "ranks")
 
 # %% [markdown]
-# ```{csv-table} Rank correlation between the objective of the search and scores after a training with more data, the profile's, with 95 % intervals (Bonett and Wright).
+# :::{csv-table} Spearman's correlation between the objective and scores after the training with more data, with 95 % intervals {cite}`bonett2000`; runs that diverge count as the worst.
 # :file: tables/ranks.csv
 # :header-rows: 1
 # :name: tab-ranks
-# ```
+# :::
 
 # %% mystnb={"figure": {"name": "fig-studies-ranks", "caption": "Scores after a training with more data over the objective of the search, a dot a trial."}, "image": {"alt": "Scatter plots on logarithmic axes, a row for each study and a column for each score."}}
 quantities = {
@@ -194,30 +191,27 @@ out.figure(figures.ranks(tables.rank_panels(studies), quantities))
 # %% [markdown]
 # ## Are the winners better than what is printed?
 #
-# {numref}`tab-found-trials` has both trained as a trial is. The loss is what
-# the winners were chosen by, as the best of many with this very seed; the scores
-# took no part in the choice.
+# By the training loss, which they were chosen by; by scores that took no part in the
+# choice, rarely ({numref}`tab-found-trials`), and after a full training hardly
+# ({numref}`tab-found-scores`).
 
 # %% tags=["remove-cell"]
 out.table(tables.winners(as_trials, trial), "found-trials")
 
 # %% [markdown]
-# ```{csv-table} Printed and found hyperparameters, trained with the data and epochs of a trial: means over test targets with 95 % bootstrap intervals, and the loss of the last epoch. One training run each.
+# ```{csv-table} Trained as a trial is: scores with the found hyperparameters over those with the printed ones. One training run each.
 # :file: tables/found-trials.csv
 # :header-rows: 1
 # :name: tab-found-trials
 # ```
 #
-# {numref}`tab-found-scores` has both trained in full; the published networks are
-# those of the printed hyperparameters. {glue:text}`found_beside_seeds`
-#
-# {glue:text}`in_part`
+# {glue:text}`found_beside_seeds` {glue:text}`in_part`
 
 # %% tags=["remove-cell"]
 out.table(tables.winners(in_full, profile), "found-scores")
 
 # %% [markdown]
-# ```{csv-table} Printed and found hyperparameters after a full training: means over test targets with 95 % bootstrap intervals. One training run each.
+# ```{csv-table} The same after a full training, the printed ones being this report's networks; means over test targets with 95 % intervals.
 # :file: tables/found-scores.csv
 # :header-rows: 1
 # :name: tab-found-scores

@@ -56,8 +56,8 @@ async (frames) => {
   const box = canvas.getBoundingClientRect(), deltas = [];
   const event = (type, i) => canvas.dispatchEvent(new PointerEvent(type, {
     pointerId: 1, bubbles: true,
-    clientX: box.left + box.width * (0.78 + 0.1 * Math.cos(i / 9)),
-    clientY: box.top + box.height * (0.5 + 0.2 * Math.sin(i / 9))}));
+    clientX: box.left + box.width * (0.82 + 0.09 * Math.cos(i / 9)),
+    clientY: box.top + box.height * (0.5 + 0.16 * Math.sin(i / 9))}));
   canvas.setPointerCapture = () => {};
   canvas.hasPointerCapture = () => true;
   event("pointerdown", 0);
@@ -261,7 +261,7 @@ def choices(tab: Any) -> tuple[str, list[str]]:
             if "ms" not in part(tab, "time").inner_text():
                 problems.append(f"{sampler}, {dof} joints: no time")
             if ("to rounding" in miss) != (sampler == "exact"):
-                problems.append(f"{sampler}, {dof} joints: a typical miss of {miss}")
+                problems.append(f"{sampler}, {dof} joints: a median miss of {miss}")
     choose(tab, count="400", sampler="exact", joints="4")
     if "400 arms" not in (message := part(tab, "status").inner_text()):
         problems.append(f"400 exact arms: {message}")

@@ -11,6 +11,7 @@ from ikpaper.format import (
     joined,
     over_runs,
     percent,
+    percent_extent,
     rounded,
     significant,
     times,
@@ -32,6 +33,9 @@ from ikpaper.format import (
         (-4.4e-5, 2, "−4.4\xa0·\xa010⁻⁵"),
         (2.5e9, 2, "2.5\xa0·\xa010⁹"),
         (0.0, 3, "0"),
+        # Rounding noise has no digits.
+        (3.27e-31, 3, "< 10⁻²⁰"),
+        (-3.27e-31, 3, "< 10⁻²⁰"),
         (math.nan, 3, "–"),
         (math.inf, 3, "∞"),
         (-math.inf, 3, "−∞"),
@@ -52,9 +56,14 @@ def test_significant(value, digits, text):
         (0.123456, 0.123455, 0.123457, "0.123 (0.123 to 0.123)"),
         # A wide one leaves two digits of the value, and one of its lower end.
         (0.134, 0.021, 0.45, "0.13 (0.02 to 0.45)"),
-        # All three are in units of one power of ten; what rounds to nothing is zero.
+        # All three are in units of one power of ten, the value's; what rounds to nothing is zero.
         (6.87e-6, -1.3e-5, 2.7e-5, "1\xa0·\xa010⁻⁵ (−1\xa0·\xa010⁻⁵ to 3\xa0·\xa010⁻⁵)"),
         (1.7e-8, -8.7e-6, 8.2e-6, "0 (−9\xa0·\xa010⁻⁶ to 8\xa0·\xa010⁻⁶)"),
+        (-3.3e-6, -2.1e-5, 1.6e-5, "−3\xa0·\xa010⁻⁶ (−21\xa0·\xa010⁻⁶ to 16\xa0·\xa010⁻⁶)"),
+        (-2e-5, -1.2e-4, 8e-5, "−2\xa0·\xa010⁻⁵ (−12\xa0·\xa010⁻⁵ to 8\xa0·\xa010⁻⁵)"),
+        (9e-6, -1.7e-4, 1.9e-4, "1\xa0·\xa010⁻⁵ (−17\xa0·\xa010⁻⁵ to 19\xa0·\xa010⁻⁵)"),
+        (1e-6, -1.7e-4, 1.9e-4, "0 (−0.00017 to 0.00019)"),
+        (3.27e-31, 3.24e-31, 3.3e-31, "< 10⁻²⁰"),
         # Without an extent, an interval says nothing.
         (1.0, 1.0, 1.0, "1.00"),
         (math.nan, 0.0, 1.0, "–"),
@@ -93,7 +102,7 @@ def test_a_fixed_number_is_never_minus_zero():
     assert [fixed(-0.04, 1), fixed(-0.06, 1), fixed(1.44, 1, "+")] == ["0.0", "−0.1", "+1.4"]
 
 
-@pytest.mark.parametrize("value", [1.2e-5, -4.4e-31, 2.5e9, 1e-6, 0.012, -3.0])
+@pytest.mark.parametrize("value", [1.2e-5, -4.4e-19, 2.5e9, 1e-6, 0.012, -3.0])
 def test_ascii_numbers_are_the_same_numbers(value):
     for text in (significant(value, 2), concise(value)):
         shown = as_ascii(f"MMD² {text}").removeprefix("MMD² ")
@@ -144,7 +153,10 @@ def test_what_is_missing_is_a_dash_in_every_form():
 
 
 def test_percent():
-    assert (percent(0.1234), percent(0.5, 0)) == ("12.3 %", "50 %")
+    assert (percent(0.1234), percent(0.5, 0)) == ("12.3\xa0%", "50\xa0%")
+    assert percent_extent([0.69, math.nan, 0.94]) == "69 to 94\xa0%"
+    assert percent_extent([0.01234], 2) == "1.2\xa0%"
+    assert as_ascii(percent(0.5)) == "50.0 %"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ async () => {
     await new Promise(done => setTimeout(done, 100));
   await window.MathJax?.startup?.promise;
   document.querySelectorAll("details").forEach(each => each.open = false);
+  // Files beside the book: on paper there are none, and their addresses are of this machine.
+  document.querySelectorAll("a[href]").forEach(each => {
+    if (each.protocol === "file:" && each.pathname !== location.pathname)
+      each.removeAttribute("href");
+  });
   await Promise.all([...document.images].filter(image => image.loading !== "lazy")
     .map(image => image.decode().catch(() => {})));
 }

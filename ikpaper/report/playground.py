@@ -25,7 +25,7 @@ from torch import Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.files import project_root, write_text
-from ikpaper.format import percent, significant
+from ikpaper.format import fixed, percent, significant
 from ikpaper.metrics import resimulation_error, two_sample_test
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.models.scaled import ScaledNetwork
@@ -61,7 +61,7 @@ _HEADER = (
     "joints",
     "kB",
     "angle difference [rad]",
-    "unbiased MMD² (rejected)",
+    "unbiased MMD² [10⁻⁵] (rejected)",
     "E‖f(θ) − y‖² (published)",
 )
 
@@ -269,7 +269,7 @@ def _compared(published: NetworkSampler, compact: NetworkSampler) -> list[str]:
     before, after = (float(resimulation_error(arm, s, tcp).mean()) for s in (theta, same))
     return [
         significant(float(angles), 2),
-        f"{significant(mmd2, 2)} ({percent(rejected)})",
+        f"{fixed(1e5 * mmd2, 1)} ({percent(rejected, 0)})",
         f"{significant(after)} ({significant(before)})",
     ]
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def reproduce(
     Args:
         only: Names of pages; all by default.
         fresh: Run also what was run before.
-        publish: Write the certificate into the book, too. With some pages alone, all others keep
-            what they have on it.
+        publish: Write the certificate into the book, too, with its sums and what they say. With
+            some pages alone, all others keep what they have on it.
         parallel: Pages at a time; by default as many as this machine has CPUs. None reads what
             another makes: it reads what is published.
         address: Ray cluster for the pages, see `cluster.connected`, instead of this machine. Its
@@ -114,6 +115,8 @@ def reproduce(
         kept = _rows_of(results / "certificate.csv", others)
         whole = sorted([*rows, *kept], key=lambda row: order.index(row[0]))
         write_text(results / "certificate.csv", _csv([_HEADER, *whole]))
+        write_text(results / "certificate-pages.csv", _csv(_by_page(whole)))
+        write_text(results / "certificate.md", _sentence(whole))
         stamps = [_stamp(folder / page.name) for page in chosen]
         write_text(results / "certificate-runs.csv", _runs(records.values(), stamps))
         write_text(results / "certificate-tolerances.csv", _tolerances())
@@ -216,6 +219,37 @@ def _rows(comparisons: Sequence[Comparison]) -> list[list[str]]:
         compared = each.counts.total() - each.counts["apart"]
         rows.append([each.page, each.output, *map(str, (compared, *counts)), each.worst])
     return rows
+
+
+def _by_page(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """What became of the numbers of each page, and of all of them."""
+    pages = [("all pages", list(rows))]
+    pages += [(page, list(own)) for page, own in groupby(rows, key=lambda row: row[0])]
+    return [
+        ["page", "outputs", "numbers", *VERDICTS],
+        *([page, str(len(own)), *(f"{count:,}" for count in _sums(own))] for page, own in pages),
+    ]
+
+
+def _sums(rows: Iterable[Sequence[str]]) -> list[int]:
+    """Of the rows of a certificate, how many numbers there are, and how many of each verdict."""
+    counts = [[int(count) for count in row[2 : 3 + len(VERDICTS)]] for row in rows]
+    return [sum(column) for column in zip(*counts, strict=True)]
+
+
+def _sentence(rows: Sequence[Sequence[str]]) -> str:
+    """What a certificate says, in one sentence."""
+    total, *counts = _sums(rows)
+    found = dict(zip(VERDICTS, counts, strict=True))
+    if found["identical"] == total:
+        said = f"All {total:,} numbers of {len(rows):,} outputs are identical"
+    else:
+        said = (
+            f"Of {total:,} numbers of {len(rows):,} outputs, {found['identical']:,} are identical, "
+            f"{found['six digits'] + found['three digits'] + found['in tolerance']:,} within their "
+            f"tolerance and {found['outside']:,} outside"
+        )
+    return f"{said}; {found['apart']:,} times and rates are counted apart.\n"
 
 
 def _rows_of(certificate: Path, names: Collection[str]) -> list[list[str]]:

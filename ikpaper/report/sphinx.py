@@ -34,24 +34,45 @@ _FOLLOWING = {"Left": "First", "Right": "Second", "left": "first", "right": "sec
 #: Longest description of a page, in characters.
 _DESCRIPTION = 200
 #: What Sphinx and its extensions write that a screen reader cannot use: a label that hides the
-#: text of a button, lists whose entries are none, and parameters as a list without terms.
+#: text of a button, lists whose entries are none, and parameters as a list without terms; and names
+#: of options, which lines must not break after their dashes.
 _MENDED = (
     (' aria-label="Toggle hidden content"', ""),
     ('<div role="list" class="citation-list">', '<div class="citation-list">'),
     (' role="doc-biblioentry"', ""),
     (r"<dl>\n<dd>(<em .*?)</dd>\n</dl>", r'<span class="sig-lines"><span>\1</span></span>'),
     (r"</dd>\n<dd>(?=<em class=\"sig-param)", "</span><span>"),
+    (r'<span class="pre">(?=--?\w)', '<span class="pre option">'),
 )
 #: Picture of the book where a link to it is shown, relative to the sources.
 _CARD = Path("figures", "summary.png")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect to the builders of HTML."""
+    """Connect to the builders of HTML, and to what reads signatures."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-signature", _parsable)
+    # After napoleon.
+    app.connect("autodoc-process-docstring", _rejoin, priority=900)
     app.connect("doctree-resolved", _show_figures)
     # After the theme, which makes the buttons.
     app.connect("html-page-context", _describe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _parsable(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """A signature that Python can parse: one that it cannot, Sphinx would split at every comma."""
+    return (signature.replace("<factory>", "..."), returns) if signature else None
+
+
+def _rejoin(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Put together what napoleon splits: it takes what stands before a first colon for a type."""
+    if what in ("attribute", "data", "property") and lines[-2:-1] == [""]:
+        _, mark, before = lines[-1].partition(":type: ")
+        if mark:
+            lines[:] = [f"{before}: {lines[0]}", *lines[1:-2]]
 
 
 def _show_figures(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -129,6 +150,10 @@ def _describe(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Say what a page is about in its head, and offer it as a notebook if it is one."""
+    if listed := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = lambda *args, **options: str(
+            listed(*args, **options)
+        ).replace("<summary>", '<summary aria-label="Pages below">')
     if doctree is None:
         return
     for written, mended in _MENDED:

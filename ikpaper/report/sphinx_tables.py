@@ -1,7 +1,7 @@
-"""Tables of the book: a Sphinx extension that makes `csv-table` fit screens.
+"""Tables of the book: a Sphinx extension that makes them fit screens.
 
 Files keep all columns; a page shows the first of them. What is left out is named below the table,
-where the file is to download.
+where the file is to download. Tables that are typed into a page show what they have.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class ResultTable(CSVTable):
         table = found[0]
         if isinstance(table, nodes.table):
             width = _adapt(table, [[row[at] for at in self._columns] for row in cells])
+            table["adapted"] = True
             below = _below(path, cells, self._columns, constant)
             classes = ["full-width"] if width > _PAGE else []
             found[:1] = [nodes.container("", table, below, classes=classes)]
@@ -124,6 +125,17 @@ def _adapt(table: nodes.table, cells: Sequence[Sequence[str]]) -> int:
     if width > _PHONE:
         table["classes"].append("cards")
     return width
+
+
+def _adapt_typed(app: Sphinx, doctree: nodes.document) -> None:
+    """Let tables that are typed into a page be cards on narrow screens, too, if they are wide."""
+    for table in doctree.findall(nodes.table):
+        head = next(iter(table.findall(nodes.thead)), None)
+        if "adapted" in table or head is None:
+            continue
+        rows = [[cell.astext() for cell in row] for row in table.findall(nodes.row)]
+        if len(rows[0]) > 2 and {len(row) for row in rows} == {len(rows[0])}:
+            _adapt(table, rows)
 
 
 def _parts(column: Sequence[str]) -> list[str]:
@@ -165,12 +177,13 @@ def _below(
     link = addnodes.download_reference("", "", reftarget=f"/{path}", classes=["download"])
     link += nodes.Text("Whole table (CSV)" if more else "CSV")
     line += link
-    if more:
-        line += nodes.Text(f", with {joined(more)}")
+    line += nodes.inline("", f"book/{path}", classes=["on-paper"])
+    line += nodes.Text(f". Columns left out: {joined(more)}." if more else "")
     return line
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive in place of the one of Sphinx."""
+    """Register the directive in place of the one of Sphinx, and look at what is typed."""
     app.add_directive("csv-table", ResultTable, override=True)
+    app.connect("doctree-read", _adapt_typed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

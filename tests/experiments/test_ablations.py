@@ -5,7 +5,7 @@ import pytest
 
 from ikpaper.experiments import ablations
 from ikpaper.experiments.ablations import COLUMNS, VARIANTS, Variant, experiment
-from ikpaper.models import build, model_type
+from ikpaper.models import build
 
 SMALL = {"neurons": 8, "coupling_layers": 2}
 TINY = Variant("default", "INN as published", dof=4, changes=SMALL, seeds=(1, 2))
@@ -48,15 +48,6 @@ def test_hyperparameters_precision_and_scores_decide_a_row():
     assert {"training", "inn", "scoring", "exact", "rejection"} < set(first.identity.versions)
 
 
-def test_what_the_losses_of_the_inn_are_compared_by_is_how_the_likelihood_is_trained():
-    (variant,) = (v for v in VARIANTS if v.label == "with the INN's losses")
-    inn = dataclasses.asdict(variant.run("smoke", 1).config)
-    likelihood = dataclasses.asdict(build("inn-ml", dof=variant.dof).config)
-    shared = set(inn) & set(likelihood)
-    assert {"learning_rate", "clamp", "warmup", "noise"} <= shared
-    assert {name for name in shared if inn[name] != likelihood[name]} == set()
-
-
 def test_a_variant_keeps_its_own_profile_unless_another_is_asked_for():
     variant = dataclasses.replace(TINY, profile="quick", epochs=3, seeds=(1,))
     (own,), (asked,) = (experiment([variant], p).jobs for p in ("ablation", "smoke"))
@@ -70,7 +61,5 @@ def test_variants_differ_from_the_default_in_what_they_say():
         default = dataclasses.asdict(build(variant.model, dof=variant.dof).config)
         for name, value in variant.changes.items():
             assert default[name] != value, variant.label
-        if variant.schedule and variant.study != "schedule":
-            assert variant.schedule != model_type(variant.model).recipe.schedule, variant.label
     labels = [(variant.study, variant.label, variant.model) for variant in VARIANTS]
     assert len(set(labels)) == len(labels)

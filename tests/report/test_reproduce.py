@@ -167,8 +167,37 @@ def test_the_certificate_of_all_pages_can_be_published(book):
         with (book / "results" / f"{name}.csv").open() as file:
             assert len(list(csv.reader(file))) > 3
         (book / "results" / f"{name}.csv").unlink()
+    (book / "results" / "certificate-pages.csv").unlink()
+    (book / "results" / "certificate.md").unlink()
     stamp = json.loads((book.parent / ".cache/reproduce/one/run.json").read_text())
     assert set(stamp["outputs"]) == set(load_records(book.parent)["one"]["outputs"])
+
+
+def test_the_published_certificate_says_what_all_pages_come_to(book):
+    results = book / "results"
+    assert reproduce(root=book.parent, pages=PAGES[:1], publish=True) == 0
+    (results / "certificate.csv").write_text(
+        (results / "certificate.csv").read_text() + "two,two.ipynb,1005,1005,0,0,0,0,7,\n"
+    )
+    assert reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True) == 0
+    with (results / "certificate-pages.csv").open() as file:
+        whole, one, two = csv.DictReader(file)
+    assert [each["page"] for each in (whole, one, two)] == ["all pages", "one", "two"]
+    assert (two["outputs"], two["numbers"], two["identical"]) == ("1", "1,005", "1,005")
+    outputs = int(one["outputs"]) + 1
+    assert whole["outputs"] == str(outputs)
+    assert whole["numbers"] == f"{int(one['numbers'].replace(',', '')) + 1005:,}"
+    said = (results / "certificate.md").read_text()
+    apart = int(one["apart"]) + 7
+    assert said == (
+        f"All {whole['numbers']} numbers of {outputs} outputs are identical; "
+        f"{apart} times and rates are counted apart.\n"
+    )
+    change(book / "results" / "certificate.csv", "1005,1005,0", "1005,1003,2")
+    assert reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True) == 0
+    said = (results / "certificate.md").read_text()
+    assert said.startswith(f"Of {whole['numbers']} numbers of {outputs} outputs, ")
+    assert " are identical, 2 within their tolerance and 0 outside; " in said
 
 
 def test_pages_that_are_not_run_keep_what_they_have_on_the_certificate(book):

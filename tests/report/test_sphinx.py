@@ -28,6 +28,20 @@ Another caption.
 """
 
 
+REFERENCE = """# Reference
+
+Set `--dof 6`.
+
+```{eval-rst}
+.. autoproperty:: ikpaper.arm.RailArm.inner_radius
+
+.. autodata:: ikpaper.paper.CVAE_TABLE
+
+.. autoclass:: ikpaper.report.pages.Page
+```
+"""
+
+
 @style()
 def drawn():
     figure, grid = new_grid(2)
@@ -45,7 +59,8 @@ def built(tmp_path_factory):
         (book / "figures" / f"{name}.svg").write_text(to_svg(figure))
     (book / "figures" / "home-narrow.svg").write_text(to_svg(narrow(figure)))
     (book / "figures" / "summary.png").write_bytes(b"a picture")
-    (book / "index.md").write_text(PAGE + "\n```{toctree}\npage\n```\n")
+    (book / "index.md").write_text(PAGE + "\n```{toctree}\npage\nreference\n```\n")
+    (book / "reference.md").write_text(REFERENCE)
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}}
     notebook = {
         "cells": [cell | {"source": ["# Page\n\nSee {ref}`sec-home` and {numref}`fig-other`."]}],
@@ -55,11 +70,13 @@ def built(tmp_path_factory):
     }
     (book / "page.ipynb").write_text(json.dumps(notebook))
     options = {
-        "extensions": ["myst_nb", "ikpaper.report.sphinx"],
+        "extensions": ["myst_nb", "sphinx.ext.napoleon", "ikpaper.report.sphinx"],
         "html_theme": "sphinx_book_theme",
         "html_copy_source": False,
         "nb_execution_mode": "off",
         "numfig": True,
+        "napoleon_use_ivar": True,
+        "python_use_unqualified_type_names": True,
     }
     folders = [str(book / name) for name in ("html", "doctrees")]
     # What an app registers with docutils is not left to the next one.
@@ -125,3 +142,22 @@ def test_a_caption_says_where_panels_stand_on_either_screen(built):
     assert "Left: one curve, which is left out. A panel (right) without." in re.sub(
         "<[^>]*>", "", wide_text
     )
+
+
+def test_a_colon_in_a_description_makes_no_type(built):
+    text = re.sub("<[^>]*>", "", (built / "reference.html").read_text())
+    assert "Zero: the base moves to where" in text
+    assert "Table III: hyperparameters of the cVAE by DoF" in text
+    assert "Type:" not in text
+
+
+def test_a_signature_is_split_between_parameters_only(built):
+    text = re.sub("<[^>]*>", "", (built / "reference.html").read_text())
+    assert "parameters: ~collections.abc.Mapping[str, ~typing.Any] = ..." in text.replace(
+        "Mapping[str, Any]", "~collections.abc.Mapping[str, ~typing.Any]"
+    )
+
+
+def test_names_of_options_do_not_break(built):
+    html = (built / "reference.html").read_text()
+    assert '<span class="pre option">--dof</span> <span class="pre">6</span>' in html

@@ -15,6 +15,11 @@ BODY = [
     ["6", "flow", "0.1", "7 %", "0.6", "30", "1,000", "paper"],
 ]
 
+TYPED = [
+    ["file", "made by", "from"],
+    ["weights/paper/flow-06dof-seed42.safetensors", "ikpaper train", "settings of a profile"],
+]
+
 
 def test_columns_that_are_the_same_in_all_rows_are_left_out_first():
     assert visible([HEADER, *BODY]) == ([0, 1, 2, 3, 4, 5], [6])
@@ -44,7 +49,9 @@ def built(tmp_path_factory):
         "Title\n=====\n\n"
         ".. csv-table:: Scores.\n   :file: tables/scores.csv\n   :header-rows: 1\n\n"
         ".. csv-table:: Small.\n   :file: tables/small.csv\n   :header-rows: 1\n\n"
-        ".. csv-table:: Typed.\n\n   one, two\n"
+        ".. csv-table:: Typed.\n\n   one, two\n\n"
+        f".. csv-table:: Typed and wide.\n   :header: {', '.join(TYPED[0])}\n\n"
+        f"   {', '.join(TYPED[1])}\n"
     )
     folders = [str(root), str(root), str(root / "html"), str(root / "doctrees")]
     # What an app registers with docutils is not left to the next one.
@@ -94,7 +101,11 @@ def test_a_table_shows_six_columns_and_names_the_others_below(built):
         assert shown == [re.sub(r" \((.*)\)", r" \1", cell) for cell in row[:6]]
     below = re.search(r'<p class="below-table">(.*?)</p>', html, re.S)[1]
     assert "In every row: targets 1,000. " in below
-    assert re.sub(r"<[^>]*>", "", below).endswith("Whole table (CSV), with profile")
+    paper = '<span class="on-paper">book/tables/scores.csv</span>'
+    assert re.sub(r"<[^>]*>", "", below.replace(paper, "")).endswith(
+        "Whole table (CSV). Columns left out: profile."
+    )
+    assert paper in below
     link = re.search(r'href="(_downloads/[^"]*scores.csv)"', below)[1]
     whole = (root / "html" / link).read_text(encoding="utf-8")
     assert whole == (root / "tables" / "scores.csv").read_text(encoding="utf-8")
@@ -109,9 +120,9 @@ def test_cells_name_their_columns_for_narrow_screens(built):
     parser = Tables()
     parser.feed(built[0])
     row = ["DoF: ", "MMD²: ", "rejected: ", "C2ST: ", "samples/s: "]
-    assert parser.labels == [*row * 3, *["MMD²: "] * 2]
+    assert parser.labels == [*row * 3, *["MMD²: "] * 2, "made by: ", "from: "]
     classes = re.findall(r'<table class="([^"]*)"', built[0])
-    assert ["cards" in each.split() for each in classes] == [True, False, False]
+    assert ["cards" in each.split() for each in classes] == [True, False, False, True]
 
 
 def test_a_missing_file_is_reported(tmp_path):

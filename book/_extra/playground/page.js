@@ -97,13 +97,13 @@
     const radius = Math.hypot(x, y);
     part("target").textContent = `${x.toFixed(2)}, ${y.toFixed(2)}`.replace(/-/g, "−");
     const share = (100 * radius / arm.reach).toFixed(1);
-    part("radius").textContent = `${radius.toFixed(2)} of ${arm.reach.toFixed(2)} (${share} %)`;
+    part("radius").textContent = `${radius.toFixed(2)} of ${arm.reach.toFixed(2)} (${share}\u00a0%)`;
     const distances = misses.map(([u, v]) => Math.hypot(u, v)).sort((a, b) => a - b);
     for (const [place, share] of [["miss", 0.5], ["far", 0.97]]) {
       const distance = distances[Math.floor(share * (distances.length - 1))];
       part(place).textContent = !distances.length ? "–"
         : distance < 1e-12 ? "0 (to rounding)"
-          : `${short(distance)} (${short(100 * distance / arm.reach)} % of the reach)`;
+          : `${short(distance)} (${short(100 * distance / arm.reach)}\u00a0% of the reach)`;
     }
     if (!settled) return;
     const drawn = reachable && shown.length;
@@ -122,7 +122,7 @@
         + `arm ends at ${arm.reach.toFixed(2)}. No joint angles reach it.`;
     const common = arm.isCommon(x, y), why = name() in pg.models
       ? "the network has hardly been trained there" : "the prior seldom leads there";
-    const share = `${(100 * arm.region.share).toFixed(1)} %`;
+    const share = `${(100 * arm.region.share).toFixed(1)}\u00a0%`;
     const place = common ? ""
       : ` Outside of the grey region, which holds ${share} of the training targets: ${why}.`;
     if (name() === "exact" && !sampler.complete)

@@ -2,8 +2,9 @@
 (function (pg) {
   "use strict";
 
-  // What the large canvas shows, in reaches.
-  const LEFT = -0.4, RIGHT = 1.1, HALF = 0.75;
+  // What the large canvas shows, in reaches: all of the grey region of every arm. Its width to its
+  // height is that of the canvas in playground.css.
+  const LEFT = -0.65, RIGHT = 1.078, HALF = 0.96;
 
   const ofTheme = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();

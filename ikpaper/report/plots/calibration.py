@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ikpaper.report.plots.style import LABELS, new_grid, style
+from ikpaper.report.plots.style import LABELS, MUTED, new_grid, style
 
 __all__ = ["power"]
 
@@ -28,7 +28,7 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
     # Below one another, every panel has names of the checks of its own.
     stacked = 1, height + 1.3
     figure, grid = new_grid(len(arms), height=height, margin=1.5, stacked=stacked, sharey=True)
-    shown = mpl.colormaps["BuPu"].with_extremes(bad="white")
+    shown = mpl.colormaps["BuPu"].with_extremes(bad="none")
     for ax, dof in zip(grid[0], arms, strict=True):
         mine = rows[rows["dof"] == dof]
         index = pd.MultiIndex.from_tuples(samplers)
@@ -36,6 +36,8 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
         shares = wide.reindex(index)[list(checks)]
         tested = mine.drop_duplicates(["sampler", "refine"]).set_index(["sampler", "refine"])
         shares["rejected"] = tested["rejected"].reindex(index)
+        # What an arm does not have is no zero.
+        ax.patch.set(hatch="////", edgecolor=MUTED)
         image = ax.imshow(shares, cmap=shown, vmin=0, vmax=1, aspect="auto")
         ax.set_xticks([i + 0.5 for i in range(len(checks))], minor=True)
         ax.set_yticks([i + 0.5 for i in range(len(samplers) - 1)], minor=True)

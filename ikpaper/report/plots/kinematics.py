@@ -114,6 +114,19 @@ def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
     return figure
 
 
+#: Up to so many configurations are told apart by their lines and joints.
+_FEW = 2
+
+
+def _each(ax: Axes, arm: PlanarArm, theta: Tensor) -> None:
+    """Draw at most `_FEW` configurations (n, dof) with their joints, the second one dashed."""
+    for line, points in zip(("-", (0, (2, 1.2))), arm.joint_positions(theta).numpy(), strict=False):
+        ax.plot(*points.T, color=NEUTRAL[0], linewidth=2, linestyle=line)
+        ax.plot(
+            *points[1:-1].T, "o", color=NEUTRAL[0], markerfacecolor="white", markersize=6, zorder=7
+        )
+
+
 @style()
 def ill_posedness(
     cases: Mapping[str, tuple[PlanarArm, Sequence[tuple[Sequence[float], Tensor]]]],
@@ -124,15 +137,15 @@ def ill_posedness(
         cases: By title: an arm, and targets with the configurations (n, dof) that reach them.
     """
     figure, grid = new_grid(4, 2, height=3.1, stacked=(2, 2.2))
-    few: dict[str, Any] = {"alpha": 1.0, "linewidth": 2.4}
     many: dict[str, Any] = {"alpha": 0.08, "linewidth": 1.0, "highlight": 0}
     for ax, (title, (arm, targets)) in zip(grid.flat, cases.items(), strict=True):
         for radius, color in ((arm.reach, "#e8eef3"), (arm.inner_radius, "white")):
             ax.add_patch(Circle((0, 0), radius, facecolor=color, edgecolor="none", zorder=0))
         for tcp, solutions in targets:
-            if len(solutions):
-                options = few if len(solutions) <= 4 else many
-                draw_arms(ax, arm, solutions, color=NEUTRAL[0], **options)
+            if len(solutions) > _FEW:
+                draw_arms(ax, arm, solutions, color=NEUTRAL[0], **many)
+            else:
+                _each(ax, arm, solutions)
             draw_target(ax, tcp)
         ax.plot(0, 0, "s", color=INK, markersize=7, zorder=8)
         edge = 1.3 * arm.reach
@@ -200,7 +213,7 @@ def solution_curve(
     dots = {"color": COLORS["numerical"], "markeredgecolor": "white", "markeredgewidth": 0.8}
     right.plot(*solved.numpy()[:, :2].T, "o", markersize=6, label="numerical solutions", **dots)
     right.set(xlabel=r"$\theta_1$ [rad]", ylabel=r"$\theta_2$ [rad]", title="joint space")
-    right.legend(loc="upper right")
+    right.legend(loc="lower left", handletextpad=0.2)
     return figure
 
 
@@ -238,10 +251,10 @@ def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
     Args:
         sets: Data sets; lengths are divided by the reach of each arm, to share the axes.
     """
-    maps_abreast, height = (2, 9.6) if is_narrow() else (len(sets), 5.3)
+    maps_abreast, heights = (2, (4.0, 4.4)) if is_narrow() else (len(sets), (2.8, 2.5))
     rows = -(-len(sets) // maps_abreast)
-    figure = new_figure(WIDTH, height)
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
+    figure = new_figure(WIDTH, sum(heights))
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     grid = upper.subplots(rows, maps_abreast, sharex=True, sharey=True, squeeze=False)
     maps = grid.flat[: len(sets)]
     scaled = [(data.tcp / data.arm.reach).numpy() for data in sets]

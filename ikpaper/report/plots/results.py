@@ -12,7 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+)
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
@@ -67,11 +73,13 @@ __all__ = [
     "v_statistic_floor",
 ]
 
+#: Loss terms in the order of their equations, and how they are called there.
 _TERMS = {
+    "reconstruction": "reconstruction",
     "kl": "KL (weighted)",
     "L_y": "$L_y$",
-    "L_z": "$L_z$",
     "L_x": "$L_x$",
+    "L_z": "$L_{p(z)}$",
     "L_p(x)": "$L_{p(x)}$",
 }
 
@@ -94,12 +102,26 @@ def _log_ticks(axis: Axis) -> None:
 
 
 def _plain(value: float) -> str:
-    """A tick: 0.002, 60, 2 M, or a power of ten where that is shorter."""
+    """A tick: 0.002, 60, 2 M, or with a power of ten where that is shorter."""
     if value >= 1e5:
         return f"{value / 1e6:g} M"
     if value >= 1e-4:
-        return f"{value:g}"
-    return rf"$10^{{{round(math.log10(value))}}}$"
+        return f"{value:,g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    power, mantissa = f"10^{{{exponent}}}", f"{value / 10.0**exponent:.3g}"
+    return f"${power}$" if mantissa == "1" else rf"${mantissa} \cdot {power}$"
+
+
+def _power_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Two or three powers of ten on a small logarithmic axis, around all values."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    if low == high:
+        low, high = low - 1, high + 1
+    exponents = range(low, high + 1, -(-(high - low) // 2))
+    axis.set_major_locator(FixedLocator([10.0**exponent for exponent in exponents]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"$10^{{{math.log10(value):.0f}}}$"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_view_interval(10 ** (low - 0.2), 10 ** (high + 0.2))
 
 
 def _error_bars(ax: Axes, name: str, x: pd.Series, values: pd.DataFrame, **options: Any) -> None:
@@ -139,14 +161,16 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
     for ax, below, (name, history) in zip(*grid, histories.items(), strict=True):
         epochs = [row["epoch"] for row in history]
         terms = pd.DataFrame([row["terms"] for row in history])
+        terms = terms[sorted(terms, key=lambda term: [*_TERMS, term].index(term))]
         for (term, values), color in zip(terms.items(), NEUTRAL, strict=False):
             ax.plot(epochs, values, ".-", color=color, label=_TERMS.get(term, term), markersize=4)
         total = terms.sum(axis=1)
         ax.plot(epochs, total, color=INK, linewidth=1, linestyle=DASHED_CURVE, label="sum")
         ax.set(title=LABELS[name])
-        below.plot(epochs, [row["learning_rate"] for row in history], color=INK, linewidth=1.2)
+        rates = [row["learning_rate"] for row in history]
+        below.plot(epochs, rates, color=INK, linewidth=1.2)
         below.set(xlabel="epoch", yscale="log")
-        _log_ticks(below.yaxis)
+        _power_ticks(below.yaxis, rates)
         # A log-likelihood may have either sign.
         if (terms > 0).all(axis=None):
             ax.set_yscale("log")
@@ -197,7 +221,7 @@ def hulls(
         percentile: Share of the points inside the hull, in percent.
         notes: What stands below a panel's title, by sampler name.
     """
-    figure, grid = new_grid(len(samples), height=3.1, stacked=(2, 2.1), sharex=True, sharey=True)
+    figure, grid = new_grid(len(samples), height=3.1, stacked=(1, 2.7), sharex=True, sharey=True)
     extent = 0.0
     for ax, (name, theta) in zip(grid[0], samples.items(), strict=True):
         color = COLORS[name]
@@ -210,12 +234,15 @@ def hulls(
             outline = kept[ConvexHull(kept).vertices]
             ax.fill(*outline.T, color=color, alpha=0.18)
             ax.fill(*outline.T, fill=False, edgecolor=color, linewidth=1.2)
-        ax.plot(*tcp, "+", color=INK, markersize=11, markeredgewidth=1.4)
+        ax.plot(*tcp, "+", color=INK, markersize=9, markeredgewidth=1.2)
         ax.set(aspect="equal")
         _titled(ax, name, notes)
     (x, y), half = tcp, 1.15 * extent
     grid[0, 0].set(xlim=(x - half, x + half), ylim=(y - half, y + half))
     outer_labels(grid)
+    if is_narrow():
+        for ax in grid.flat:
+            ax.tick_params(labelbottom=True)
     return figure
 
 
@@ -244,14 +271,16 @@ def posterior_arms(
     low, high = low - margin, high + margin
     aspect = float((high - low)[1] / (high - low)[0])
     (left, right), (bottom, top) = torch.stack([low, high], dim=1).tolist()
-    height = 0.42 * WIDTH * min(1.1, aspect) + 0.75
+    # Three would leave a quarter of two rows empty.
+    columns = 3 if len(samples) == 3 else 2
+    height = 0.84 * WIDTH / columns * min(1.1, aspect) + 0.75
     stacked = 1, min(2.7, 3.0 * aspect + 0.5)
     figure, grid = new_grid(
-        len(samples), 2, height=height, stacked=stacked, sharex=True, sharey=True
+        len(samples), columns, height=height, stacked=stacked, sharex=True, sharey=True
     )
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
         fan = theta[:shown]
-        alpha = max(0.02, min(1.0, 15 / len(fan)))
+        alpha = min(1.0, 30 / len(fan))
         median = median_sample(arm, tcp, fan)
         draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 12, 2)
@@ -291,38 +320,45 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
 
 
 @style()
-def scores_over(scores: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
-    """Scores of samplers over the DoF, with intervals.
+def scores_over(means: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
+    """Scores of samplers over the DoF, with intervals where there are any.
 
     Args:
-        scores: Tidy scores with columns sampler, quantity, value, low, high, dof.
+        means: Scores indexed by DoF and sampler; of each quantity the columns `q`, `q_low`,
+            `q_high`. See `report.tables.base.by_sampler`.
         quantities: Panel titles by quantity.
     """
     figure, grid = new_grid(len(quantities), height=3.2)
-    names = scores["sampler"].unique()
+    names = means.index.unique("sampler")
     for ax, (quantity, label) in zip(grid[0], quantities.items(), strict=True):
-        positive = scores[(scores["quantity"] == quantity) & (scores["value"] > 1e-12)]
+        columns = [f"{quantity}{end}" for end in ("", "_low", "_high")]
         for name in names:
-            rows = positive[positive["sampler"] == name].sort_values("dof")
-            if not rows.empty:
-                _error_bars(ax, name, rows["dof"], rows[_VALUE], linestyle="-", linewidth=1)
-        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(scores["dof"].unique()))
+            values = means.xs(name, level="sampler")[columns].sort_index()
+            # On a logarithmic axis, what is zero but for rounding or noise has no place.
+            values = values[values[quantity] > 1e-12]
+            if not values.empty:
+                dof = values.index.to_series()
+                _error_bars(ax, name, dof, values, linestyle="-", linewidth=1)
+        ax.set(yscale="log", xlabel="DoF", title=label, xticks=sorted(means.index.unique("dof")))
         _log_ticks(ax.yaxis)
     shared_legend(figure, grid[0, :1], len(names))
     return figure
 
 
 @style()
-def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) -> Figure:
+def result_plots(
+    rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int], titles: Mapping[str, str]
+) -> Figure:
     """The slides' two result plots over the number of parameters, theirs open and ours filled.
 
     Args:
-        rows: Columns quantity (a panel each), dof, sampler, reported, ours, low, high.
+        rows: Columns quantity, dof, sampler, reported, ours, low, high.
         parameters: Trainable parameters by DoF and sampler.
+        titles: Panel titles by quantity.
     """
-    panels = list(rows.groupby("quantity", sort=False))
-    figure, grid = new_grid(len(panels), height=3.4)
-    for ax, (quantity, part) in zip(grid[0], panels, strict=True):
+    figure, grid = new_grid(len(titles), height=3.4)
+    for ax, (quantity, title) in zip(grid[0], titles.items(), strict=True):
+        part = rows[rows["quantity"] == quantity]
         for name, mine in part.groupby("sampler", sort=False):
             x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
             # What belongs together is joined: both have the same number of parameters.
@@ -333,7 +369,7 @@ def result_plots(rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int]) 
             _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
             for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
                 note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
-        ax.set(xscale="log", xlabel="trainable parameters", title=quantity)
+        ax.set(xscale="log", xlabel="trainable parameters", title=title)
         low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
         if high < 3 * low:
             ax.set_ylim(0, 1.15 * high)
@@ -358,11 +394,11 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
         right.plot(rows["eps"], rows["acceptance"], "o-", color=color, markersize=4)
     _around_zero(left, curves["low"])
     left.set_title(_TO_EXACT)
-    left.legend(loc="upper left")
     right.set(yscale="log", title="share of proposals accepted")
     for ax in (left, right):
         ax.set(xscale="log", xlabel=r"tolerance $\varepsilon$ [length]")
-        ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED)
+        ax.axvline(0.05, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
+    shared_legend(figure, [left], 2)
     return figure
 
 
@@ -403,9 +439,9 @@ def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
     formula = r"$(1/M + 1/N)\,(1 - \mathrm{E}\,k)$"
     ax.plot(floor["samples"], floor["floor"], color=INK, linestyle=DASHED_CURVE, label=formula)
     ax.axhline(0, color=MUTED, linewidth=0.8)
-    ax.axvline(100, color=MUTED, linewidth=0.8, linestyle=DASHED)
-    ax.set(xscale="log", xlabel="samples a set, M = N", ylabel=r"MMD$^2$")
-    ax.legend()
+    ax.axvline(100, color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=0)
+    ax.set(xscale="log", xlabel="samples per set, M = N", ylabel=r"MMD$^2$")
+    shared_legend(figure, [ax], 2)
     return figure
 
 
@@ -489,7 +525,7 @@ def home(
         ax.set(xlabel="x [length]" if last_row else "", ylabel="y [length]" if first_column else "")
         fan = theta[:300]
         median = median_sample(arm, tcp, fan)
-        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.05, linewidth=0.8, highlight=median)
+        draw_arms(ax, arm, fan, color=COLORS[name], alpha=0.1, linewidth=0.8, highlight=median)
         draw_target(ax, tcp, 11, 2)
         ax.set(title=LABELS[name], aspect="equal")
     ax = grid["score"]
@@ -557,22 +593,21 @@ def mismatch_by_prior(scores: pd.DataFrame) -> Figure:
     references = scores.groupby("reference_sigma", sort=False)
     for color, (reference, rows) in zip(NEUTRAL, references, strict=False):
         _band(ax, rows["sigma"], rows[_VALUE], color)
-        ax.axvline(reference, color=color, linewidth=0.8, linestyle=DASHED)
+        ax.axvline(reference, color=color, linewidth=0.8, linestyle=DASHED, zorder=0)
         ax.plot([], [], "o-", color=color, markersize=4, label=f"reference with {reference:g} rad")
-    ax.set_xlabel("standard deviation of the sampler's prior [rad]")
+    ax.set_xlabel("standard deviation of the prior [rad]")
     ax.set_ylabel(r"$e_\mathrm{posterior}$")
     ax.set_ylim(bottom=0)
-    ax.legend()
+    shared_legend(figure, [ax], 2)
     return figure
 
 
 @style()
-def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
+def bias_near_reach(bias: pd.DataFrame) -> Figure:
     """Distance of rejection sampling from the exact posterior over the distance from full reach.
 
     Args:
         bias: Columns gap (share of the reach that the target lies inside), eps, mmd2, low, high.
-        marked: A gap to mark.
     """
     figure, ((ax,),) = new_grid(width=0.72 * WIDTH, height=3.1)
     for color, (eps, rows) in zip(NEUTRAL, bias.groupby("eps", sort=False), strict=False):
@@ -580,11 +615,10 @@ def bias_near_reach(bias: pd.DataFrame, marked: float) -> Figure:
         label = rf"$\varepsilon$ = {eps:g}"
         _band(ax, rows["gap"], rows[["mmd2", "low", "high"]], color, label=label)
     _around_zero(ax, bias["low"])
-    ax.axvline(marked, color=MUTED, linewidth=0.9, linestyle=":")
     ax.set(xscale="log", ylabel=r"unbiased MMD$^2$")
     ax.set_xlabel(r"distance from full reach, $1 - \|y\|$ / reach")
     number_ticks(ax, bias["gap"])
-    ax.legend()
+    shared_legend(figure, [ax], 3)
     return figure
 
 
@@ -596,13 +630,16 @@ def speedups(bench: pd.DataFrame) -> Figure:
         bench: Rows of `make bench`: what, model, dof, size, ratio.
     """
     figure, grid = new_grid(2, height=3.1)
-    lines: dict[str, Any] = {"float32": DASHED_CURVE, "bfloat16": "-"}
+    lines: dict[str, Any] = {
+        "float32": {"linestyle": DASHED_CURVE, "markerfacecolor": "white"},
+        "bfloat16": {},
+    }
     for ax, what in zip(grid[0], ("training", "sampling"), strict=True):
         for name, (precision, line) in product(("inn", "cvae"), lines.items()):
             rows = bench[(bench["what"] == f"{what}, {precision}") & (bench["size"] == 1000)]
             rows = rows[rows["model"] == name].sort_values("dof")
-            own = look(name, label=f"{LABELS[name]}, {precision}", markersize=4)
-            ax.plot(rows["dof"], rows["ratio"], linestyle=line, **own)
+            own = look(name, label=f"{LABELS[name]}, {precision}", markersize=5)
+            ax.plot(rows["dof"], rows["ratio"], **own, **line)
         ax.axhline(1, color=MUTED, linewidth=0.8)
         ax.set(title=what, xlabel="DoF", xscale="log", ylim=(0, None))
         number_ticks(ax, bench.loc[bench["what"].str.startswith(f"{what}, "), "dof"])
@@ -675,11 +712,12 @@ def scaling(table: pd.DataFrame) -> Figure:
         table: Rows of `ikpaper scaling` of one model, by dof.
     """
     name, dof = str(table["model"].iloc[0]), table["dof"]
-    own, prior = (look(sampler, markersize=5) for sampler in (name, "prior"))
+    # Whole markers, also where a value is next to the frame.
+    own, prior = (look(sampler, markersize=5, clip_on=False) for sampler in (name, "prior"))
     figure, grid = new_grid(4, 2, height=2.6, stacked=(1, 2.0), sharex=True)
     (quality, miss), (training, sampling) = grid
 
-    _error_bars(quality, name, dof, table[_MMD2], linestyle="-")
+    _error_bars(quality, name, dof, table[_MMD2], linestyle="-", clip_on=False)
     quality.plot(dof, table["mmd2_prior"], **prior)
     # Where values are noise around zero, the axis is linear.
     quality.set_yscale("symlog", linthresh=1e-4)
@@ -689,8 +727,8 @@ def scaling(table: pd.DataFrame) -> Figure:
     miss.plot(dof, table["e_resim"], **own)
     miss.set(yscale="log", title=r"$\mathrm{E}\|f(\theta)-y\|^2$ [squared units of length]")
 
-    training.plot(dof, table["training_seconds"] / 60, **own)
-    training.set(title="training [min]", ylim=(0, None))
+    training.plot(dof, table["training_seconds"], **own)
+    training.set(title="training [s]", ylim=(0, None))
     training.set_xlabel("" if is_narrow() else "DoF")
 
     rate = table["samples_per_second"] / table["exact_samples_per_second"]

@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from ikpaper.format import concise
 from ikpaper.paper import Ranges
 from ikpaper.report.plots.style import (
     COLORS,
@@ -20,7 +21,6 @@ from ikpaper.report.plots.style import (
     NEUTRAL,
     WIDTH,
     is_narrow,
-    legend_entries,
     new_grid,
     outer_labels,
     shared_legend,
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 __all__ = ["convergence", "parallel_coordinates", "partial_dependence", "ranks"]
+
+#: Of fewer trials all are shown, however bad.
+_MANY = 30
 
 
 @style()
@@ -47,12 +50,12 @@ def convergence(
         random: Trials of studies by random search, by panel; their band is that of all of them
             together, see `tables.search.random_best`.
     """
-    height, margin = (2.1, 0.5) if len(panels) > 1 else (3.0, 0.0)
+    height, margin = (2.1, 0.8) if len(panels) > 1 else (3.0, 0.3)
     figure, grid = new_grid(len(panels), min(4, len(panels)), height=height, margin=margin)
     for ax, (title, studies) in zip(grid.flat, panels.items(), strict=False):
         values = pd.concat([table["objective"] for table in studies])
         # Trials that went astray would flatten the rest.
-        low, high = values.min(), values.quantile(0.7)
+        low, high = values.min(), values.quantile(0.7 if values.count() >= _MANY else 1.0)
         if others := (random or {}).get(title):
             drawn = pd.concat([table["objective"] for table in others])
             # More than there are would tell of their best alone.
@@ -60,15 +63,18 @@ def convergence(
             low, high = min(low, drawn.min()), max(high, drawn.median())
         for table in studies:
             trials = np.arange(1, len(table) + 1)
-            ax.plot(trials, table["objective"], ".", color=INK, alpha=0.25, markersize=3)
-            _best_so_far(ax, table, color=NEUTRAL[1], label="Bayesian")
-        ax.set_ylim(low - 0.06 * (high - low), high)
+            dots: dict[str, Any] = {
+                "color": INK,
+                "alpha": 0.25,
+                "markersize": 3,
+                "label": "Bayesian trial",
+            }
+            ax.plot(trials, table["objective"], ".", **dots)
+            _best_so_far(ax, table, color=NEUTRAL[1], label="best so far")
+        ax.set_ylim(low - 0.06 * (high - low), high + 0.03 * (high - low))
         ax.set_title(title if len(panels) > 1 else "")
-    outer_labels(grid, "trials that ended", "best objective so far")
-    if is_narrow():
-        shared_legend(figure, grid.flat, 2)
-    else:
-        grid[0, 0].legend(**legend_entries(grid.flat))
+    outer_labels(grid, "trials that ended", "objective")
+    shared_legend(figure, grid.flat, 3)
     return figure
 
 
@@ -94,7 +100,7 @@ def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> No
     low, median, high = (random_best(studies, numbers, level) for level in (0.05, 0.5, 0.95))
     known = np.isfinite(high)
     ax.fill_between(numbers[known], low[known], high[known], color=color, alpha=0.3, linewidth=0)
-    ax.plot(numbers, median, color=color, label="random")
+    ax.plot(numbers, median, color=color, label="best of random trials")
 
 
 @style()
@@ -117,7 +123,7 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
             _few_ticks(ax.yaxis, known[quantity])
         row[0].set_title(title, loc="left")
     for ax in grid[-1]:
-        ax.set_xlabel("objective of the search")
+        ax.set_xlabel("objective")
     return figure
 
 
@@ -139,9 +145,9 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
         ax.plot(row, color=colors.to_rgba(value), alpha=0.6, linewidth=1)
     ax.plot(columns[-1], color=NEUTRAL[1], linewidth=2.2, label="best trial")
     for i, (name, (low, high)) in enumerate(ranges.items()):
-        ax.axvline(i, color=MUTED, linewidth=0.8, zorder=0)
-        ax.annotate(f"{high:g}", (i, 1.03), ha="center", va="bottom", fontsize=8.5)
-        ax.annotate(f"{low:g}", (i, -0.03), ha="center", va="top", fontsize=8.5)
+        ax.vlines(i, 0, 1, color=MUTED, linewidth=0.8, zorder=0)
+        ax.annotate(concise(high), (i, 1.03), ha="center", va="bottom", fontsize=8.5)
+        ax.annotate(concise(low), (i, -0.03), ha="center", va="top", fontsize=8.5)
         # Side by side, names would touch where there is little room.
         below = -0.13 - 0.08 * (is_narrow() and i % 2)
         label = PARAMETERS.get(name, name)
@@ -204,15 +210,18 @@ def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: i
         if i == j:
             x, y = partial_dependence_1D(fitted, model, i, samples, n_points=30)
             ax.plot(x, np.exp(y), color=INK)
-            ax.axvline(best[i], color=NEUTRAL[1], linestyle=(0, (3, 2)))
+            # At a bound, half of it would be cut.
+            ax.axvline(best[i], color=NEUTRAL[1], linestyle=(0, (3, 2)), clip_on=False)
             ax.yaxis.tick_right()
+            ax.set_ylabel("objective")
+            ax.yaxis.set_label_position("right")
             ax.yaxis.set_minor_locator(NullLocator())
             ax.ticklabel_format(axis="y", useOffset=False)
         else:
             x, y, z = partial_dependence_2D(fitted, model, i, j, samples, n_points=16)
             ax.contourf(x, y, z, 12, cmap="viridis")
             ax.plot(good[names[j]], good[names[i]], ".", color=INK, alpha=0.4, markersize=2)
-            ax.plot(best[j], best[i], "*", color=NEUTRAL[1], markersize=8)
+            ax.plot(best[j], best[i], "*", color=NEUTRAL[1], markersize=8, clip_on=False, zorder=5)
             ax.set(yscale=scales[i], ylim=bounds[i])
             ax.set_ylabel(labels[i] if is_narrow() or not j else "")
         ax.set(xscale=scales[j], xlim=bounds[j])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from ikpaper.format import over_runs, significant
+from ikpaper.format import extent, joined, over_runs, significant
 from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables.base import ERRORS, label
@@ -13,14 +15,34 @@ __all__ = [
     "ablations",
     "budget",
     "divergences",
-    "inverse_effects",
+    "effects",
     "inverse_losses",
-    "seed_factors",
+    "schedule_effects",
+    "schedules",
+    "spreads",
     "variant_name",
 ]
 
-#: Studies of INN runs with a warm-up that differ in nothing but precision.
-_WARM = ("default", "precision")
+#: Variants that the text tells about, by key.
+_VARIANTS: Mapping[str, str] = {
+    "without_x": "without L_x",
+    "without_p": "without L_p(x)",
+    "without_both": "without both",
+    "float32": "INN, float32",
+    "bfloat16": "cVAE, bfloat16",
+    "ramp": "L_p(x) at full weight from the start",
+    "noise": "no noise",
+    "more_y": "L_y times 10",
+}
+
+
+#: The study whose runs have a budget of their own, and so a table; the first of its variants is how
+#: the INN is trained elsewhere. Keys of the others for the text.
+_SCHEDULE = "schedule"
+_SCHEDULES: Mapping[str, str] = {
+    "full_weight": "plateau of the sum without the ramp",
+    "cosine": "cosine",
+}
 
 
 def variant_name(variant: str) -> str:
@@ -29,11 +51,15 @@ def variant_name(variant: str) -> str:
 
 
 def ablations(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant: its scores over the runs that did not diverge.
+    """A row a variant with the usual budget: its scores over the runs that did not diverge.
 
     Args:
         runs: A row a training run; see `experiments.ablations`.
     """
+    return _scored(runs[runs["study"] != _SCHEDULE])
+
+
+def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (study, variant, model), same in runs.groupby(["study", "variant", "model"], sort=False):
         trained = same[same["outcome"] == "trained"]
@@ -58,33 +84,77 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(columns={"variant": "INN, 8 DoF"}).assign(profile=chosen["profile"].iloc[0])
 
 
-def inverse_effects(runs: pd.DataFrame) -> str:
-    """How much larger the INN's scores are without losses of its inverse passes, in words.
+def schedules(runs: pd.DataFrame) -> pd.DataFrame:
+    """The INN by one schedule of its learning rate or another; `runs` as in `ablations`."""
+    rows = _scored(runs[runs["study"] == _SCHEDULE])
+    return rows.drop(columns=["study", "model"]).rename(columns={"variant": "learning rate"})
+
+
+def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
+    """What another schedule changes, in words as of `effects`, and the budget of these runs.
 
     Args:
         runs: As in `ablations`.
+
+    Returns:
+        By key: `schedule_full_weight`, `schedule_cosine`, `schedule_samples`, `schedule_runs`.
     """
-    inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")]
-    default = inn.loc[inn["study"] == "default", list(ERRORS)].agg(["mean", "min", "max"]).T
-    effects = []
-    without = inn[inn["study"] == "inverse losses"]
-    for variant, same in without.groupby("variant", sort=False)[list(ERRORS)]:
-        ratios = same.mean() / default["mean"]
-        apart = (same.min() > default["max"]) | (same.max() < default["min"])
-        factors = (
-            f"{significant(ratios[score], 2)} times the {name}"
-            + (", beyond the spread of seeds" if apart[score] else "")
-            for score, name in ERRORS.items()
-        )
-        effects.append(f"{variant}: {' and '.join(factors)}")
-    return "; ".join(effects) + "."
+    own = runs[runs["study"] == _SCHEDULE]
+    scores = own.set_index("variant")[list(ERRORS)]
+    others = scores.index.isin(_SCHEDULES.values())
+    samples = get_profile(own["profile"].iloc[0]).training_samples
+    return {
+        **{
+            f"schedule_{key}": _effect(scores.loc[[variant]], scores[~others])
+            for key, variant in _SCHEDULES.items()
+        },
+        "schedule_samples": f"{samples:,}",
+        "schedule_runs": str(own["seed"].nunique()),
+    }
+
+
+def effects(runs: pd.DataFrame) -> dict[str, str]:
+    """How much larger each variant's scores are than those of its model's default, in words.
+
+    A score counts as different where no run of the one lies among those of the other.
+
+    Args:
+        runs: As in `ablations`.
+
+    Returns:
+        By key (`effect_without_both`, ...), parts of sentences: `the MMD² is 1.6 times as large,
+        the re-simulation error within the spread of seeds`.
+    """
+    trained = runs[runs["outcome"] == "trained"]
+    numbers = {}
+    for key, variant in _VARIANTS.items():
+        same = trained[trained["variant"] == variant]
+        default = trained[(trained["study"] == "default") & trained["model"].isin(same["model"])]
+        numbers[f"effect_{key}"] = _effect(same[list(ERRORS)], default[list(ERRORS)])
+    return numbers
+
+
+def _effect(same: pd.DataFrame, default: pd.DataFrame) -> str:
+    apart = (same.min() > default.max()) | (same.max() < default.min())
+    factors = same.mean() / default.mean()
+    told = [
+        f"the {name} is {significant(factors[score], 2)} times"
+        for score, name in ERRORS.items()
+        if apart[score]
+    ]
+    among = [f"the {name}" for score, name in ERRORS.items() if not apart[score]]
+    if not told:
+        return f"{joined(among)} are within the spread of seeds"
+    # The verb of the first one serves all.
+    sentence = f"{joined([told[0], *(text.replace(' is', '') for text in told[1:])])} as large"
+    return sentence + "".join(f", {name} within the spread of seeds" for name in among)
 
 
 def divergences(runs: pd.DataFrame) -> dict[str, str]:
     """How many runs diverged, as numbers for the text by their keys; `runs` as in `ablations`."""
     numbers = {}
     for key, chosen in (
-        ("warm", (runs["model"] == "inn") & runs["study"].isin(_WARM)),
+        ("warm", (runs["model"] == "inn") & (runs["study"] == "default")),
         ("cold", runs["study"] == "start"),
         ("linear", runs["study"] == "last activation"),
     ):
@@ -93,20 +163,27 @@ def divergences(runs: pd.DataFrame) -> dict[str, str]:
     return numbers
 
 
-def seed_factors(runs: pd.DataFrame) -> dict[str, str]:
-    """How far re-simulation errors of the INN lie apart that differ in the seed alone, by key.
+def spreads(runs: pd.DataFrame) -> dict[str, str]:
+    """How far runs of the INN lie apart that differ in the seed alone, by key.
 
-    The largest over the smallest: with a warm-up, `warm_factor`, and without, `cold_factor`.
+    The largest re-simulation error over the smallest: with a warm-up, `warm_factor`, and without,
+    `cold_factor`; the smallest and the largest of the default, `default_resim`, and in float32,
+    `float32_resim`; the same of the MMD² with smaller weights of its terms, `less_mmd`.
 
     Args:
         runs: As in `ablations`.
     """
     inn = runs[(runs["model"] == "inn") & (runs["outcome"] == "trained")].groupby("study")
-    ends = inn["e_resim_test"].agg(["min", "max"])
+    errors = inn["e_resim_test"]
+    ends = errors.agg(["min", "max"])
     factors = ends["max"] / ends["min"]
+    small = runs[runs["variant"] == "L_z and L_p(x) times 0.1"]
     return {
         "warm_factor": significant(factors["default"], 2),
         "cold_factor": significant(factors["start"], 2),
+        "default_resim": extent(errors.get_group("default")),
+        "float32_resim": extent(errors.get_group("precision")),
+        "less_mmd": extent(small["mmd2"]),
     }
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
 from ikpaper.arm import PlanarArm
-from ikpaper.format import joined, rounded, significant, times
+from ikpaper.format import joined, percent_extent, rounded, significant, times
 from ikpaper.profiles import Profile
+from ikpaper.report.tables import verdicts
 from ikpaper.report.tables.base import (
     NETWORKS,
     UNDECIDED,
@@ -22,13 +24,24 @@ from ikpaper.report.tables.base import (
 
 __all__ = [
     "at_target",
+    "distinct",
     "findings",
+    "links",
+    "other_targets",
     "panel_notes",
     "scores",
     "single",
     "training_terms",
     "trainings",
 ]
+
+
+def links(arm: PlanarArm) -> str:
+    """The lengths of an arm's links, `9 × 0.5 and 1`."""
+    equal = [(length, len(list(run))) for length, run in groupby(arm.lengths)]
+    return joined(
+        f"{count} × {length:g}" if count > 1 else f"{length:g}" for length, count in equal
+    )
 
 
 def trainings(records: Mapping[str, Mapping[str, Any]]) -> str:
@@ -54,11 +67,12 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> str:
     return " ".join(sentences)
 
 
-def findings(results: pd.DataFrame, arm: PlanarArm) -> dict[str, str]:
+def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[str, str]:
     """What the scores say about the networks on this arm, a sentence each, by key.
 
     Args:
         results: Tidy scores; see `evaluation.PaperProtocol.score`.
+        runs: Tidy scores with a column `seed`; see `experiments.seeds`.
         arm: The arm.
 
     Returns:
@@ -66,55 +80,88 @@ def findings(results: pd.DataFrame, arm: PlanarArm) -> dict[str, str]:
     """
     means = by_sampler(results)
     rows = {name: means.xs(name, level="sampler").iloc[0] for name in means.index.unique("sampler")}
-    cvae, inn = (rows[name] for name in NETWORKS)
 
-    def ahead(quantity: str, better_at: str) -> str:
+    def ahead(quantity: str, comparison: str, better_at: str) -> str:
         (network,) = better(means, quantity)
-        if network == UNDECIDED:
-            return f"Which network is {better_at} is undecided"
-        return f"The {network} is {better_at}"
+        decided = network != UNDECIDED
+        if comparison:
+            (network,) = verdicts.ahead(results, runs, comparison)
+        if network != UNDECIDED:
+            return f"The {network} is {better_at}"
+        among = ", since the INN lies among the cVAE's training runs" if decided else ""
+        return f"Which network is {better_at} is undecided{among}"
 
-    def against(quantity: str) -> str:
-        return f"{significant(cvae[quantity], 2)} for the cVAE, {significant(inn[quantity], 2)}"
-
-    share = {
-        name: f"{significant(100 * row['mmd2'] / rows['prior']['mmd2'], 2)} %"
-        for name, row in rows.items()
-    }
-    miss = {name: rows[name]["e_resim_best"] ** 0.5 for name in NETWORKS}
-    of_reach = {
-        name: f"{significant(100 * length / arm.reach, 2)} %" for name, length in miss.items()
-    }
     closer = [label(name) for name in NETWORKS if rows[name]["mmd2"] < rows["rejection"]["mmd2"]]
     blurred = [
         label(name)
         for name in NETWORKS
         if rows[name]["e_posterior_high"] < rows["exact"]["e_posterior_low"]
     ]
+    mmd2 = {name: row["mmd2"] for name, row in rows.items()}
+    own = [
+        f"{significant(rows[name]['e_posterior'], 2)} for the {label(name)}" for name in NETWORKS
+    ]
     return {
         "mmd2_finding": (
-            f"{ahead('mmd2', 'closer to the posterior')}: the unbiased MMD² is {against('mmd2')} "
-            f"for the INN, which is {share['cvae']} and {share['inn']} of the prior's."
+            f"{ahead('mmd2', 'posterior', 'closer to the posterior')}: over "
+            f"{rows['cvae']['mmd2_targets']:,.0f} test targets, {_mismatch(mmd2)}."
         ),
         "resim_finding": (
-            f"{ahead('e_resim_best', 'closer to the target')}: the TCP misses it by "
-            f"{significant(miss['cvae'], 2)} in the root mean square for the cVAE and by "
-            f"{significant(miss['inn'], 2)} for the INN, {of_reach['cvae']} and "
-            f"{of_reach['inn']} of the reach."
+            f"{ahead('e_resim_best', 'e_resim', 'closer to the target')}: "
+            f"{_misses({name: rows[name]['e_resim_best'] for name in NETWORKS}, arm)}."
         ),
         "e_posterior_finding": (
-            f"{ahead('e_posterior', 'ahead')} by the paper's own score, e_posterior: "
-            f"{against('e_posterior')} for the INN. The exact posterior itself has "
-            f"{significant(rows['exact']['e_posterior'], 2)} there"
+            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: {joined(own)}. "
+            f"The exact posterior itself has {significant(rows['exact']['e_posterior'], 2)} there"
             + (f", more than the {joined(blurred)}" if blurred else "")
             + "."
         ),
         "mmd2_reference": (
             "Rejection sampling, the paper's ground truth, has an unbiased MMD² of "
-            f"{significant(rows['rejection']['mmd2'], 2)} to the exact posterior, "
-            f"{share['rejection']} of the prior's: it is {_beside(closer)}."
+            f"{significant(mmd2['rejection'], 2)} to the exact posterior, "
+            f"{percent_extent([mmd2['rejection'] / mmd2['prior']], 2)} of the prior's: it is "
+            f"{_beside(closer)}."
         ),
     }
+
+
+def other_targets(random: pd.DataFrame, arm: PlanarArm) -> str:
+    """What the networks have over the benchmark's targets, and how much of it a few of them make.
+
+    Args:
+        random: The published benchmark at random targets of the arm; see `evaluation.results`.
+        arm: The arm.
+    """
+    plain = random[random["refine"] == 0].set_index("sampler")
+    networks = plain.loc[list(NETWORKS)]
+    worst = (
+        f"{percent_extent(0.01 * networks[f'{quantity}_worst1'] / networks[quantity])} of the "
+        f"{name}"
+        for quantity, name in (("mmd2", "MMD²"), ("e_resim", "squared miss"))
+    )
+    return (
+        f"Over {networks['targets'].iloc[0]:,} other targets, {_mismatch(plain['mmd2'])}, and "
+        f"{_misses(networks['e_resim'], arm)}; the worst percent of these targets makes up "
+        f"{joined(worst)}."
+    )
+
+
+def _mismatch(mmd2: Mapping[str, float] | pd.Series) -> str:
+    """The unbiased MMD² of the networks, by sampler, as such and beside the prior's."""
+    values = joined(f"{significant(mmd2[name], 2)} for the {label(name)}" for name in NETWORKS)
+    shares = joined(percent_extent([mmd2[name] / mmd2["prior"]], 2) for name in NETWORKS)
+    return f"the unbiased MMD² is {values}, which is {shares} of the prior's"
+
+
+def _misses(error: Mapping[str, float] | pd.Series, arm: PlanarArm) -> str:
+    """The root mean square distance of the networks' TCPs from the target, by squared distance."""
+    miss = {name: error[name] ** 0.5 for name in NETWORKS}
+    lengths = joined(f"{significant(miss[name], 2)} for the {label(name)}" for name in NETWORKS)
+    shares = joined(percent_extent([miss[name] / arm.reach], 2) for name in NETWORKS)
+    return (
+        f"the TCP misses the target by a root mean square of {lengths}, which is {shares} of the "
+        "reach"
+    )
 
 
 def _beside(closer: Sequence[str]) -> str:
@@ -124,20 +171,43 @@ def _beside(closer: Sequence[str]) -> str:
     return f"farther than {'both networks' if len(closer) > 1 else f'the {closer[0]}'}"
 
 
-def at_target(results: pd.DataFrame) -> str:
+def at_target(results: pd.DataFrame, tcp: Sequence[float]) -> str:
     """What rejection sampling and the networks have at one target, in words.
 
     Args:
         results: As in `single`.
+        tcp: The target, shape (2,).
     """
     mmd2 = results.set_index("sampler")["mmd2"]
     closer = [label(name) for name in NETWORKS if mmd2[name] < mmd2["rejection"]]
-    return (
-        f"At this target the unbiased MMD² to the exact posterior is "
-        f"{significant(mmd2['rejection'], 2)} for rejection sampling, "
-        f"{significant(mmd2['cvae'], 2)} for the cVAE and {significant(mmd2['inn'], 2)} for the "
-        f"INN: the paper's ground truth is {_beside(closer)}."
+    found = joined(
+        f"{_difference(mmd2[name])} for {of}"
+        for name, of in (
+            ("rejection", "rejection sampling"),
+            *((name, f"the {label(name)}") for name in NETWORKS),
+        )
     )
+    return (
+        f"At ({tcp[0]:.2f}, {tcp[1]:.2f}), the target of the figures, the unbiased MMD² to the "
+        f"exact posterior is {found}: the paper's ground truth is {_beside(closer)}."
+    )
+
+
+def _difference(mmd2: float) -> str:
+    """An unbiased MMD², which below zero is no distance."""
+    value = significant(mmd2, 2)
+    return value if mmd2 > 0 else f"{value} (no difference found)"
+
+
+def distinct(results: pd.DataFrame, sampler: str) -> str:
+    """How many of a sampler's solutions at one target differ, `998 of 1,000 solutions differ`.
+
+    Args:
+        results: As in `single`.
+        sampler: Its name.
+    """
+    row = results.set_index("sampler").loc[sampler]
+    return f"{row['distinct']:,} of {row['samples']:,} solutions differ"
 
 
 def panel_notes(results: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -197,11 +267,11 @@ def scores(results: pd.DataFrame) -> pd.DataFrame:
         "mmd2_ratio": "share of the prior's",
         "e_posterior": "e_posterior",
         "e_resim": "E‖f(θ) − y‖²",
-        "e_resim_test": "one sample a test target",
+        "e_resim_test": "E‖f(θ) − y‖², all test targets",
     }
     wide = by_sampler(results).reset_index()
     columns = {header: interval(name) for name, header in headers.items() if name in wide}
-    return formatted(wide, {"sampler": ("sampler", label), **columns}).replace("–", "")
+    return formatted(wide, {"sampler": ("sampler", label), **columns})
 
 
 def single(results: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
@@ -222,6 +292,6 @@ def single(results: pd.DataFrame, random: pd.DataFrame) -> pd.DataFrame:
             "hull perimeter": ("hull_perimeter", 2),
             "samples/s": ("rate", rounded),
             "hull area": ("hull_area", 2),
-            "distinct solutions": "distinct",
+            "distinct solutions": ("distinct", "{:,}"),
         },
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm
@@ -20,8 +20,10 @@ from ikpaper.format import (
     fixed,
     joined,
     percent,
+    percent_extent,
     rounded,
     significant,
+    with_interval,
 )
 from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.models import CATALOGUE
@@ -37,9 +39,9 @@ __all__ = [
     "amortised",
     "amortised_numbers",
     "benchmark_numbers",
-    "by_arm",
     "classifier_stop",
     "classifier_stops",
+    "classifier_stops_numbers",
     "flow_steps",
     "flow_steps_numbers",
     "home",
@@ -48,11 +50,14 @@ __all__ = [
     "likelihood_numbers",
     "many_samples",
     "many_samples_numbers",
+    "over_arms",
     "paired",
     "paired_numbers",
     "projection",
+    "projection_numbers",
     "samplers",
     "tails",
+    "tails_numbers",
 ]
 
 #: The samplers that this project adds.
@@ -128,7 +133,7 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
                 "typical miss, % of the reach": extent(
                     100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
                 ),
-                "distinguished from exact, % of targets": extent(100 * mine["rejected"], "{:.0f}"),
+                "distinguished from exact, % of targets": extent(100 * mine["rejected"]),
             }
         )
     return pd.DataFrame(rows)
@@ -140,35 +145,35 @@ def home_numbers(random: pd.DataFrame) -> dict[str, str]:
     closer = (cvae["mmd2_high"] < inn["mmd2_low"]).sum()
     numbers = {"home_cvae": f"{closer} of {len(cvae)}", "home_arms": joined(cvae.index)}
     for name in _HOME:
-        share = extent(100 * _of(random, name)["rejected"], "{:.0f}")
-        numbers[f"home_rejected_{name}"] = f"{share} %"
+        numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
     return numbers
 
 
-def by_arm(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
-    """MMD^2 of some samplers on all arms side by side, and the extent of other scores.
+def _by_sampler(rows: pd.DataFrame) -> list[tuple[str, int, pd.DataFrame]]:
+    """Samplers with their steps onto the target and their rows, in the order of the benchmark."""
+    groups = rows.groupby(["sampler", "refine"], sort=False)
+    return [(str(name), int(steps), part) for (name, steps), part in groups]
+
+
+def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
+    """Smallest and largest scores over the arms, a row a sampler.
 
     Args:
         random: As in `samplers`.
         samplers: Names with their steps onto the target; what has no row is left out.
     """
-    rows = []
-    for name, steps in samplers:
-        mine = _of(random, name, steps)
-        if len(mine):
-            rows.append(
-                {
-                    "sampler": _refined(name, steps),
-                    **{
-                        f"MMD², {dof} DoF": significant(value, 2)
-                        for dof, value in mine["mmd2"].items()
-                    },
-                    "rejected": f"{extent(100 * mine['rejected'], '{:.1f}')} %",
-                    "E‖f(θ) − y‖²": extent(mine["e_resim"]),
-                    "samples/s": extent(mine["samples_per_second"], rounded),
-                }
-            )
-    return pd.DataFrame(rows).fillna("–")
+    found = ((name, steps, _of(random, name, steps)) for name, steps in samplers)
+    return pd.DataFrame(
+        {
+            "sampler": _refined(name, steps),
+            "MMD² to exact": extent(mine["mmd2"]),
+            "rejected": percent_extent(mine["rejected"], "{:.1f}"),
+            "E‖f(θ) − y‖²": extent(mine["e_resim"]),
+            "samples/s": extent(mine["samples_per_second"], rounded),
+        }
+        for name, steps, mine in found
+        if len(mine)
+    )
 
 
 def _paired_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +192,7 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
     """Flows and exact sampler at the same targets: who is rejected where the other is not.
 
     Both are tested against the same reference samples. The p-value is that of McNemar's exact
-    test, the interval of the difference of the shares Wald's for pairs.
+    test, the interval of the difference of the shares the one that agrees with it.
 
     Args:
         random: As in `samplers`.
@@ -199,7 +204,7 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
             "sampler": ("sampler", "refine", _refined),
             "rejected": ("rejected", percent),
             "exact": ("rejected_exact", percent),
-            "difference": ("only_this", "only_exact", "targets", _difference),
+            "difference, %": ("only_this", "only_exact", "targets", _difference),
             "p": ("p", 2),
             "C2ST": interval("c2st"),
             "this alone": "only_this",
@@ -212,20 +217,20 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
 def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
     """What could hide in the paired comparison, by key; `random` as in `samplers`.
 
-    On how many of all comparisons the test rejects that the shares are equal, at 5 % and after
-    Bonferroni's correction; the largest end of the intervals of the difference of the shares;
-    and the largest end of the intervals of the flows' MMD^2, in units of the prior's.
+    On how many of all comparisons the test rejects that the shares are equal; the largest end of
+    the intervals of the difference of the shares; the largest end of the intervals of the flows'
+    MMD^2, in units of the prior's; and shares that are rejected by the other kernel.
     """
     rows = _paired_rows(random)
     prior = _of(random, "prior")["mmd2"].loc[rows["dof"]].array
     counts = zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
+    checks = {name: _of(random, name)["rejected_check"] for name in ("exact", "flow")}
     return {
         "pairs": str(len(rows)),
-        "pairs_unequal": str((rows["p"] <= LEVEL).sum()),
-        "pairs_unequal_corrected": str((rows["p"] <= LEVEL / len(rows)).sum()),
-        "pairs_most": percent(max(_wald(*each)[2] for each in counts)),
+        "pairs_unequal": str((rows["p"] <= LEVEL).sum() or "none"),
+        "pairs_most": percent(max(_paired_difference(*each)[2] for each in counts)),
         "pairs_share": percent((rows["mmd2_high"] / prior).max(), 2),
-        "exact_check": f"{extent(100 * _of(random, 'exact')['rejected_check'], '{:.0f}')} %",
+        **{f"check_{name}": percent_extent(shares) for name, shares in checks.items()},
     }
 
 
@@ -235,51 +240,70 @@ def many_samples(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: Those of the benchmark at `many samples`.
     """
+    pairs, ends = _paired_rows(rows), ["mmd2", "mmd2_low", "mmd2_high"]
+    exact = _of(rows, "exact")[ends].add_prefix("exact_")
     return formatted(
-        _paired_rows(rows),
+        pairs.join(exact, on="dof"),
         {
             "DoF": "dof",
+            "MMD², 10⁻⁶": (*ends, _in_millionths),
+            "exact: MMD², 10⁻⁶": (*exact, _in_millionths),
             "rejected": ("rejected", percent),
-            "exact": ("rejected_exact", percent),
-            "difference": ("only_this", "only_exact", "targets", _difference),
+            "exact: rejected": ("rejected_exact", percent),
+            "difference, %": ("only_this", "only_exact", "targets", _difference),
             "p": ("p", 2),
-            "MMD² to exact": interval("mmd2"),
             "targets": "targets",
             "samples": ("samples", "{:,}"),
         },
     )
 
 
-def many_samples_numbers(rows: pd.DataFrame) -> dict[str, str]:
-    """What many samples show, by key; `rows` as in `many_samples`.
+def _in_millionths(value: float, low: float, high: float) -> str:
+    return with_interval(1e6 * value, 1e6 * low, 1e6 * high)
 
-    On which arms the shares differ at 5 %, the shares, and the MMD^2 with the largest end of its
-    intervals.
+
+def many_samples_numbers(rows: pd.DataFrame, random: pd.DataFrame) -> dict[str, str]:
+    """What many samples show, by key.
+
+    On how many arms the shares differ at 5 %, and the MMD^2 is above zero, of the flow and of
+    other exact samples; the flow's MMD^2 and the largest end of its intervals, in units of the
+    prior's.
+
+    Args:
+        rows: As in `many_samples`.
+        random: As in `samplers`.
     """
-    pairs = _paired_rows(rows)
-    unequal = pairs.loc[pairs["p"] <= LEVEL, "dof"]
+    pairs = _paired_rows(rows).set_index("dof")
+    prior = _of(random, "prior")["mmd2"]
+    above, exact = ((part["mmd2_low"] > 0).sum() for part in (pairs, _of(rows, "exact")))
     return {
         "more_samples": f"{pairs['samples'].max():,}",
         "more_targets": str(pairs["targets"].max()),
-        "more_unequal": f"on {len(unequal)} of {len(pairs)} arms",
-        "more_flow": f"{extent(100 * pairs['rejected'], '{:.0f}')} %",
-        "more_exact": f"{extent(100 * pairs['rejected_exact'], '{:.0f}')} %",
-        "more_mmd2": extent(pairs["mmd2"]),
-        "more_above": f"on {(pairs['mmd2_low'] > 0).sum()} of {len(pairs)} arms",
-        "more_mmd2_most": significant(pairs["mmd2_high"].max(), 2),
+        "more_unequal": f"{(pairs['p'] <= LEVEL).sum() or 'none'} of {len(pairs)}",
+        "more_above": f"{above or 'none'} of {len(pairs)}",
+        "more_exact_above": f"{exact or 'none'} of {len(pairs)}",
+        "more_share": percent_extent((pairs["mmd2"] / prior).dropna(), "{:.2f}"),
+        "more_most": percent((pairs["mmd2_high"] / prior).max(), 2),
     }
 
 
-def _wald(this: int, other: int, targets: int) -> tuple[float, float, float]:
-    """Difference of two paired shares with its interval (95 %)."""
-    difference = (this - other) / targets
-    half = norm.ppf(0.975) * math.sqrt(this + other - (this - other) ** 2 / targets) / targets
-    return difference, difference - half, difference + half
+def _paired_difference(this: int, other: int, targets: int) -> tuple[float, float, float]:
+    """Difference of two paired shares with its interval (95 %).
+
+    The interval is that of Clopper and Pearson for the share of `this` among the targets that
+    count for one side alone, so that it holds 0 where McNemar's exact test does not reject.
+    """
+    alone = this + other
+    if not alone:
+        return 0.0, 0.0, 0.0
+    ends = binomtest(this, alone).proportion_ci(1 - LEVEL)
+    low, high = ((2 * end - 1) * alone / targets for end in (ends.low, ends.high))
+    return (this - other) / targets, low, high
 
 
 def _difference(this: int, other: int, targets: int) -> str:
-    value, low, high = (100 * number for number in _wald(this, other, targets))
-    return f"{fixed(value, 1, '+')} % ({fixed(low, 1)} to {fixed(high, 1)})"
+    value, low, high = (100 * number for number in _paired_difference(this, other, targets))
+    return f"{fixed(value, 1, '+')} ({fixed(low, 1)} to {fixed(high, 1)})"
 
 
 def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd.DataFrame:
@@ -330,54 +354,72 @@ def aims(random: pd.DataFrame, bench: pd.DataFrame, scaling: pd.DataFrame) -> pd
     )
 
 
-def tails(measured: pd.DataFrame) -> pd.DataFrame:
-    """Means beside the worst targets and those of the slides.
+def tails(random: pd.DataFrame) -> pd.DataFrame:
+    """Means beside the worst targets, the smallest and the largest over the arms.
 
     Args:
-        measured: The published benchmark at all targets.
+        random: As in `samplers`.
     """
-    place = ["dof", "sampler", "refine"]
-    slides = measured.loc[measured["at"] == "slides", [*place, "mmd2", "e_resim"]]
     # Too few targets have no worst percent.
-    rows = _shown(measured[measured["at"] == "random"]).dropna(subset="mmd2_worst1")
-    return formatted(
-        rows.merge(slides, on=place, how="left", suffixes=("", "_slides")),
+    rows = random[random["refine"] == 0].dropna(subset="mmd2_worst1")
+    return pd.DataFrame(
         {
-            "DoF": "dof",
-            "sampler": ("sampler", "refine", _refined),
-            "MMD², mean": ("mmd2", 2),
-            "MMD², worst 1 %": ("mmd2_worst1", 2),
-            "E‖f(θ) − y‖², mean": ("e_resim", 2),
-            "E‖f(θ) − y‖², worst 1 %": ("e_resim_worst1", 2),
-            "E‖f(θ) − y‖², worst target": ("e_resim_worst", 2),
-            "MMD², slides' target": ("mmd2_slides", 2),
-            "E‖f(θ) − y‖², slides' target": ("e_resim_slides", 2),
-            "profile": "profile",
-        },
+            "sampler": label(name),
+            "MMD², mean": extent(mine["mmd2"]),
+            "MMD², worst 1 %": extent(mine["mmd2_worst1"]),
+            "E‖f(θ) − y‖², mean": extent(mine["e_resim"]),
+            "E‖f(θ) − y‖², worst 1 %": extent(mine["e_resim_worst1"]),
+        }
+        for name, _, mine in _by_sampler(rows)
     )
+
+
+def tails_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """How many times the mean the worst percent is, by key; `random` as in `samplers`."""
+    scores = {"mmd": ("mmd2", NETWORKS), "resim": ("e_resim", (*NETWORKS, "flow"))}
+    return {
+        f"tail_{of}_{name}": extent(_of(random, name).eval(f"{column}_worst1 / {column}"))
+        for of, (column, names) in scores.items()
+        for name in names
+    }
 
 
 def projection(random: pd.DataFrame) -> pd.DataFrame:
-    """Samples before and after steps onto the target; `random` as in `samplers`."""
-    before, after = (random[random["refine"] == steps] for steps in (0, _STEPS))
-    pairs = before.merge(after, on=["dof", "sampler"], suffixes=("", "_after"))
-    return formatted(
-        pairs.assign(drawn=pairs["targets"] * pairs["samples"]),
-        {
-            "DoF": "dof",
-            "sampler": ("sampler", label),
-            "MMD²": ("mmd2", "mmd2_after", _change(2)),
-            "rejected": ("rejected", "rejected_after", _change(percent)),
-            "E‖f(θ) − y‖²": ("e_resim", "e_resim_after", _change(2)),
-            "not converged": ("missed_after", "drawn", "{:,} of {:,}"),
-            "E‖f(θ) − y‖² of those that converged": ("e_resim_on_target_after", 2),
-            "profile": "profile",
-        },
-    )
+    """Samples before and after steps onto the target, the smallest and largest over the arms.
+
+    Args:
+        random: As in `samplers`.
+    """
+    rows = []
+    for name, _, after in _by_sampler(random[random["refine"] == _STEPS]):
+        before = _of(random, name)
+        after = after.set_index("dof")
+        rows.append(
+            {
+                "sampler": label(name),
+                "MMD², before over after": extent(before["mmd2"] / after["mmd2"]),
+                "rejected": percent_extent(before["rejected"]),
+                "rejected after": percent_extent(after["rejected"]),
+                "E‖f(θ) − y‖²": extent(before["e_resim"]),
+                "E‖f(θ) − y‖² after": extent(after["e_resim"]),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _change(form: int | Callable[..., str]) -> Callable[[float, float], str]:
-    return lambda before, after: f"{cell(form, before)} → {cell(form, after)}"
+def projection_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """What the steps do, by key; `random` as in `samplers`.
+
+    By how much the MMD^2 falls, and how many of all samples do not converge.
+    """
+    after = random[random["refine"] == _STEPS]
+    numbers = {
+        f"falls_{name}": extent(_of(random, name)["mmd2"] / _of(random, name, _STEPS)["mmd2"])
+        for name in (*NETWORKS, "lookup-large")
+    }
+    missed = int(after["missed"].sum())
+    drawn = int((after["targets"] * after["samples"]).sum())
+    return {**numbers, "missed": f"{missed or 'none'} of {drawn:,}"}
 
 
 def likelihood(random: pd.DataFrame) -> pd.DataFrame:
@@ -402,8 +444,8 @@ def likelihood_numbers(random: pd.DataFrame) -> dict[str, str]:
 def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
     """Numbers for the text, by key; `random` as in `samplers`.
 
-    For each sampler means over the arms, and shares of the best arm and the worst; on which arms
-    the GAN is best and worst.
+    For each sampler means over the arms, and shares of the best arm and the worst; on which arm
+    the GAN is worst; how much closer to the target the kinematics bring the flow.
     """
     numbers = {
         "targets": f"{random['targets'].max():,}",
@@ -413,28 +455,26 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         "tolerance": concise(TOLERANCE),
         "patience": str(PATIENCE),
     }
-    for key, steps, other in (
-        ("lookup_cvae", _STEPS, "cvae"),
-        ("lookup_inn", _STEPS, "inn"),
-        ("lookup_plain_inn", 0, "inn"),
-    ):
+    for name in NETWORKS:
         ends = pd.concat(
-            [_of(random, "lookup-large", steps)["mmd2_high"], _of(random, other)["mmd2_low"]],
+            [_of(random, "lookup-large", _STEPS)["mmd2_high"], _of(random, name)["mmd2_low"]],
             axis=1,
             join="inner",
         )
-        numbers[key] = f"{int((ends['mmd2_high'] < ends['mmd2_low']).sum())} of {len(ends)}"
+        closer = int((ends["mmd2_high"] < ends["mmd2_low"]).sum())
+        numbers[f"lookup_{name}"] = f"{closer} of {len(ends)}"
     gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
-    for which, dof in (("best", gan.idxmin()), ("worst", gan.idxmax())):
-        numbers[f"gan_{which}"] = significant(gan[dof], 2)
-        numbers[f"gan_{which}_dof"] = str(dof)
-        numbers[f"gan_{which}_share"] = significant(gan[dof] / prior[dof], 2)
+    worst = gan.idxmax()
+    numbers["gan_worst_dof"] = str(worst)
+    numbers["gan_worst_share"] = significant(gan[worst] / prior[worst], 2)
+    plain, flow = (_of(random, name)["e_resim"] for name in ("flow-plain", "flow"))
+    numbers["kinematics_resim"] = extent(plain / flow)
     for (name, refine), rows in random.groupby(["sampler", "refine"]):
         of = f"{name}_refined" if refine else str(name)
         numbers[f"mmd_{of}"] = significant(rows["mmd2"].mean(), 2)
         numbers[f"resim_{of}"] = significant(rows["e_resim"].mean(), 2)
         numbers[f"c2st_{of}"] = extent(rows["c2st"], "{:.3f}")
-        numbers[f"rejected_{of}"] = extent(100 * rows["rejected"], "{:.1f}") + " %"
+        numbers[f"rejected_{of}"] = percent_extent(rows["rejected"], "{:.1f}")
         if name in CATALOGUE:
             numbers[f"parameters_{of}"] = f"{rows['parameters'].mean():,.0f}"
     return numbers
@@ -454,15 +494,21 @@ def flow_steps(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
-    """What one step, two and the most of them do, by key; `rows` as in `flow_steps`."""
-    plain = rows[rows["refine"] == 0].set_index("steps")
-    most = int(plain.index.max())
-    counts = {"one_step": 1, "two_steps": 2, "most_steps": most}
+    """Shares rejected after two steps and the most of them, by key; `rows` as in `flow_steps`.
+
+    After two steps, also of samples moved onto the target.
+    """
+    rejected = rows.set_index(["steps", "refine"])["rejected"]
+    most, refine = (int(rows[name].max()) for name in ("steps", "refine"))
+    of = {
+        "two_steps": (2, 0),
+        "two_steps_refined": (2, refine),
+        "most_steps": (most, 0),
+    }
     return {
         "step_targets": str(rows["targets"].max()),
-        "one_step": significant(plain["e_resim"][1] / plain["e_resim"][2], 2),
         "most_steps": str(most),
-        **{f"{key}_rejected": percent(plain["rejected"][n], 0) for key, n in counts.items()},
+        **{f"{key}_rejected": percent(rejected[place], 0) for key, place in of.items()},
     }
 
 
@@ -487,13 +533,10 @@ def classifier_stops(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Those of `classifier_stop`, where 0 epochs are a training to the end, which has no
             fixed cost.
     """
-    shown = max(rows["targets"])
-    affordable = shown * C2ST_EPOCHS / rows["epochs"].replace(0, math.nan)
-    errors = (rows["c2st"] - 0.5) / rows["spread"] * affordable**0.5
     return formatted(
         rows.assign(
             stop=[str(epochs) if epochs else "to the end" for epochs in rows["epochs"]],
-            errors=errors,
+            errors=_standard_errors(rows),
         ),
         {
             "sampler": ("sampler", label),
@@ -506,11 +549,33 @@ def classifier_stops(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _standard_errors(rows: pd.DataFrame) -> pd.Series:
+    """Standard errors between accuracies and 0.5, with the targets that equal cost affords."""
+    affordable = rows["targets"].max() * C2ST_EPOCHS / rows["epochs"].replace(0, math.nan)
+    return (rows["c2st"] - 0.5) / rows["spread"] * affordable**0.5
+
+
+def classifier_stops_numbers(rows: pd.DataFrame) -> dict[str, str]:
+    """Which training tells the cVAE best from exact samples at equal cost, by key.
+
+    Args:
+        rows: As in `classifier_stops`.
+    """
+    known = rows.assign(errors=_standard_errors(rows)).set_index(["sampler", "epochs"])
+    errors = known["errors"]["cvae"]
+    best = int(errors.idxmax())
+    return {
+        "stop_best": str(best),
+        "stop_best_errors": significant(errors[best], 2),
+        "stop_used_errors": significant(errors[C2ST_EPOCHS], 2),
+    }
+
+
 #: Ways to ask for samples, by column of `amortised`.
 _CALLS: Mapping[str, str] = {
     "call": "µs for one sample of one target",
     "one": "µs a sample, one for each of many targets",
-    "many": "µs a sample, 1000 for each of a few",
+    "many": "µs a sample, 1,000 for each of a few",
 }
 
 

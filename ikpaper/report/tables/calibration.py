@@ -15,9 +15,9 @@ __all__ = ["LABELS", "WRONG", "by_sampler", "checks", "joined_rows", "numbers", 
 LABELS = {
     "sbc": "SBC",
     "hpd": "HPD coverage",
-    "tarp": "TARP, blind",
-    "tarp-nearest": "TARP, nearest",
-    "tarp-mean": "TARP, mean",
+    "tarp": "blind TARP",
+    "tarp-nearest": "nearest TARP",
+    "tarp-mean": "mean TARP",
     "classifier": "classifier",
 }
 
@@ -73,7 +73,7 @@ def _refined(name: str, steps: int) -> str:
 
 def _p(value: float) -> str:
     """A p-value; of tiny ones only that they are."""
-    return "< 0.0001" if value < 1e-4 else significant(value, 2)
+    return "<\xa00.0001" if value < 1e-4 else significant(value, 2)
 
 
 def _share(found: pd.Series) -> str:
@@ -125,7 +125,7 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
     networks = {}
     for name in (*NETWORKS, "cgan"):
         part = _of(rows, name)
-        networks[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')} %"
+        networks[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')}\xa0%"
         networks[f"{name}_coverage"] = _covered(part, "hpd")
     wrong = rows[_wrong(rows)]
     least = wrong.groupby(_KEYS)["p_value"].min()
@@ -138,7 +138,7 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "simulations": f"{one['simulations']:,}",
         "samples": str(one["samples"]),
         "arms": joined(sorted(rows["dof"].unique())),
-        "level": f"{100 * LEVEL:g} %",
+        "level": f"{100 * LEVEL:g}\xa0%",
         "wrong_from": percent(WRONG, 0),
         "exact_count": str(len(exact)),
         "exact_found": str(_found(exact).sum()),
@@ -170,4 +170,4 @@ def _found(rows: pd.DataFrame) -> pd.Series:
 
 
 def _covered(rows: pd.DataFrame, check: str) -> str:
-    return f"{extent(100 * rows[rows['check'] == check]['coverage_50'], '{:.0f}')} %"
+    return f"{extent(100 * rows[rows['check'] == check]['coverage_50'], '{:.0f}')}\xa0%"

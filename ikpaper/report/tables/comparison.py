@@ -27,6 +27,7 @@ from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.ablations import variant_name
 from ikpaper.report.tables.base import (
+    ERRORS,
     NETWORKS,
     UNDECIDED,
     better,
@@ -38,6 +39,7 @@ from ikpaper.report.tables.base import (
     reported,
     sides,
 )
+from ikpaper.report.tables.verdicts import HOLDS, REVERSED, arms
 
 __all__ = [
     "FAR",
@@ -47,6 +49,7 @@ __all__ = [
     "conclusions",
     "divergences",
     "hardware",
+    "held",
     "networks",
     "networks_numbers",
     "notice",
@@ -76,17 +79,37 @@ _SOURCES: Mapping[str, str] = {
     "report": "report",
 }
 
-#: How a training says where it diverged.
+#: How a training says where it diverged, and the numbers in what it says.
 _LOG = re.compile(r"(?P<what>.+) in epoch (?P<epoch>\d+)(?:, batch (?P<batch>\d+))?")
+_NUMBER = re.compile(r"\b\d[\d.]*(?:e[+-]?\d+)?\b")
+
+#: What sentences call the quantities of tables.
+_WORDS: Mapping[str, str] = {
+    "e_posterior": "the posterior mismatch",
+    "e_resim": "the re-simulation error",
+    "hull perimeter": "the hull's perimeter",
+}
+
+#: Scores by which the slides compare the networks, by `verdicts.arms`' names of comparisons.
+_COMPARED: Mapping[str, str] = {"e_resim": ERRORS["e_resim_test"], "posterior": ERRORS["mmd2"]}
+
+#: Scores against exact samples, by how sentences call them.
+_SCORES: Mapping[str, str] = {
+    "mmd2": "the paper's kernel",
+    "mmd2_check": "several bandwidths",
+    "c2st": "the classifier",
+}
 
 
 def notice(profile: Profile, records: Records) -> str:
     """How the networks were trained, and what that makes of their scores."""
     cvae, inn = (model_type(name).epochs_for(profile) for name in NETWORKS)
-    scale = (
-        f"{profile.training_samples:,} training samples, {cvae} epochs for the cVAE and {inn} for "
-        "the INN"
+    epochs = (
+        f"{cvae} epochs each"
+        if cvae == inn
+        else f"{cvae} epochs for the cVAE and {inn} for the INN"
     )
+    scale = f"{profile.training_samples:,} training samples, {epochs}"
     if profile.name != PUBLISHED:
         full = get_profile(PUBLISHED)
         return (
@@ -132,7 +155,7 @@ def side_by_side(
         values = reported(_SOURCES[source])[column]
         for name in NETWORKS:
             for (dof, model), theirs in values.items():
-                if model == name:
+                if model == name and (dof, model) in ours:
                     rows.append((quantity, source, dof, name, theirs, *ours[dof, name]))
 
     def mean(column: str, factor: float = 1.0) -> dict[Any, Any]:
@@ -142,13 +165,15 @@ def side_by_side(
     def one(column: str) -> dict[Any, Any]:
         return {place: (value, math.nan, math.nan) for place, value in at_target[column].items()}
 
+    # Of the two targets, the prior of the ground truth is known to differ for one.
     wide_prior = {(10, name): wide.loc[name, ["value", "low", "high"]] for name in NETWORKS}
+    right_prior = {place: value for place, value in one("e_posterior").items() if place[0] != 10}
     add("e_posterior, 0.5 rad", "plot", "e_posterior", mean("e_posterior_wide"))
     add("e_posterior, 0.2 rad", "result files", "e_posterior", mean("e_posterior"))
     for source in ("plot", "result files"):
         add("e_resim, halved", source, "e_resim_halved", mean("e_resim_test", 0.5))
-    # Of the two targets, the prior of the ground truth is known to differ for one.
-    add("e_posterior, one target", "slides", "e_posterior", one("e_posterior") | wide_prior)
+    add("e_posterior, one target, 0.5 rad", "slides", "e_posterior", wide_prior)
+    add("e_posterior, one target, 0.2 rad", "slides", "e_posterior", right_prior)
     add("hull perimeter, one target", "report", "hull_perimeter", one("hull_perimeter"))
     columns = ["quantity", "source", "dof", "sampler", "reported", "ours", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
@@ -174,8 +199,8 @@ def agreement(rows: pd.DataFrame) -> dict[str, str]:
     """How many reported numbers ours agree with, for the text; `rows` as in `side_by_side`.
 
     Returns:
-        By key: `reported_count`, `agree_count` (to `NEAR`), `within_count` (up to `FAR`) and
-        `far_list`, those farther apart.
+        By key: `reported_count`, `agree_count` (within `near`), `far_count` (beyond a factor of
+        `far`), and `far_list`, which names those.
     """
     verdicts = rows["ratio"].map(_verdict)
     far = rows[verdicts == _VERDICTS[2]]
@@ -184,15 +209,19 @@ def agreement(rows: pd.DataFrame) -> dict[str, str]:
         "near": percent(NEAR - 1, 0),
         "far": f"{FAR:g}",
         "agree_count": str((verdicts == _VERDICTS[0]).sum()),
-        "within_count": str((verdicts == _VERDICTS[1]).sum()),
         "far_count": str(len(far)),
         "far_list": "; ".join(
-            f"{row['quantity']} of the {_network(row['sampler'], row['dof'])} ({row['source']}), "
+            f"{_in_words(row['quantity'], row['source'], _network(row['sampler'], row['dof']))}, "
             f"{significant(row['ratio'], 2)} times the reported value"
             for row in far.to_dict("records")
         )
         or "none",
     }
+
+
+def _in_words(quantity: str, source: str, network: str) -> str:
+    name, *conditions = quantity.split(", ")
+    return f"{_WORDS[name]} of the {network} ({', '.join([*conditions, source])})"
 
 
 def _network(name: str, dof: int) -> str:
@@ -216,7 +245,7 @@ def divergences(records: Records, runs: pd.DataFrame) -> pd.DataFrame:
         runs: A row a training run; see `experiments.ablations`.
     """
     logs = [
-        (f"{_network(name, dof)}, published", log)
+        (f"{_network(name, dof)}, published", record["seed"], log)
         for dof, models in records.items()
         for name, record in models.items()
         for log in record["divergences"]
@@ -224,15 +253,19 @@ def divergences(records: Records, runs: pd.DataFrame) -> pd.DataFrame:
     logs += [
         (
             f"{_network(row['model'], row['dof'])}, ablation, {variant_name(row['variant'])}",
+            row["seed"],
             row["where"],
         )
         for row in runs[runs["outcome"] == "diverged"].to_dict("records")
     ]
     rows = []
-    for run, log in logs:
+    for run, seed, log in logs:
         found = _LOG.match(log)
-        rows.append((run, *(found.group("epoch", "batch", "what") if found else ("", "", log))))
-    return pd.DataFrame(rows, columns=["training", "epoch", "batch", "what diverged"]).fillna("–")
+        epoch, batch, what = found.group("epoch", "batch", "what") if found else ("", "", log)
+        what = _NUMBER.sub(lambda number: significant(float(number[0])), what)
+        rows.append((run, seed, epoch, batch, what))
+    columns = ["training", "seed", "epoch", "batch", "what diverged"]
+    return pd.DataFrame(rows, columns=columns).fillna("–")
 
 
 def _networks(table: pd.DataFrame) -> pd.DataFrame:
@@ -269,24 +302,78 @@ def networks(random: pd.DataFrame) -> pd.DataFrame:
 
 
 def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
-    """On how many arms each network is better, by score, in words; `random` as in `networks`."""
+    """On how many arms each network is better by each score, in words; `random` as in `networks`.
+
+    Returns:
+        By key: `by_scores`.
+    """
+    tallies = [_tally(_better_at_random(random, score)) for score in _SCORES]
+    if len(set(tallies)) == 1:
+        return {"by_scores": f"by all three scores {tallies[0]}"}
+    told = zip(_SCORES.values(), tallies, strict=True)
+    return {"by_scores": "; ".join(f"by {score} {tally}" for score, tally in told)}
+
+
+def _better_at_random(random: pd.DataFrame, score: str) -> pd.Series:
+    """The better network at random targets, by DoF, of the arms where both are measured."""
     means = random[random["refine"] == 0].set_index(["dof", "sampler"])
-    return {
-        # An arm counts where both are measured.
-        f"{key}_tally": _tally(
-            better(means, quantity)[
-                means[f"{quantity}_low"].unstack()[list(NETWORKS)].notna().all(axis=1)
-            ]
-        )
-        for key, quantity in (("mmd", "mmd2"), ("check", "mmd2_check"), ("c2st", "c2st"))
-    }
+    measured = means[f"{score}_low"].unstack()[list(NETWORKS)].notna().all(axis=1)
+    return better(means, score)[measured]
 
 
 def _tally(verdicts: pd.Series) -> str:
-    counts = verdicts.value_counts()
-    return ", ".join(
-        f"{verdict} {counts.get(verdict, 0)}" for verdict in (*map(label, NETWORKS), UNDECIDED)
+    """Who is better on how many arms: `the cVAE on 3 of 4 arms, the INN on 1`."""
+    names = {label(name): f"the {label(name)}" for name in NETWORKS} | {UNDECIDED: UNDECIDED}
+    return _counted(verdicts, names)
+
+
+def _counted(words: pd.Series, names: Mapping[str, str]) -> str:
+    """How often each word occurs over the arms, by the names that they have in a sentence."""
+    counts = {word: int((words == word).sum()) for word in names}
+    found = [word for word in names if counts[word]]
+    if len(found) == 1:
+        return f"{names[found[0]]} on all {len(words)} arms"
+    first, *rest = (f"{names[word]} on {counts[word]}" for word in found)
+    return ", ".join([f"{first} of {len(words)} arms", *rest])
+
+
+def held(scores: pd.DataFrame, runs: pd.DataFrame, random: pd.DataFrame) -> dict[str, str]:
+    """Whether the slides' two comparisons of the networks hold, for the text.
+
+    Args:
+        scores: As in `reported_and_ours`.
+        runs: As in `seeds`.
+        random: As in `networks`.
+
+    Returns:
+        By key: `held_resim` and `held_posterior`, by intervals over targets, and `held_seeds`:
+        what the spread over seeds changes.
+    """
+    alone, beside = (
+        {comparison: arms(scores, some, comparison) for comparison in _COMPARED}
+        for some in (runs.iloc[:0], runs)
     )
+    names = {HOLDS: "holds", REVERSED: "reversed", UNDECIDED: UNDECIDED}
+    outcomes = {label("inn"): HOLDS, label("cvae"): REVERSED, UNDECIDED: UNDECIDED}
+    others = (_better_at_random(random, score).map(outcomes) for score in list(_SCORES)[1:])
+    told = [_counted(words, names) for words in (alone["posterior"], *others)]
+    if len(set(told)) == 1:
+        told = [f"{told[0]}, by three scores"]
+    else:
+        told = [f"by {score} {part}" for score, part in zip(_SCORES.values(), told, strict=True)]
+    changed = [
+        f"the {_COMPARED[comparison]} is {UNDECIDED} with "
+        f"{joined(words.index[words != beside[comparison]])} joints"
+        for comparison, words in alone.items()
+        if (words != beside[comparison]).any()
+    ]
+    sentences = _counted(alone["e_resim"], names), "; ".join(told)
+    resim, posterior = (text[0].upper() + text[1:] for text in sentences)
+    return {
+        "held_resim": resim,
+        "held_posterior": posterior,
+        "held_seeds": joined(changed) or "no verdict changes",
+    }
 
 
 def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
@@ -303,7 +390,7 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def conclusions(scores: pd.DataFrame) -> dict[str, str]:
-    """Numbers for the text, by their keys: means over the arms, and how often a network is better.
+    """On how many arms the cVAE has the smaller scores, for the text, by key.
 
     Args:
         scores: As in `reported_and_ours`.
@@ -311,12 +398,9 @@ def conclusions(scores: pd.DataFrame) -> dict[str, str]:
     means = by_sampler(scores)
     cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
     numbers = {"complete": joined(cvae.index)}
-    for key, mean, quantity in (("posterior", "mmd", "mmd2"), ("resim", "resim", "e_resim_best")):
+    for key, quantity in (("posterior", "mmd2"), ("resim", "e_resim_best")):
         lower = int((cvae[quantity] < inn[quantity]).sum())
         numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
-        numbers[f"{key}_tally"] = _tally(better(means, quantity))
-        for name, value in means[quantity].groupby("sampler").mean().items():
-            numbers[f"{mean}_{name}"] = significant(value, 2)
     return numbers
 
 
@@ -355,15 +439,13 @@ def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
     profile = scores["profile"].iloc[0]
     inn = by_sampler(scores).xs("inn", level="sampler")
     cvae = runs[(runs["sampler"] == "cvae") & (runs["profile"] == profile)]
-    sentences = []
-    for quantity, name in (("mmd2", "MMD² to exact"), ("e_resim_test", "re-simulation error")):
+    names = {"above": "above all of them", "below": "below all of them", "among": "among them"}
+    parts = []
+    for quantity, name in ERRORS.items():
         spread = cvae[cvae["quantity"] == quantity].groupby("dof")["value"].agg(["min", "max"])
-        arms = sides(inn.loc[spread.index, quantity], spread).value_counts()
-        sentences.append(
-            f"the INN's {name} is above all of them on {arms['above']} arms, below all of them on "
-            f"{arms['below']} and among them on {arms['among']}"
-        )
-    return "; ".join(sentences)
+        places = sides(inn.loc[spread.index, quantity], spread)
+        parts.append(f"the INN's {name} is {_counted(places, names)}")
+    return "; ".join(parts)
 
 
 def profiles() -> pd.DataFrame:

@@ -12,18 +12,18 @@ from ikpaper import metrics, paper
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import Dataset
 from ikpaper.format import significant, with_interval
+from ikpaper.report.tables.arm import links
 from ikpaper.samplers import ExactPosterior
 
 __all__ = ["arms", "exact_sampler", "validation"]
 
 
 def arms(sets: Sequence[Dataset]) -> pd.DataFrame:
-    """Arms, whose last link is another, and the spread of the TCPs in their data sets."""
+    """Arms and the spread of the TCPs in their data sets."""
     return pd.DataFrame(
         {
             "arm": f"{data.arm.dof} DoF",
-            "link lengths": f"{data.arm.dof - 1} × {data.arm.lengths[0]:g}, "
-            f"{data.arm.lengths[-1]:g}",
+            "link lengths": links(data.arm),
             "reach": f"{data.arm.reach:g}",
             "mean radius of the TCP / reach": f"{data.tcp.norm(dim=1).mean() / data.arm.reach:.3f}",
             "std of x": f"{data.tcp[:, 0].std():.3f}",
@@ -58,7 +58,7 @@ def exact_sampler(
                 "TCP": f"({tcp[0]:.2f}, {tcp[1]:.2f})",
                 "proposals": f"{drawn.proposals:,.0f}",
                 "effective sample size": f"{drawn.ess:,.0f}",
-                "distinct samples": metrics.distinct_solutions(drawn.theta, 1e-9),
+                "distinct samples": f"{metrics.distinct_solutions(drawn.theta, 1e-9):,}",
                 "largest residual": significant(float(residual.norm(dim=1).max()), 2),
                 "MMD² of two draws": significant(float(distance), 2),
             }
@@ -82,7 +82,7 @@ def validation(distances: pd.DataFrame, bias: pd.DataFrame, hmc: pd.DataFrame) -
         (
             "integral over the solution curve, 3 joints",
             f"Kolmogorov-Smirnov distance, below {significant(distances['limit'][0], 2)} by chance",
-            f"{significant(wrong, 2)} (prior 10 % wider)",
+            f"{significant(wrong, 2)} (prior 10\xa0% wider)",
             significant(exact, 2),
         ),
         (

@@ -10,7 +10,7 @@ from ikpaper.models import INNConfig
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.report.tables.search import PARAMETERS
 
-__all__ = ["hyperparameters", "inn_loss", "ranges", "sources"]
+__all__ = ["counts_agree", "hyperparameters", "inn_loss", "ranges", "sources"]
 
 
 def sources(inn: INNConfig) -> pd.DataFrame:
@@ -38,6 +38,7 @@ def sources(inn: INNConfig) -> pd.DataFrame:
         ("weights, ramp, noise", "not given", "as listed on this page"),
         ("differences of angles", "not given", "wrapped to (−π, π]"),
         ("kernel of the MMD", "not given", "rational in the unsquared distance, V-statistic"),
+        ("printed mismatches", "called MMD", "the square of it"),
         (
             "optimisation",
             "not given",
@@ -105,3 +106,14 @@ def hyperparameters(model: str, table: paper.Table) -> pd.DataFrame:
         for dof, row in table.items()
     }
     return pd.DataFrame(values).rename_axis("hyperparameter").reset_index()
+
+
+def counts_agree() -> str:
+    """How many of the printed numbers of trainable parameters are those of the models here."""
+    tables = {"cvae": paper.CVAE_TABLE, "inn": paper.INN_TABLE}
+    agree = [
+        models.build(model, dof=dof).num_parameters == row["trainable_parameters"]
+        for model, table in tables.items()
+        for dof, row in table.items()
+    ]
+    return f"{sum(agree)} of {len(agree)} counts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ikpaper.evaluation import LEVEL
-from ikpaper.format import concise, extent, percent, significant
+from ikpaper.format import concise, extent, percent, percent_extent, significant
 from ikpaper.report.tables.base import formatted
 
 __all__ = ["NAMES", "faults", "numbers"]
@@ -22,7 +22,7 @@ NAMES = {
 def _size(kind: str, size: float) -> str:
     if kind == "none":
         return "–"
-    return f"{significant(size, 2)} rad" if kind == "blurred" else f"{significant(100 * size, 2)} %"
+    return f"{significant(size, 2)} rad" if kind == "blurred" else percent_extent([size], 2)
 
 
 def faults(rows: pd.DataFrame, reach: float) -> pd.DataFrame:
@@ -60,20 +60,22 @@ def numbers(
     numbers = {
         "level": percent(LEVEL, 0),
         "repeats": str(none["targets"]),
+        "checks": str(none["checks"]),
+        "none_rejected": f"{round(none['rejected'] * none['targets'])} of {none['targets']}",
         "samples": f"{none['samples']:,}",
         "spread": significant(none["mmd2_spread"], 1),
         "v_floor": significant(floor.set_index("samples")["v_statistic"][100], 2),
     }
     for name, value in zip(("small", "middle", "large"), values, strict=True):
         some = rows[rows["value"] == value]
-        numbers[f"rejected_{name}"] = extent(100 * some["rejected"], "{:.0f}") + " %"
+        numbers[f"rejected_{name}"] = percent_extent(some["rejected"])
         numbers[f"c2st_{name}"] = extent(some["c2st"], "{:.2f}")
         for kind, size, error in some[["fault", "size", "e_resim"]].itertuples(index=False):
             numbers[f"{kind}_{name}"] = _size(kind, size)
             numbers[f"{kind}_{name}_miss"] = percent(error**0.5 / reach)
     for name in ("exact", "flow", "cvae", "inn", "prior"):
         mine = random[(random["sampler"] == name) & (random["refine"] == 0)]
-        numbers[f"rejected_{name}"] = extent(100 * mine["rejected"], "{:.0f}") + " %"
+        numbers[f"rejected_{name}"] = percent_extent(mine["rejected"])
         numbers[f"c2st_{name}"] = extent(mine["c2st"], "{:.2f}")
         numbers[f"mmd_{name}"] = extent(mine["mmd2"])
     return numbers

@@ -14,7 +14,6 @@ from ikpaper.report.tables.base import formatted
 
 __all__ = [
     "PARAMETERS",
-    "as_good_at_random",
     "best_trials",
     "core_hours",
     "position",
@@ -87,17 +86,6 @@ def random_best(studies: Sequence[pd.DataFrame], trials: np.ndarray, level: floa
     share = 1 - (1 - level) ** (1 / np.asarray(trials))
     rank = np.ceil(share * len(values)).astype(int)
     return values[np.clip(rank, 1, len(values)) - 1]
-
-
-def as_good_at_random(studies: Sequence[pd.DataFrame], best: float, trials: int) -> float:
-    """Probability that the best of so many random trials is at most `best`; see `random_best`.
-
-    Args:
-        studies: Trials of studies by random search.
-        best: An objective.
-        trials: Number of trials.
-    """
-    return float(1 - (1 - (_objectives(studies) <= best).mean()) ** trials)
 
 
 def _objectives(studies: Sequence[pd.DataFrame]) -> np.ndarray:

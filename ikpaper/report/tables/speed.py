@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from ikpaper.format import rounded, significant
-from ikpaper.report.tables.base import Column, formatted, label
+from ikpaper.format import extent, joined, rounded, significant
+from ikpaper.report.tables.base import NETWORKS, Column, formatted, label
 
 __all__ = ["OTHERS", "breakdown", "numbers", "others", "throughput"]
 
@@ -26,11 +26,11 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
     chosen = bench[bench["what"].str.startswith(f"{what}, ") & bench["size"].isin(sizes)]
     rows = []
     for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
-        cells = {"model": label(str(model)), "DoF": dof, "batch": size}
+        cells = {"model": label(str(model)), "DoF": dof, "batch": f"{size:,}"}
         records = {_precision(row["what"]): row for row in part.to_dict("records")}
         for precision, row in records.items():
             cells[f"ratio, {precision}"] = significant(row["ratio"], 2)
-        cells["plain [samples/s]"] = rounded(part["plain"].iloc[0])
+        cells["reference [samples/s]"] = rounded(part["plain"].iloc[0])
         for precision, row in records.items():
             cells[f"{precision} [samples/s]"] = rounded(row["ours"])
         rows.append(cells)
@@ -62,11 +62,11 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
     columns: dict[str, Column] = {
         "model": ("model", lambda name: label(name) if isinstance(name, str) else "–"),
         "DoF": "dof",
-        "size": "size",
+        "size": ("size", "{:,}"),
         "variant": ("what", lambda what: what.partition(", ")[2]),
         "ratio": ("ratio", 2),
         f"ours [{unit}]": ("ours", number),
-        f"plain [{unit}]": ("plain", number),
+        f"reference [{unit}]": ("plain", number),
     }
     if rows["model"].isna().all():
         del columns["model"]
@@ -107,10 +107,36 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     gain = steps["peak_gflops"] / steps["plain_peak_gflops"]
     bounds = gain.groupby(steps["what"].map(_precision)).median()
     on_gpu = "cuda" in set(bench["device"])
+    exact = bench.loc[bench["what"].str.startswith(OTHERS["exact"]), "what"]
+    whats = ("training", "sampling")
     return {
         "threads": str(bench["threads"].iloc[0]),
         "device": "CPU" if bench["device"].iloc[0] == "cpu" else "GPU",
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
+        "eps": exact.iloc[0].rpartition("= ")[2],
+        **{f"{what}_gain": extent(_gains(bench, what)["ratio"]) for what in whats},
+        "against_bounds": _against(bench, bounds),
         "plain_peak": f"{steps['plain_peak_gflops'].median():,.0f}",
         **{f"bound_{precision}": significant(value, 2) for precision, value in bounds.items()},
     }
+
+
+def _gains(bench: pd.DataFrame, what: str) -> pd.DataFrame:
+    return bench[bench["what"].str.startswith(f"{what}, ")]
+
+
+def _against(bench: pd.DataFrame, bounds: pd.Series) -> str:
+    """How many times as fast training is as the reference, beside what its products allow."""
+    rows = _gains(bench, "training").query("size == 1000")
+    sentences = []
+    for name in NETWORKS:
+        parts = []
+        for precision, bound in bounds.sort_values().items():
+            own = rows[(rows["model"] == name) & (rows["what"].map(_precision) == precision)]
+            above = (own["ratio"] > bound).sum()
+            parts.append(
+                f"{extent(own['ratio'])} times as fast in {precision} (more than "
+                f"{significant(bound, 2)} on {above} of {len(own)} arms)"
+            )
+        sentences.append(f"The {label(name)} trains {joined(parts)}.")
+    return " ".join(sentences)

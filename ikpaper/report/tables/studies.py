@@ -13,11 +13,11 @@ import pandas as pd
 
 from ikpaper import paper
 from ikpaper.arm import PlanarArm
-from ikpaper.format import concise, joined, significant, with_interval
+from ikpaper.format import concise, extent, joined, percent, significant, with_interval
 from ikpaper.models import count_parameters, model_type
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import ERRORS, UNDECIDED, Column, formatted, label, sides
-from ikpaper.report.tables.search import PARAMETERS, as_good_at_random, core_hours, position
+from ikpaper.report.tables.base import ERRORS, UNDECIDED, label, sides
+from ikpaper.report.tables.search import PARAMETERS, core_hours, position
 from ikpaper.search import INITIAL_POINTS, PRINTED, Study, StudyRecord, load_studies
 from ikpaper.statistics import rank_correlation
 
@@ -32,17 +32,19 @@ __all__ = [
     "collapse",
     "early",
     "found",
+    "good_trials",
     "in_full",
-    "lower",
     "overview",
     "protocol",
     "rank_counts",
     "rank_panels",
     "ranks",
+    "short_studies",
     "surrogate",
     "title",
     "untrained",
     "winners",
+    "worth",
 ]
 
 #: A network and the DoF of an arm.
@@ -51,7 +53,7 @@ Place = tuple[str, int]
 #: Scores that the search is held against, and how tables call them.
 _SCORES: Mapping[str, str] = {
     "e_posterior": "e_posterior",
-    "mmd2": "MMD² to exact, unbiased",
+    "mmd2": "unbiased MMD²",
     "e_resim_test": "E‖f(θ) − y‖²",
     "loss": "training loss",
 }
@@ -65,8 +67,15 @@ NEAR = 0.02
 #: Trials trained anew that it takes for a rank correlation.
 _ENOUGH = 8
 
-#: How a score of what was found lies beside that of what is printed.
-_WORDS = ("lower", "higher", UNDECIDED)
+#: What sentences compare what was found and what is printed by.
+_COMPARED: Mapping[str, str] = {
+    "loss": "training loss",
+    "mmd2": ERRORS["mmd2"],
+    "e_resim_test": ERRORS["e_resim_test"],
+}
+
+#: Share of the trials of a study that counts as its good ones.
+_GOOD = 0.25
 
 #: Objectives that differ by less than this share are those of the same collapsed posterior.
 _SAME = 0.01
@@ -174,27 +183,49 @@ def _found(studies: Studies, profile: Profile) -> dict[Place, pd.DataFrame]:
     }
 
 
+def short_studies(studies: Studies) -> str:
+    """How many trials the Bayesian studies of each network have, in words."""
+    counts: dict[str, list[int]] = {}
+    for (model, _), record in studies.first.items():
+        counts.setdefault(model, []).append(len(record.trials))
+    first, *others = (f"{label(model)}'s {{}}{extent(c, '{}')}" for model, c in counts.items())
+    parts = [first.format("studies have ") + " trials", *(other.format("") for other in others)]
+    return f"The {', the '.join(parts)}."
+
+
 def protocol(studies: Studies) -> str:
     """Where studies differ from the paper's protocol, in words."""
     first = studies.first
-    counts = {title(place): len(record.trials) for place, record in first.items()}
-    short = [f"{name} ({count})" for name, count in counts.items() if count < paper.SEARCH_TRIALS]
-    sentences = [_listing(f"Cut short, with so many trials of {paper.SEARCH_TRIALS}:", short)]
-    halved = {place: r for place, r in first.items() if r.study.early_stopping}
+    short = {place: record for place, record in first.items() if _is_short(record)}
+    halved = [record for record in first.values() if record.study.early_stopping]
+    sentences = []
+    if short:
+        counts = extent((len(record.trials) for record in short.values()), "{}")
+        sentences.append(
+            f"The studies of the {_networks(short)} were cut short after {counts} trials."
+        )
     if halved:
-        full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved.values()])
+        full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved])
         hours = paper.SEARCH_TRIALS * core_hours(full) / len(full)
         sentences.append(
-            f"All trials of such a study in full would take about {significant(hours, 2)} core "
-            "hours here. So successive halving, which is not in the paper, stops trials whose "
-            f"loss lags behind: {_listed(halved)}. The surrogate takes them for worse than all "
-            "others, in the order of the losses that they had reached; the first trials of these "
-            "studies were proposed by a cruder rule."
+            f"All {paper.SEARCH_TRIALS} of them in full would take about {significant(hours, 2)} "
+            "core hours here. So successive halving, which is not in the paper, stops trials whose "
+            "loss lags behind; the surrogate takes them for worse than all others, in the order of "
+            "the losses that they had reached (at first: for as bad as the worst)."
         )
-    for precision in sorted({record.study.precision for record in first.values()} - {"float32"}):
-        places = [place for place, record in first.items() if record.study.precision == precision]
-        sentences.append(f"Products of the subnets are in {precision}: {_listed(places)}.")
-    return " ".join(filter(None, sentences))
+    reduced = {place: r for place, r in first.items() if r.study.precision != "float32"}
+    if reduced:
+        kinds = joined(sorted({record.study.precision for record in reduced.values()}))
+        sentences.append(f"Products of the subnets are in {kinds} for the {_networks(reduced)}.")
+    return " ".join(sentences)
+
+
+def _is_short(record: StudyRecord) -> bool:
+    return len(record.trials) < paper.SEARCH_TRIALS
+
+
+def _networks(places: Iterable[Place]) -> str:
+    return joined(dict.fromkeys(label(model) for model, _ in places))
 
 
 def overview(studies: Studies) -> pd.DataFrame:
@@ -210,8 +241,8 @@ def overview(studies: Studies) -> pd.DataFrame:
                 "proposals": f"{study.method}, seed {study.seed}".replace("bayes", "Bayes"),
                 "best": significant(record.best["objective"]),
                 "trials": len(trials),
-                "core hours": significant(core_hours(trials), 2),
                 "stopped": int(lagging.sum()),
+                "core hours": significant(core_hours(trials), 2),
                 "failed": int((trials["objective"].isna() & ~lagging).sum()),
                 "in trial": int(record.best["trial"]),
                 "median [s]": f"{trials['seconds'].median():,.0f}",
@@ -231,19 +262,10 @@ def surrogate(studies: Studies) -> str:
             # The same budget for both.
             budget = min(len(table), len(objectives))
             best = table["objective"].iloc[:budget].min()
-            as_good = int((objectives <= best).sum())
-            chance = as_good_at_random(tables, best, budget)
-            worth = (
-                f"{as_good} of all {len(objectives)} random trials are as good, so that the best "
-                f"of {budget} would be with a probability of {100 * chance:.0f} %"
-                if as_good
-                else f"none of all {len(objectives)} random trials is as good, so that the share "
-                f"of such trials is below {300 / len(objectives):.1f} % (95 %)"
-            )
             sentences.append(
-                f"{place}: the best of the first {budget} trials of the Bayesian study is "
+                f"{place}: the best of the first {budget} Bayesian trials has an objective of "
                 f"{significant(best)}, that of {len(objectives)} random ones ({len(tables)} "
-                f"seeds) {significant(objectives.min())}; {worth}."
+                f"seeds) {significant(objectives.min())}."
             )
     return " ".join(sentences)
 
@@ -274,12 +296,30 @@ def collapse(studies: Studies) -> str:
         if len(alike) > len(trials) / 4 and len(kl):
             sentences.append(
                 f"Of the random trials of {title(place)}, {len(alike)} of {len(trials)} end "
-                f"within {100 * _SAME:g} % of {significant(usual)}, with "
+                f"within {percent(_SAME, 0)} of {significant(usual)}, with "
                 f"{alike['hidden_layers'].min()} or more hidden layers. Of those, {len(kl)} "
-                f"trained again ended with a KL term of {significant(kl.max())} or less: the "
+                f"trained again ended with a KL term of {significant(kl.max(), 2)} or less: the "
                 "decoder answers with a mean, whatever its latent (posterior collapse)."
             )
     return " ".join(sentences)
+
+
+def good_trials(record: StudyRecord) -> str:
+    """Where the best quarter of a study's trials lies in the ranges, in words."""
+    trials, bounds = record.trials.dropna(subset="objective"), record.study.bounds
+    good = trials.nsmallest(math.ceil(_GOOD * len(trials)), "objective")
+    spans = {
+        name: (extent(good[name], _setting), extent(bounds[name], _setting)) for name in bounds
+    }
+    return joined(
+        f"{PARAMETERS[name]} {at} (searched: {'the same' if at == searched else searched})"
+        for name, (at, searched) in spans.items()
+    )
+
+
+def _setting(value: float) -> str:
+    """A hyperparameter to three digits."""
+    return concise(float(f"{value:.3g}"))
 
 
 def found(studies: Studies, model: str) -> pd.DataFrame:
@@ -303,7 +343,7 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
             values = record.configuration(trial)
             parameters = f"{count_parameters(model, PlanarArm.paper(dof), **values):,}"
             size = " × ".join(str(values[name]) for name in sizes)
-            cells = (concise(float(f"{values[name]:.3g}")) for name in rest)
+            cells = (_setting(values[name]) for name in rest)
             rows.append((str(dof), setting, significant(objective), size, *cells, parameters))
     headers = [
         *("DoF", "setting", "objective", " × ".join(PARAMETERS[name] for name in sizes)),
@@ -346,7 +386,7 @@ def at_bounds(studies: Studies) -> dict[str, str]:
     """How many values of winners are at a bound, how many would be by chance, and shared winners.
 
     Returns:
-        By key: `bound_count`, `bound_expected`, `bound_shared`.
+        By key: `bound_count`, `bound_values` (of all values), `bound_expected`, `bound_shared`.
     """
     # Studies that open with the same random trials may share their best one.
     winners: dict[tuple[Any, ...], list[Place]] = {}
@@ -360,6 +400,7 @@ def at_bounds(studies: Studies) -> dict[str, str]:
     after = " are one random trial, which counts once."
     return {
         "bound_count": str(count),
+        "bound_values": str(len(chances)),
         "bound_expected": significant(sum(chances), 2),
         "bound_shared": _listing("The winners of", shared, after, between="; of "),
     }
@@ -417,27 +458,35 @@ def rank_counts(studies: Studies) -> dict[str, str]:
     """How many correlations with scores there are, of which sign, and networks without any.
 
     Returns:
-        By key: `ranks_count`, `ranks_positive`, `ranks_clear` and `ranks_against` (those whose
-        interval leaves out 0), `ranks_open`.
+        By key: `ranks_count`, `ranks_clear` (those whose interval leaves out 0), `ranks_negative`,
+        `ranks_without` (those that are negative without the trial with the worst objective),
+        `ranks_open`.
     """
     tables = _trained_anew(studies)
-    correlations = pd.DataFrame(
-        (
-            rank_correlation(table["objective"], table[quantity])
-            for _, _, table in tables
-            for quantity in _SCORES
-            if quantity != "loss"
-        ),
-        columns=["value", "low", "high"],
+    correlations, others = (
+        pd.DataFrame(
+            (
+                rank_correlation(table["objective"], table[quantity])
+                for table in kept
+                for quantity in _SCORES
+                if quantity != "loss"
+            ),
+            columns=["value", "low", "high"],
+        )
+        for kept in (
+            [table for _, _, table in tables],
+            [table.drop(index=table["objective"].idxmax()) for _, _, table in tables],
+        )
     )
     known = {study.model for study, _, _ in tables}
     unknown = [label(model) for model in _PRINTED if model not in known]
     after = f" the question is open: no study has {_ENOUGH} trials that were trained anew."
+    clear = (correlations["low"] > 0) | (correlations["high"] < 0)
     return {
         "ranks_count": str(len(correlations)),
-        "ranks_positive": str((correlations["value"] > 0).sum()),
-        "ranks_clear": str((correlations["low"] > 0).sum()),
-        "ranks_against": str((correlations["high"] < 0).sum()),
+        "ranks_clear": str(clear.sum()),
+        "ranks_negative": str((correlations["value"] < 0).sum() or "none"),
+        "ranks_without": str((others["value"] < 0).sum()),
         "ranks_open": _listing("For the", unknown, after, between=" and the "),
     }
 
@@ -475,13 +524,88 @@ def in_full(studies: Studies, scores: pd.DataFrame, profile: Profile) -> pd.Data
     return pairs.drop(index="loss", level="quantity", errors="ignore")
 
 
+def _verdicts(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Whether what was found has the `lower` score or the `higher`, of pairs that are complete.
+
+    Where intervals overlap it is undecided; the loss has none.
+
+    Returns:
+        A row a network and arm, a column a quantity.
+    """
+    values = pairs.unstack("setting").dropna(subset=[("value", "printed"), ("value", "found")])
+    low, high = (values[end].fillna(values["value"]) for end in ("low", "high"))
+    verdicts = pd.Series(UNDECIDED, values.index)
+    verdicts[high["found"] < low["printed"]] = "lower"
+    verdicts[low["found"] > high["printed"]] = "higher"
+    return verdicts.unstack("quantity")
+
+
+def worth(pairs: pd.DataFrame, trained: str) -> str:
+    """For how many networks what was found has the lower scores, or the higher ones, in words.
+
+    Empty if no pair is complete.
+
+    Args:
+        pairs: As `as_trials` and `in_full` return them.
+        trained: How both were trained, as the sentence begins.
+    """
+    verdicts = _verdicts(pairs)
+    if verdicts.empty:
+        return ""
+    parts: list[str] = []
+    for quantity, name in _COMPARED.items():
+        if quantity in verdicts:
+            counts = (verdicts[quantity] == word for word in ("lower", "higher"))
+            lower, higher = (int(count.sum()) for count in counts)
+            count = "all" if lower == len(verdicts) else str(lower or "none")
+            if not parts:
+                count += f" {lower} networks" if count == "all" else f" of {len(verdicts)} networks"
+            but = f" (the higher for {higher})" if higher else ""
+            parts.append(f"the lower {name} for {count}{but}")
+    done = verdicts.index.unique("model")
+    if len(done) < len(pairs.index.unique("model")):
+        trained += f" ({joined(map(label, done))} only)"
+    return f"{trained}, the found settings have {joined(parts)}."
+
+
 def winners(pairs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """A row for each setting that was trained, with its scores."""
-    cells = [_score(*row) for row in pairs.itertuples(index=False)]
-    rows = pd.Series(cells, pairs.index, dtype=object).unstack("quantity", sort=False)
-    columns: dict[str, Column] = {"network": ("model", label), "DoF": "dof", "setting": "setting"}
-    columns |= {header: quantity for quantity, header in _SCORES.items() if quantity in rows}
-    return formatted(rows.reset_index(), columns).assign(profile=profile.name)
+    """A row for each network and arm whose winner was trained: scores of found over printed.
+
+    Then the scores of both.
+
+    Args:
+        pairs: As `as_trials` and `in_full` return them.
+        profile: Of the training.
+    """
+    verdicts = _verdicts(pairs)
+    rows = []
+    for place, scores in pairs.sort_index().groupby(level=["model", "dof"]):
+        if "found" not in scores.index.unique("setting"):
+            continue
+        of = {setting: scores.xs((*place, setting)) for setting in ("printed", "found")}
+        order = (*_COMPARED, "e_posterior")
+        known = [quantity for quantity in order if quantity in of["printed"].index]
+        names = {quantity: _SCORES[quantity] for quantity in known}
+        ratios = of["found"]["value"] / of["printed"]["value"]
+        rows.append(
+            {
+                "network": label(place[0]),
+                "DoF": place[1],
+                **{
+                    f"{name}, ratio": "diverged"
+                    if math.isnan(ratios[quantity])
+                    else f"{significant(ratios[quantity], 2)}, {verdicts[quantity][place]}"
+                    for quantity, name in names.items()
+                },
+                **{
+                    f"{name}, {setting}": _score(*part.loc[quantity])
+                    for quantity, name in names.items()
+                    for setting, part in of.items()
+                },
+                "profile": profile.name,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _score(value: float, low: float, high: float) -> str:
@@ -489,26 +613,6 @@ def _score(value: float, low: float, high: float) -> str:
     if math.isnan(value):
         return "diverged"
     return significant(value) if math.isnan(low) else with_interval(value, low, high)
-
-
-def lower(pairs: pd.DataFrame) -> str:
-    """In how many pairs what was found has the lower score, or the higher, in words.
-
-    Where intervals overlap it is undecided; the loss has none.
-    """
-    values = pairs.unstack("setting").dropna(subset=[("value", "printed"), ("value", "found")])
-    low, high = (values[end].fillna(values["value"]) for end in ("low", "high"))
-    verdicts = pd.Series(UNDECIDED, values.index)
-    verdicts[high["found"] < low["printed"]] = "lower"
-    verdicts[low["found"] > high["printed"]] = "higher"
-    table = verdicts.unstack("quantity")
-    scores = []
-    for quantity, name in _SCORES.items():
-        if quantity in table and table[quantity].notna().all():
-            counts = table[quantity].value_counts()
-            parts = (f"{word} in {counts[word]}" for word in _WORDS if word in counts)
-            scores.append(f"{name} {joined(parts)}")
-    return f"of {len(table)} winners, beside what is printed, {'; '.join(scores)}"
 
 
 def untrained(studies: Studies, profile: Profile) -> str:

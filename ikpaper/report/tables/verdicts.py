@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ikpaper.format import extent, joined, significant
+from ikpaper.format import joined, percent_extent, significant
 from ikpaper.models import INN
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import (
@@ -20,7 +20,16 @@ from ikpaper.report.tables.base import (
     sides,
 )
 
-__all__ = ["HOLDS", "REVERSED", "arms", "conclusions", "numbers", "overall", "plotted"]
+__all__ = [
+    "HOLDS",
+    "REVERSED",
+    "ahead",
+    "arms",
+    "conclusions",
+    "numbers",
+    "overall",
+    "plotted",
+]
 
 HOLDS, REVERSED = "holds", "reversed"
 
@@ -48,29 +57,44 @@ def overall(words: Iterable[str]) -> str:
     return UNDECIDED
 
 
-def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
-    """Whether a comparison of the paper's networks holds, by DoF.
+def ahead(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
+    """The network that is better by a score, or `UNDECIDED`, by DoF.
 
     An arm is undecided if the 95 % intervals of the two networks overlap, or if the INN's value
     lies among those of the cVAE's training runs.
 
     Args:
-        scores: Tidy scores of all arms; see `evaluation.PaperProtocol.score`.
+        scores: Tidy scores of some arms; see `evaluation.PaperProtocol.score`.
         runs: Tidy scores with a column `seed`; see `experiments.seeds`.
-        comparison: `e_resim`, where the paper has the cVAE ahead, or `posterior`, the INN.
+        comparison: `e_resim` for the re-simulation error, `posterior` for the MMD².
     """
-    quantity, measured, ahead, _ = _COMPARED[comparison]
+    quantity, measured, _, _ = _COMPARED[comparison]
     means = by_sampler(scores)
-    words = better(means, quantity).map(
-        {label(name): HOLDS if name == ahead else REVERSED for name in NETWORKS}
-    )
-    profile = scores["profile"].iloc[0]
-    mine = runs[(runs["profile"] == profile) & (runs["quantity"] == measured)]
-    spread = mine[mine["sampler"] == "cvae"].groupby("dof")["value"].agg(["min", "max"])
+    networks = better(means, quantity)
+    mine = runs[
+        (runs["profile"] == scores["profile"].iloc[0])
+        & (runs["quantity"] == measured)
+        & (runs["sampler"] == "cvae")
+        & runs["dof"].isin(networks.index)
+    ]
+    spread = mine.groupby("dof")["value"].agg(["min", "max"])
     inn = means.xs("inn", level="sampler").loc[spread.index, quantity]
     among = sides(inn, spread) == "among"
-    words[among.index[among]] = UNDECIDED
-    return words.fillna(UNDECIDED)
+    networks[among.index[among]] = UNDECIDED
+    return networks
+
+
+def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
+    """Whether a comparison of the paper's networks holds, by DoF.
+
+    Args:
+        scores: As in `ahead`.
+        runs: As in `ahead`.
+        comparison: `e_resim`, where the paper has the cVAE ahead, or `posterior`, the INN.
+    """
+    _, _, claimed, _ = _COMPARED[comparison]
+    words = {label(name): HOLDS if name == claimed else REVERSED for name in NETWORKS}
+    return ahead(scores, runs, comparison).map({**words, UNDECIDED: UNDECIDED})
 
 
 def _by_arm(words: pd.Series) -> str:
@@ -109,10 +133,15 @@ def _searched(pairs: pd.DataFrame, runs: pd.DataFrame, profile: Profile) -> tupl
     listed = list(words)
     models = joined(dict.fromkeys(label(model) for model, _ in words.index))
     return overall(listed), (
-        f"Trained in full for the {models} on {len(words)} arms, what another search found has "
-        f"the smaller MMD² on {listed.count(REVERSED)}, what is printed on "
-        f"{listed.count(HOLDS)}; {listed.count(UNDECIDED)} are undecided."
+        f"After full training of the {models}, the found hyperparameters have the smaller MMD² on "
+        f"{_some(listed.count(REVERSED))} of {len(listed)} arms, the printed ones on "
+        f"{_some(listed.count(HOLDS))}; on {_some(listed.count(UNDECIDED))} the difference is "
+        "undecided."
     )
+
+
+def _some(count: int) -> str:
+    return str(count or "none")
 
 
 def _trained_backwards(variants: pd.DataFrame, posterior: pd.Series) -> tuple[str, str]:
@@ -146,8 +175,8 @@ def conclusions(
     """The paper's conclusions in its order, each with a word and a sentence.
 
     Args:
-        scores: As in `arms`.
-        runs: As in `arms`.
+        scores: As in `ahead`.
+        runs: As in `ahead`.
         variants: Ablations, a row a training run; see `experiments.ablations`.
         pairs: Printed and found hyperparameters, trained in full; see `studies.in_full`.
         profile: Profile of the scores.
@@ -179,12 +208,13 @@ def conclusions(
 
 
 def plotted(scores: pd.DataFrame) -> dict[str, str]:
-    """What the published mismatch is made of, for the text; `scores` as in `arms`.
+    """What the published mismatch is made of, for the text; `scores` as in `ahead`.
 
     Returns:
         By key: on how many arms the plot has the INN ahead (`claim`), and on how many its ground
         truth puts our INN before exact samples (`exact_behind`); what exact samples score, as a
-        share of the authors' corrected values (`floor_cvae`, `floor_inn`).
+        share of the authors' corrected values (`floor_cvae`, `floor_inn`); and which of our
+        networks score less than that (`below_floor`).
     """
     theirs = reported("report_figure")["e_posterior"].unstack()
     files = reported("authors_results")["e_posterior"].unstack()
@@ -196,13 +226,22 @@ def plotted(scores: pd.DataFrame) -> dict[str, str]:
         "claim": f"{int((theirs['inn'] < theirs['cvae']).sum())} of {count}",
         "exact_behind": f"{int((wide['exact'] > wide['inn']).sum())} of {count}",
     }
+    below = [
+        f"the {label(name)} with {joined(lower)} joints"
+        for name in NETWORKS
+        if (lower := list(exact.index[own["e_posterior"].xs(name, level="sampler") < exact]))
+    ]
+    found["below_floor"] = f"{joined(below) or 'none'} {'lie' if len(below) > 1 else 'lies'}"
     for name in NETWORKS:
-        found[f"floor_{name}"] = extent(100 * exact / files[name], "{:.0f}") + " %"
+        found[f"floor_{name}"] = percent_extent(exact / files[name])
     return found
 
 
 #: The words of the page that goes through the slides.
 _OUTCOMES = {HOLDS: "reproduced", REVERSED: "corrected", UNDECIDED: "extended"}
+
+#: The conclusion that the slides state without a measurement: there is none to reproduce.
+_ONLY_STATED = "inverse"
 
 
 def numbers(table: pd.DataFrame) -> dict[str, str]:
@@ -210,5 +249,5 @@ def numbers(table: pd.DataFrame) -> dict[str, str]:
     found = {}
     for key, word in table["verdict"].items():
         found[f"verdict_{key}"] = word
-        found[f"outcome_{key}"] = _OUTCOMES[word.lower()]
+        found[f"outcome_{key}"] = "extended" if key == _ONLY_STATED else _OUTCOMES[word.lower()]
     return found

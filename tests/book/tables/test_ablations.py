@@ -18,19 +18,23 @@ def test_tables_are_the_committed_ones(runs):
     assert_committed(made)
 
 
-def test_effects_of_the_inverse_losses_are_told(runs):
-    told = ablations.inverse_effects(runs)
-    assert told.startswith(
-        "without L_x: 1.8 times the MMD², beyond the spread of seeds and 0.99 times the "
-        "re-simulation error; without L_p(x): 1.1 times the MMD² and 1.1 times"
+def test_effects_of_variants_are_told(runs):
+    told = ablations.effects(runs)
+    assert told["effect_without_x"] == (
+        "the MMD² is 1.8 times as large, the re-simulation error within the spread of seeds"
     )
-    assert told.endswith("3.0 times the re-simulation error, beyond the spread of seeds.")
+    within = "the MMD² and the re-simulation error are within the spread of seeds"
+    assert told["effect_without_p"] == told["effect_float32"] == within
+    assert told["effect_without_both"] == (
+        "the MMD² is 3.6 times and the re-simulation error 3.0 times as large"
+    )
+    assert told["effect_more_y"].startswith("the MMD² is 1.6 times as large")
 
 
 def test_divergences_are_counted(runs):
     assert ablations.divergences(runs) == {
-        "warm_runs": "8",
-        "warm_diverged": "2",
+        "warm_runs": "5",
+        "warm_diverged": "1",
         "cold_runs": "5",
         "cold_diverged": "1",
         "linear_runs": "3",
@@ -39,4 +43,10 @@ def test_divergences_are_counted(runs):
 
 
 def test_runs_that_differ_in_the_seed_are_compared(runs):
-    assert ablations.seed_factors(runs) == {"warm_factor": "1.6", "cold_factor": "21"}
+    assert ablations.spreads(runs) == {
+        "warm_factor": "1.6",
+        "cold_factor": "21",
+        "default_resim": "0.029 to 0.048",
+        "float32_resim": "0.048 to 0.055",
+        "less_mmd": "0.010 to 0.54",
+    }

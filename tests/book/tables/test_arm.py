@@ -3,6 +3,7 @@ import json
 import pandas as pd
 import pytest
 
+from ikpaper import paper
 from ikpaper.arm import PlanarArm
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import arm
@@ -30,32 +31,59 @@ def test_scores_at_one_target_are_the_committed_ones(dof):
 
 
 def test_findings_are_those_of_the_arm():
-    four, ten = (arm.findings(result(f"scores-{dof:02d}"), PlanarArm.paper(dof)) for dof in (4, 10))
-    assert four["mmd2_finding"].startswith("The cVAE is closer to the posterior: the unbiased MMD²")
-    assert four["mmd2_finding"].endswith("which is 3.4 % and 21 % of the prior's.")
+    four, ten = (
+        arm.findings(result(f"scores-{dof:02d}"), result("seeds"), PlanarArm.paper(dof))
+        for dof in (4, 10)
+    )
+    assert four["mmd2_finding"].startswith(
+        "The cVAE is closer to the posterior: over 200 test targets, the unbiased MMD² is"
+    )
+    assert four["mmd2_finding"].endswith("which is 3.4\xa0% and 21\xa0% of the prior's.")
     assert four["e_posterior_finding"].startswith("The INN is ahead by the paper's own score")
-    assert ten["resim_finding"].startswith("The INN is closer to the target: the TCP misses it by")
-    assert four["mmd2_reference"].endswith("18 % of the prior's: it is farther than the cVAE.")
+    assert four["resim_finding"].startswith("The cVAE is closer to the target: the TCP misses ")
+    # As on the page of the conclusions.
+    assert ten["resim_finding"].startswith(
+        "Which network is closer to the target is undecided, since the INN lies among the cVAE's "
+        "training runs: the TCP misses the target by"
+    )
+    assert four["mmd2_reference"].endswith("18\xa0% of the prior's: it is farther than the cVAE.")
     assert ten["mmd2_reference"].endswith("it is closer than both networks.")
 
 
 def test_networks_whose_intervals_overlap_are_undecided():
     scores = result("scores-06")
     wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)
-    told = arm.findings(wide, PlanarArm.paper(6))
+    told = arm.findings(wide, result("seeds"), PlanarArm.paper(6))
     for key in ("mmd2_finding", "resim_finding", "e_posterior_finding"):
         assert told[key].startswith("Which network is ")
         assert " is undecided" in told[key]
 
 
-def test_one_target_is_described_beside_its_ground_truth():
-    assert arm.at_target(result("figures-06")).endswith(
-        ": the paper's ground truth is farther than both networks."
+def test_other_targets_have_their_means_and_their_tails():
+    random = result("benchmark").query("at == 'random' and dof == 6")
+    told = arm.other_targets(random, PlanarArm.paper(6))
+    assert told.startswith("Over 1,000 other targets, the unbiased MMD² is 0.00095 for the cVAE")
+    assert "2.6\xa0% and 16\xa0% of the prior's" in told
+    assert told.endswith(
+        "makes up 14 to 17\xa0% of the MMD² and 21 to 27\xa0% of the squared miss."
     )
-    assert arm.at_target(result("figures-10")).endswith("is closer than both networks.")
+
+
+def test_one_target_is_described_beside_its_ground_truth():
+    six, ten = (arm.at_target(result(f"figures-{dof:02d}"), paper.TARGETS[dof]) for dof in (6, 10))
+    assert six.startswith("At (3.42, 0.68), the target of the figures, the unbiased MMD² to")
+    assert six.endswith(": the paper's ground truth is farther than both networks.")
+    assert "is −0.00011 (no difference found) for rejection sampling" in ten
+    assert ten.endswith("is closer than both networks.")
+    assert arm.distinct(result("figures-04"), "numerical") == "995 of 1,000 solutions differ"
     notes = arm.panel_notes(result("figures-06"))
     assert notes["arms"]["inn"] == r"$e_\mathrm{posterior}$ = 0.0045"
     assert notes["hulls"]["cvae"] == "area 0.00060\nperimeter 0.11"
+
+
+def test_equal_links_are_counted():
+    assert arm.links(PlanarArm.paper(10)) == "9 × 0.5 and 1"
+    assert arm.links(PlanarArm([0.4, 0.4, 0.9, 0.4])) == "2 × 0.4, 0.9 and 0.4"
 
 
 def test_training_is_described_without_its_log():

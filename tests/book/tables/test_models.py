@@ -1,5 +1,5 @@
 from ikpaper import models, paper
-from ikpaper.report.tables.models import hyperparameters, inn_loss, ranges, sources
+from ikpaper.report.tables.models import counts_agree, hyperparameters, inn_loss, ranges, sources
 from tests.report.committed import assert_committed
 
 
@@ -14,3 +14,7 @@ def test_tables_are_the_committed_ones():
         "hyperparameters-cvae": hyperparameters("cvae", paper.CVAE_TABLE),
     }
     assert_committed(made)
+
+
+def test_all_printed_counts_of_parameters_are_those_of_the_models():
+    assert counts_agree() == "8 of 8 counts"

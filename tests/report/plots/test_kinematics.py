@@ -61,15 +61,20 @@ def test_cases_of_the_inverse_have_a_panel_each():
     arm = ikpaper.PlanarArm([1.0, 1.0])
     theta = torch.tensor([[0.3, 0.5]])
     tcp = arm.forward(theta)[0].tolist()
-    none = torch.zeros(0, 2)
+    none, many = torch.zeros(0, 2), theta.expand(5, 2)
+    two = torch.tensor([[0.3, 0.5], [0.8, -0.5]])
     figure = kinematics.ill_posedness(
         {
             title: (arm, [(tcp, drawn)])
-            for title, drawn in zip("abcd", [theta, none] * 2, strict=True)
+            for title, drawn in zip("abcd", [theta, two, many, none], strict=True)
         }
     )
     assert [ax.get_title() for ax in figure.axes] == list("abcd")
-    assert [len(ax.collections) for ax in figure.axes] == [1, 0, 1, 0]
+    assert [len(ax.collections) for ax in figure.axes] == [0, 0, 1, 0]
+    # Two arms are told apart by their lines and their joints.
+    lines = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 3]
+    assert [line.get_linestyle() for line in lines] == ["-", "--"]
+    np.testing.assert_allclose(lines[0].get_xydata()[-1], lines[1].get_xydata()[-1], atol=1e-6)
 
 
 def test_an_arm_is_drawn_with_the_names_of_its_parts():

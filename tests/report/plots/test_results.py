@@ -7,6 +7,7 @@ from ikpaper import PlanarArm
 from ikpaper.projection import TOLERANCE
 from ikpaper.report.plots import results
 from ikpaper.report.plots.style import to_svg
+from ikpaper.report.tables.base import by_sampler
 from tests.report.committed import arms, result
 
 
@@ -48,18 +49,19 @@ def test_what_is_on_the_target_is_drawn_at_the_tolerance(random):
 
 
 def test_scores_have_a_point_an_arm_with_its_interval():
-    scores = arms("scores")
-    figure = results.scores_over(scores, {"mmd2": "MMD"})
+    means = by_sampler(arms("scores"))
+    figure = results.scores_over(means, {"mmd2": "MMD"})
     (ax,) = figure.axes
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    positive = scores[(scores["quantity"] == "mmd2") & (scores["value"] > 0)]
-    assert len(labels) == positive["sampler"].nunique()
+    positive = means[means["mmd2"] > 0]
+    assert len(labels) == positive.index.unique("sampler").size
     inn = ax.containers[labels.index("INN")]
-    rows = positive[positive["sampler"] == "inn"].sort_values("dof")
-    assert inn.lines[0].get_ydata() == pytest.approx(rows["value"].to_numpy())
+    rows = positive.xs("inn", level="sampler").sort_index()
+    assert inn.lines[0].get_xdata().tolist() == [4, 6, 8, 10]
+    assert inn.lines[0].get_ydata() == pytest.approx(rows["mmd2"].to_numpy())
     bars = np.array([segment[:, 1] for segment in inn.lines[2][0].get_segments()])
-    assert bars[:, 0] == pytest.approx(rows["low"].to_numpy())
-    assert bars[:, 1] == pytest.approx(rows["high"].to_numpy())
+    assert bars[:, 0] == pytest.approx(rows["mmd2_low"].to_numpy())
+    assert bars[:, 1] == pytest.approx(rows["mmd2_high"].to_numpy())
 
 
 def test_chains_are_drawn_beside_what_chance_has():
@@ -92,7 +94,8 @@ def test_reported_values_are_open_beside_ours_at_the_same_size():
         }
     )
     sizes = {(4, "cvae"): 10, (6, "cvae"): 20, (4, "inn"): 30, (6, "inn"): 40}
-    (ax,) = results.result_plots(rows, sizes).axes
+    (ax,) = results.result_plots(rows, sizes, {"a": "A"}).axes
+    assert ax.get_title() == "A"
     found = {line.get_label(): line for line in ax.lines if "reported" in str(line.get_label())}
     assert found["cVAE, reported"].get_xydata().tolist() == [[10, 1.0], [20, 2.0]]
     assert found["INN, reported"].get_markerfacecolor() == "none"
@@ -135,6 +138,60 @@ def test_training_curves_add_up_to_their_sum():
     assert ax.get_yscale() == "linear"
 
 
+def test_terms_stand_in_the_order_of_the_loss():
+    terms = {"L_p(x)": 1.0, "L_x": 2.0, "L_y": 3.0, "L_z": 4.0}
+    history = [{"epoch": 1, "terms": terms, "learning_rate": 1e-3}]
+    ax, _ = results.training_curves({"inn": history}).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "$L_y$",
+        "$L_x$",
+        "$L_{p(z)}$",
+        "$L_{p(x)}$",
+        "sum",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "ticks"),
+    [
+        # A rate that does not change, at a power of ten and elsewhere.
+        ([1e-4, 1e-4], [-5, -4, -3]),
+        ([6.3e-4, 6.3e-4], [-4, -3]),
+        ([9e-3, 4.5e-4], [-4, -3, -2]),
+        ([1.4e-3, 8.75e-9], [-9, -5]),
+    ],
+)
+def test_the_axis_of_the_learning_rate_has_true_powers_of_ten(rates, ticks):
+    history = [
+        {"epoch": epoch, "terms": {"kl": 1.0}, "learning_rate": rate}
+        for epoch, rate in enumerate(rates, 1)
+    ]
+    _, below = results.training_curves({"cvae": history}).axes
+    low, high = below.get_ylim()
+    shown = [tick for tick in below.get_yticks() if low <= tick <= high]
+    assert shown == pytest.approx([10.0**exponent for exponent in ticks])
+    labels = [below.yaxis.get_major_formatter()(tick) for tick in shown]
+    assert labels == [f"$10^{{{exponent}}}$" for exponent in ticks]
+    assert low < min(rates)
+    assert high > max(rates)
+
+
+def test_a_small_tick_says_what_it_is():
+    index = pd.MultiIndex.from_product([[4, 6], ["cvae"]], names=["dof", "sampler"])
+    means = pd.DataFrame({"mmd2": [2e-5, 2e-4], "mmd2_low": 1e-5, "mmd2_high": 5e-4}, index)
+    (ax,) = results.scores_over(means, {"mmd2": "MMD"}).axes
+    texts = [ax.yaxis.get_major_formatter()(tick) for tick in (1e-5, 5e-5, 2e-4, 1000)]
+    assert texts == ["$10^{-5}$", r"$5 \cdot 10^{-5}$", "0.0002", "1,000"]
+
+
+def test_three_fans_stand_in_one_row():
+    arm, tcp = PlanarArm.paper(4), (2.4, 0.3)
+    theta = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    figure = results.posterior_arms(arm, tcp, dict.fromkeys(("exact", "flow", "prior"), theta))
+    rows = {ax.get_subplotspec().rowspan.start for ax in figure.axes}
+    assert (len(figure.axes), rows) == (3, {0})
+
+
 def test_figures_of_results_can_be_drawn(random):
     exact = pd.DataFrame(
         {"sigma": [0.1, 0.2], "reference_sigma": 0.2, "value": 1.0, "low": 0.5, "high": 2.0}
@@ -143,6 +200,7 @@ def test_figures_of_results_can_be_drawn(random):
         results.speedups(result("bench")),
         results.scaling(result("scaling")),
         results.mismatch_by_prior(exact),
+        results.bias_near_reach(result("rejection-edge")),
     ):
         svg = to_svg(figure)
         assert "nan" not in svg

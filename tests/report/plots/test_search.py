@@ -19,11 +19,19 @@ def test_convergence_falls_to_the_best_trial(trials):
     first, second, *empty = figure.axes
     assert not any(ax.get_visible() for ax in empty)
     for ax in (first, second):
-        (best,) = (line for line in ax.lines if line.get_label() == "Bayesian")
+        (best,) = (line for line in ax.lines if line.get_label() == "best so far")
         assert (np.diff(best.get_ydata()) <= 0).all()
         assert best.get_ydata()[-1] == trials["objective"].min()
     # Random search is where it was run.
     assert (len(first.collections), len(second.collections)) == (1, 0)
+
+
+def test_of_few_trials_the_worst_is_shown_too(trials):
+    few = trials.iloc[:10]
+    (ax,) = figures.convergence({"few": [few]}).axes
+    assert ax.get_ylim()[1] > few["objective"].max()
+    (ax,) = figures.convergence({"many": [trials]}).axes
+    assert ax.get_ylim()[1] < trials["objective"].max()
 
 
 def test_each_trial_is_a_line_across_its_hyperparameters(trials):

@@ -13,7 +13,7 @@ def test_each_method_has_the_score_of_wrong_samples_beside_it():
     )
     rows = data.validation(distances, bias, hmc)
     assert list(rows["where samples are wrong"]) == [
-        "0.063 (prior 10 % wider)",
+        "0.063 (prior 10\xa0% wider)",
         "0.0060 (ε = 0.05)",
         "0.0070 (where the chains start)",
     ]

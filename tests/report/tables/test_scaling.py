@@ -1,5 +1,6 @@
 import pandas as pd
 
+from ikpaper.format import percent
 from ikpaper.report.tables import scaling
 
 
@@ -25,11 +26,11 @@ def test_numbers_of_the_text():
         "overtakes": "8",
         "fastest": "25",
         "slowest": "33",
-        "share_longest": "5.0 %",
+        "share_longest": percent(0.05, 2),
         # The longest arm of at most ten joints.
-        "share_10": "0.50 %",
-        "rejected_longest": "60 %",
-        "rejected_10": "14 %",
+        "share_10": percent(0.005, 2),
+        "rejected_longest": percent(0.6),
+        "rejected_10": percent(0.145),
     }
     slow = rows.assign(samples_per_second=1.0)
     assert scaling.numbers(slow)["overtakes"] == "no number of"
@@ -61,12 +62,14 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     )
     table = scaling.in_full(rows)
     assert list(table["epochs"]) == ["exact", "6", "60"]
-    assert list(table["rejected"]) == ["5.0 %", "40.0 %", "6.0 %"]
-    assert list(table["rejected, refine=3"]) == ["–", "40.0 %", "6.0 %"]
+    assert list(table["rejected"]) == ["5.0\xa0%", "40.0\xa0%", "6.0\xa0%"]
+    assert list(table["rejected, refine=3"]) == ["–", "40.0\xa0%", "6.0\xa0%"]
     assert list(table["steps"]) == ["–", "16", "64"]
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
-    text = scaling.in_full_numbers(rows)["full_rejected"]
-    assert text.startswith("with 16 joints is rejected at 6.0 % of the targets after 60 epochs")
-    assert "exact samples are at 5.0 % (undecided, p = " in text
+    numbers = scaling.in_full_numbers(rows)
+    assert (numbers["full_joints"], numbers["full_rejected"]) == ("16", percent(0.06))
+    text = numbers["full_verdict"]
+    assert text.startswith("with 16 joints is rejected at 6.0\xa0% of the targets after 60 epochs")
+    assert "exact samples are at 5.0\xa0% (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
-    assert "(more often, p = " in scaling.in_full_numbers(rows)["full_rejected"]
+    assert "(more often, p = " in scaling.in_full_numbers(rows)["full_verdict"]

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from ikpaper.report.tables.search import (
-    as_good_at_random,
     best_trials,
     core_hours,
     position,
@@ -25,15 +24,11 @@ def test_the_best_of_random_trials_is_that_of_trials_drawn_anew(studies):
     for level in (0.05, 0.5, 0.95):
         (found,) = random_best(studies, np.array([10]), level)
         assert (drawn <= found).mean() == pytest.approx(level, abs=0.04)
-    best = np.quantile(pool, 0.05)
-    assert as_good_at_random(studies, best, 10) == pytest.approx((drawn <= best).mean(), abs=0.02)
 
 
 def test_trials_that_failed_are_no_best(studies):
     failed = pd.DataFrame({"objective": [np.nan] * 300})
     assert np.isinf(random_best([*studies, failed], np.array([1]), 0.95)).all()
-    assert as_good_at_random([failed], 1.0, 5) == 0.0
-    assert as_good_at_random(studies, np.inf, 5) == 1.0
 
 
 def test_values_lie_between_bounds_on_the_scale_that_is_searched():
