@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +27,11 @@ from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.progress import duration
 from ikpaper.training import PRECISIONS, TrainingRun, resolve_device, train_all, train_on_cluster
 from ikpaper.weights import find_weights, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ikpaper.experiments import Experiment
 
 __all__ = ["main"]
 
@@ -125,6 +130,11 @@ class _Parser(argparse.ArgumentParser):
         self.add_argument("--address", help=cluster)
         self.add_argument("--cpus", type=float, default=1, help=cpus)
 
+    def add_work(self, what: str, again: str) -> None:
+        """Whether to do again what is done, and where its parts run."""
+        self.add_flag("--fresh", again)
+        self.add_cluster(f"{what} on a cluster")
+
     def add_resources(self, what: str) -> None:
         """A cluster, and all that each of the tasks takes of it."""
         self.add_cluster(what)
@@ -195,17 +205,15 @@ def _parser() -> _Parser:
     benchmark = add(_benchmark, "score all published samplers; what is measured already is kept")
     benchmark.add_dof()
     benchmark.add_whole("--targets", "random targets (1000)", 1000)
-    benchmark.add_flag("--fresh", "measure again")
     benchmark.add_flag("--rates", "measure nothing but the rates of all rows, in one run")
-    benchmark.add_cluster("sampler on a cluster")
+    benchmark.add_work("sampler", "measure again")
 
     calibrate = add(
         _calibrate,
         "check the calibration of all published samplers; what is measured already is kept",
     )
     calibrate.add_dof()
-    calibrate.add_flag("--fresh", "measure again")
-    calibrate.add_cluster("sampler on a cluster")
+    calibrate.add_work("sampler", "measure again")
 
     baselines = add(
         _baselines,
@@ -215,8 +223,7 @@ def _parser() -> _Parser:
     baselines.add_whole("--epochs", "of each baseline (default: as published)")
     baselines.add_whole("--targets", "random targets (200)", 200)
     baselines.add_profile(PUBLISHED)
-    baselines.add_flag("--fresh", "train and score again")
-    baselines.add_cluster("baseline on a cluster")
+    baselines.add_work("baseline", "train and score again")
 
     search = add(_search, "search hyperparameters; what is finished already is kept")
     search.add_model(profile="search", device=False)
@@ -254,14 +261,12 @@ def _parser() -> _Parser:
     confirm.add_flag("--printed", "the hyperparameters that the slides print, instead")
     confirm.add_profile(PUBLISHED)
     confirm.add_whole("--retries", f"{repeats} (3)", 3)
-    confirm.add_flag("--fresh", "train and score again")
-    confirm.add_cluster("trial on a cluster")
+    confirm.add_work("trial", "train and score again")
 
     ablate = add(_ablate, "train and score what differs in one choice")
     ablate.add_profile("ablation")
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
-    ablate.add_flag("--fresh", "also what the table has")
-    ablate.add_cluster("run on a cluster")
+    ablate.add_work("run", "also what the table has")
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
@@ -271,8 +276,7 @@ def _parser() -> _Parser:
         "--full",
         "the published profile, for less time too, and more and fewer steps (half an hour)",
     )
-    scaling.add_flag("--fresh", "also what the table has")
-    scaling.add_cluster("run on a cluster")
+    scaling.add_work("run", "also what the table has")
 
     sample = add(_sample, "joint angles for one target, as CSV")
     sample.add_model(models=[*CATALOGUE, "exact"], seed="--model-seed")
@@ -402,37 +406,41 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     print(scores.to_string(index=False))
 
 
+def _run(experiment: Experiment, arguments: argparse.Namespace) -> pd.DataFrame:
+    return experiment.run(fresh=arguments.fresh, **_cluster(arguments))
+
+
 def _benchmark(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import as_text, terminal_text
-    from ikpaper.experiments.published import run_published, time_published
+    from ikpaper.experiments import published
 
     if arguments.rates:
-        table = time_published(dofs=arguments.dof)
+        table = published.time_published(arguments.dof)
     else:
-        options = _pick(arguments, "targets", "fresh")
-        table = run_published(dofs=arguments.dof, **options, **_cluster(arguments))
+        table = _run(published.experiment(arguments.dof, targets=arguments.targets), arguments)
     for (dof, at), part in table.groupby(["dof", "at"]):
         print(f"\n{dof} DoF, {at} targets\n{terminal_text(as_text(part))}")
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.calibration import run_calibration
+    from ikpaper.experiments import calibration
 
-    table = run_calibration(dofs=arguments.dof, fresh=arguments.fresh, **_cluster(arguments))
-    for dof, part in table.groupby("dof"):
+    for dof, part in _run(calibration.experiment(arguments.dof), arguments).groupby("dof"):
         wide = part.pivot(index=["sampler", "refine"], columns="check", values="p_value")
         print(f"\n{dof} DoF, p-values\n{wide.to_string(float_format='{:.2g}'.format)}")
 
 
 def _baselines(arguments: argparse.Namespace) -> None:
     from ikpaper.evaluation import terminal_text
-    from ikpaper.experiments.baselines import run_baselines
-    from ikpaper.report.tables.baselines import baselines
+    from ikpaper.experiments import baselines
+    from ikpaper.report.tables.baselines import baselines as formatted
 
-    options = _pick(arguments, "epochs", "targets", "profile", "fresh")
-    table = run_baselines(dofs=arguments.dof, **options, **_cluster(arguments))
+    # Before the work, which takes minutes without it, too.
+    baselines.import_sbi()
+    options = _pick(arguments, "epochs", "targets", "profile")
+    table = _run(baselines.experiment(arguments.dof, **options), arguments)
     for dof, part in table.groupby("dof"):
-        print(f"\n{dof} DoF\n{terminal_text(baselines(part))}")
+        print(f"\n{dof} DoF\n{terminal_text(formatted(part))}")
 
 
 def _search(arguments: argparse.Namespace) -> None:
@@ -462,8 +470,7 @@ def _ranges(arguments: argparse.Namespace) -> Ranges:
     """The model's ranges of the search, with those that `--range` changes."""
     ranges = dict(model_type(arguments.model).search_ranges)
     for name, *bounds in arguments.range:
-        if name not in ranges:
-            raise ValueError(f"unknown hyperparameter {name!r}; known: {', '.join(ranges)}")
+        check_known("hyperparameter", [name], ranges)
         kind = type(ranges[name][0])
         try:
             low, high = (kind(bound) for bound in bounds)
@@ -477,22 +484,22 @@ def _ranges(arguments: argparse.Namespace) -> Ranges:
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.ablations import VARIANTS, run_ablations
+    from ikpaper.experiments.ablations import VARIANTS, experiment
 
     studies = list(dict.fromkeys(variant.study for variant in VARIANTS))
     check_known("study", arguments.only, studies)
     chosen = [v for v in VARIANTS if not arguments.only or v.study in arguments.only]
-    run_ablations(chosen, **_pick(arguments, "profile", "fresh"), **_cluster(arguments))
+    _run(experiment(chosen, arguments.profile), arguments)
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
-    from ikpaper.experiments.scaling import DOF, FULL_DOF, run_full, run_scaling
+    from ikpaper.experiments import scaling
 
     if arguments.full:
-        run_full(arguments.dof or FULL_DOF, fresh=arguments.fresh, **_cluster(arguments))
-        return
-    options = _pick(arguments, "profile", "fresh")
-    run_scaling(arguments.dof or DOF, **options, **_cluster(arguments))
+        experiment = scaling.full_experiment(arguments.dof or scaling.FULL_DOF)
+    else:
+        experiment = scaling.experiment(arguments.dof or scaling.DOF, profile=arguments.profile)
+    _run(experiment, arguments)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

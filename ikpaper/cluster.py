@@ -22,6 +22,7 @@ __all__ = [
     "cluster_address",
     "connected",
     "cpus_here",
+    "given_up",
     "max_parallel",
 ]
 
@@ -205,7 +206,8 @@ def as_tasks(
 ) -> Iterator[tuple[int, Any]]:
     """Calls of a function as tasks of the connected cluster, in the order in which they end.
 
-    A task whose process or node dies starts again, up to `RESTARTS` times.
+    Each has as many threads as CPUs, and fast matrix products. A task whose process or node dies
+    starts again, up to `RESTARTS` times.
 
     Args:
         function: What each task calls.
@@ -219,8 +221,9 @@ def as_tasks(
     import ray
 
     options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RESTARTS}
-    remote = ray.remote(**options)(function)
-    tasks = {remote.remote(*arguments): number for number, arguments in calls.items()}
+    options["name"] = function.__name__
+    remote = ray.remote(**options)(_on_node)
+    tasks = {remote.remote(function, cpus, *call): number for number, call in calls.items()}
     while tasks:
         (task,), _ = ray.wait(list(tasks))
         try:
@@ -229,6 +232,23 @@ def as_tasks(
             # An error of ours is a mixture of it and Ray's own, which holds it.
             result = getattr(error, "cause", None) or error
         yield tasks.pop(task), result
+
+
+def _on_node(function: Callable[..., Any], cpus: float, *arguments: Any) -> Any:
+    """What a task does."""
+    import torch
+
+    from ikpaper.matmul import use_fast_matmul
+
+    torch.set_num_threads(max(1, int(cpus)))
+    use_fast_matmul()
+    return function(*arguments)
+
+
+def given_up(label: str, error: BaseException) -> str:
+    """A line that says with what a task has ended."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{label}: given up after {type(error).__name__}: {lines[0]}"
 
 
 def as_processes(

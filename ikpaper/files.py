@@ -14,7 +14,6 @@ from typing import Any
 
 __all__ = [
     "atomic",
-    "data_dir",
     "find_project",
     "locked",
     "project_root",
@@ -72,13 +71,6 @@ def published(relative: str | os.PathLike[str]) -> Path:
             return found
     where = " or ".join(map(str, roots))
     raise FileNotFoundError(f"{Path(relative).as_posix()} is not published: it is not in {where}")
-
-
-def data_dir() -> Path:
-    """Folder for what the library makes outside a checkout, such as trained weights."""
-    from platformdirs import user_data_path
-
-    return user_data_path("ikpaper", appauthor=False)
 
 
 @contextlib.contextmanager

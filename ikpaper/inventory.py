@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from ikpaper import training
@@ -16,9 +16,7 @@ from ikpaper.training import TrainingRun
 from ikpaper.weights import DamagedWeights
 
 if TYPE_CHECKING:
-    from ikpaper.experiments import Job, ResultTable
-
-    _Tables = Iterable[tuple[Iterable[Job], ResultTable]]
+    from ikpaper.experiments import Experiment
 
 __all__ = ["KINDS", "accept", "all_runs", "inventory", "published_runs"]
 
@@ -105,18 +103,16 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
 
         pages.accept(chosen, reason=reason)
     else:
-        from ikpaper.experiments import accept_rows
-
         return [
-            name
-            for jobs, table in _tables(kind)
-            for name in accept_rows([job for job in jobs if job.label in chosen], table, reason)
+            label
+            for experiment in _experiments(kind)
+            for label in experiment.accept(chosen, reason)
         ]
     return chosen
 
 
 def _states(kind: str) -> list[State]:
-    from ikpaper.experiments import made, states
+    from ikpaper.experiments import made
     from ikpaper.report import pages
     from ikpaper.search import load_studies
 
@@ -137,27 +133,23 @@ def _states(kind: str) -> list[State]:
             cost = float(study.trials["seconds"].sum()) if reason else 0.0
             found.append(State(study.folder.name, reason, "", cost))
     else:
-        for jobs, table in _tables(kind):
-            found += states(jobs, table)
+        for experiment in _experiments(kind):
+            found += experiment.states()
     return found
 
 
-def _tables(kind: str) -> _Tables:
-    """Tables of results of a kind, each with the jobs of its rows."""
+def _experiments(kind: str) -> list[Experiment]:
+    """What is tabulated of a kind."""
     from ikpaper.experiments import ablations, baselines, calibration, published, scaling
-    from ikpaper.search import confirmed_jobs, confirmed_table, load_studies
+    from ikpaper.search import confirmed, load_studies
 
-    tables: dict[str, Callable[[], _Tables]] = {
-        "benchmark": lambda: [(published.published_jobs(), published.published_table())],
-        "calibration": lambda: [
-            (calibration.calibration_jobs(), calibration.calibration_table()),
-        ],
-        "ablations": lambda: [(ablations.ablation_jobs(), ablations.ablation_table())],
-        "scaling": lambda: [
-            (scaling.scaling_jobs(), scaling.scaling_table()),
-            (scaling.full_jobs(), scaling.full_table()),
-        ],
-        "baselines": lambda: [(baselines.baseline_jobs(), baselines.baseline_table())],
-        "confirmed": lambda: [(confirmed_jobs(r), confirmed_table(r)) for r in load_studies()],
+    if kind == "confirmed":
+        return [confirmed(record) for record in load_studies()]
+    tabulated: dict[str, tuple[Callable[[], Experiment], ...]] = {
+        "benchmark": (published.experiment,),
+        "calibration": (calibration.experiment,),
+        "ablations": (ablations.experiment,),
+        "scaling": (scaling.experiment, scaling.full_experiment),
+        "baselines": (baselines.experiment,),
     }
-    return tables[kind]()
+    return [experiment() for experiment in tabulated[kind]]

@@ -20,7 +20,7 @@ from ikpaper.projection import PATIENCE, Projected, project
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
 
-__all__ = ["SAMPLERS", "PosteriorSampler", "Refined", "Sampler", "normal"]
+__all__ = ["SAMPLERS", "PosteriorSampler", "Refined", "Sampler", "normal", "refined"]
 
 #: torch fills noise on the CPU in blocks of this size, and draws the rest of it another way.
 _BLOCK = 16
@@ -189,6 +189,11 @@ class Refined:
         return Projected(
             theta.reshape(projected.theta.shape), distance.reshape(shape), converged.reshape(shape)
         )
+
+
+def refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
+    """A sampler with so many Gauss-Newton steps after it; for 0 steps the sampler itself."""
+    return Refined(sampler, steps, arm) if steps else sampler
 
 
 def normal(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["bootstrap_interval", "mcnemar", "rank_correlation"]
 
+#: What intervals hold, and how often targets are drawn for one by bootstrap.
+_LEVEL, _RESAMPLES = 0.95, 2000
+
 
 def _numbers(name: str, values: Values, *, infinite: bool = False) -> np.ndarray:
     """`values` as an array (n,) of numbers, none of them infinite unless that is allowed."""
@@ -38,44 +41,28 @@ def _paired(a: np.ndarray, b: np.ndarray, names: str) -> None:
         raise ValueError(f"{names}: expected as many values of each, got {len(a)} and {len(b)}")
 
 
-def _check_level(level: float) -> float:
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a number between 0 and 1, got {level!r}")
-    return float(level)
-
-
-def bootstrap_interval(
-    values: Values,
-    *,
-    over: Values | None = None,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean over targets, or of the ratio of two.
+def bootstrap_interval(values: Values, *, over: Values | None = None) -> tuple[float, float]:
+    """Percentile bootstrap interval (95 %) of a mean over targets, or of the ratio of two.
 
     Args:
         values: One a target, finite.
         over: Values of the same targets, in the same order: the interval is that of the mean of
             `values` over the mean of these, with targets drawn in pairs.
-        level: Of the interval, between 0 and 1.
-        resamples: How often targets are drawn.
-        seed: Of the draws.
 
     Returns:
         Lower and upper end.
 
     Raises:
-        ValueError: If there is no value, one is not finite, `over` has another length or a mean
-            of 0, or a number is out of range.
+        ValueError: If there is no value, one is not finite, or `over` has another length or a mean
+            of 0.
     """
-    data, level = _numbers("values", values), _check_level(level)
+    data = _numbers("values", values)
     n = check_count("number of values", len(data))
     divisor = np.ones(n) if over is None else _numbers("over", over)
     _paired(data, divisor, "values, over")
-    rng = np.random.default_rng(check_count("seed", seed, 0))
-    means = np.ones((check_count("resamples", resamples), 2))
-    # One draw at a time: all of them at once would need resamples * n numbers.
+    rng = np.random.default_rng(0)
+    means = np.ones((_RESAMPLES, 2))
+    # One draw at a time: all of them at once would need many times as many numbers.
     for row in means:
         drawn = rng.integers(n, size=n)
         row[0] = data.take(drawn).mean()
@@ -83,13 +70,13 @@ def bootstrap_interval(
             row[1] = divisor.take(drawn).mean()
     if not means[:, 1].all():
         raise ValueError("over: expected values whose mean is not 0, got a resample where it is")
-    tail = (1 - level) / 2
+    tail = (1 - _LEVEL) / 2
     low, high = np.quantile(means[:, 0] / means[:, 1], [tail, 1 - tail])
     return float(low), float(high)
 
 
-def rank_correlation(a: Values, b: Values, *, level: float = 0.95) -> tuple[float, float, float]:
-    """Spearman's rank correlation of pairs, with its interval by Bonett and Wright (2000).
+def rank_correlation(a: Values, b: Values) -> tuple[float, float, float]:
+    """Spearman's rank correlation of pairs, with its 95 % interval (Bonett and Wright, 2000).
 
     That is Fisher's transformation with a standard error for ranks. A bootstrap over a few pairs
     that happen to be in perfect order would be certain of it; here, perfect order counts as half
@@ -98,7 +85,6 @@ def rank_correlation(a: Values, b: Values, *, level: float = 0.95) -> tuple[floa
     Args:
         a: Values; infinite ones come first or last.
         b: As many values.
-        level: Of the interval, between 0 and 1.
 
     Returns:
         The correlation, and the lower and upper end of its interval.
@@ -109,7 +95,7 @@ def rank_correlation(a: Values, b: Values, *, level: float = 0.95) -> tuple[floa
     """
     a, b = _numbers("a", a, infinite=True), _numbers("b", b, infinite=True)
     _paired(a, b, "a, b")
-    n, level = check_count("number of pairs", len(a), 5), _check_level(level)
+    n = check_count("number of pairs", len(a), 5)
     for name, side in (("a", a), ("b", b)):
         if (side == side[0]).all():
             raise ValueError(f"{name}: expected values that differ, got {n} times {side[0]}")
@@ -118,7 +104,7 @@ def rank_correlation(a: Values, b: Values, *, level: float = 0.95) -> tuple[floa
     most = 1 - 6 / (n * (n**2 - 1))
     inner = min(max(correlation, -most), most)
     error = math.sqrt((1 + inner**2 / 2) / (n - 3))
-    reach = float(norm.ppf(0.5 + level / 2)) * error
+    reach = float(norm.ppf(0.5 + _LEVEL / 2)) * error
     low, high = math.tanh(math.atanh(inner) - reach), math.tanh(math.atanh(inner) + reach)
     return correlation, min(low, correlation), max(high, correlation)
 

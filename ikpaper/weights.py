@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from platformdirs import user_data_path
 from safetensors import SafetensorError
 from safetensors.torch import load as deserialize
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm, resolve_arm
-from ikpaper.files import atomic, data_dir, find_project, published, write_json
+from ikpaper.files import atomic, find_project, published, write_json
 from ikpaper.identity import digest
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
@@ -83,7 +84,10 @@ def weights_path(
             outside of one `weights/` in the user's data folder.
     """
     chosen = directory or os.environ.get("IKPAPER_WEIGHTS")
-    root = Path(chosen).expanduser() if chosen else (find_project() or data_dir()) / "weights"
+    if chosen:
+        root = Path(chosen).expanduser()
+    else:
+        root = (find_project() or user_data_path("ikpaper", appauthor=False)) / "weights"
     arm_name = f"{arm.dof:02d}dof"
     if arm != PlanarArm.like_paper(arm.dof):
         arm_name += "-" + digest(arm.lengths)[:8]

@@ -256,6 +256,8 @@ def package(tmp_path):
     shutil.copytree(
         ROOT / "ikpaper", tmp_path / "ikpaper", ignore=shutil.ignore_patterns("__pycache__")
     )
+    # So that it counts as a checkout, which has tables.
+    (tmp_path / "pyproject.toml").touch()
     return tmp_path
 
 
@@ -300,11 +302,7 @@ def test_it_catches_a_changed(change, package):
 
 
 KEYS = """
-from ikpaper.experiments.ablations import ablation_jobs
-from ikpaper.experiments.baselines import baseline_jobs
-from ikpaper.experiments.calibration import calibration_jobs
-from ikpaper.experiments.published import published_jobs
-from ikpaper.experiments.scaling import scaling_jobs
+from ikpaper.experiments import ablations, baselines, calibration, published, scaling
 from ikpaper.identity import source_digest
 from ikpaper.inventory import published_runs
 from ikpaper import PlanarArm
@@ -312,9 +310,8 @@ from ikpaper.search import Study
 
 for run in published_runs():
     print(run.label, run.identity().key)
-tables = (published_jobs, calibration_jobs, ablation_jobs, scaling_jobs, baseline_jobs)
-for jobs in (table() for table in tables):
-    for job in jobs:
+for table in (published, calibration, ablations, scaling, baselines):
+    for job in table.experiment().jobs:
         print(job.label, job.identity.key)
 print(Study("cvae", PlanarArm.paper(4)).identity().key)
 print("source", source_digest())

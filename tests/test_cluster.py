@@ -188,16 +188,17 @@ def test_divergence_is_told_after_the_others_are_done(cluster, tmp_path):
 ROWS = """
 import sys
 from pathlib import Path
-from ikpaper.experiments.published import published_jobs, published_table
-from ikpaper.experiments.runner import run_jobs
+from ikpaper.experiments import Experiment, ResultTable
+from ikpaper.experiments.published import COLUMNS, experiment
 from ikpaper.matmul import use_fast_matmul
 
 # As on the nodes.
 use_fast_matmul()
-jobs = [job for job in published_jobs([4], targets=3, samples=300)
+jobs = [job for job in experiment([4], targets=3, samples=300).jobs
         if job.place["sampler"] in ("exact", "prior", "cvae", "flow-fast")
         and job.place["at"] == "random"]
-run_jobs(jobs, published_table(path=Path(sys.argv[1])), address=(sys.argv[2:] or [None])[0])
+table = ResultTable(Path(sys.argv[1]), COLUMNS, ("dof", "at", "sampler"))
+Experiment(jobs, table).run(address=(sys.argv[2:] or [None])[0])
 """
 
 

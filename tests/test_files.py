@@ -7,7 +7,6 @@ import pytest
 
 from ikpaper.files import (
     atomic,
-    data_dir,
     find_project,
     locked,
     project_root,
@@ -80,14 +79,6 @@ def test_a_checkout_is_found_from_everywhere_and_holds_what_is_published(tmp_pat
     assert published(weights) == ROOT / weights
     with pytest.raises(FileNotFoundError, match=r"results/nothing\.csv is not published"):
         published("results/nothing.csv")
-
-
-def test_a_users_own_files_are_not_in_the_working_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert data_dir().name == "ikpaper"
-    assert data_dir().is_absolute()
-    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_is_locked_for_others_until_the_block_ends(tmp_path):

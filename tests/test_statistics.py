@@ -79,8 +79,6 @@ def test_bootstrap_interval_is_that_of_scipy():
     # Neither the container nor the byte order makes a difference.
     for same in (values.tolist(), pd.Series(values), values.astype(">f8")):
         assert bootstrap_interval(same) == bootstrap_interval(values)
-    low, high = bootstrap_interval(values, level=0.5)
-    assert bootstrap_interval(values)[0] < low < high < bootstrap_interval(values)[1]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +90,6 @@ def test_bootstrap_interval_is_that_of_scipy():
         ([1.0, 2.0], {"over": [1.0]}, "values, over: .* got 2 and 1"),
         ([1.0, 2.0], {"over": [1.0, math.nan]}, "over: expected finite numbers, got 1 of 2"),
         ([1.0, 2.0], {"over": [0.0, 0.0]}, "over: .* mean is not 0"),
-        ([1.0, 2.0], {"level": 95}, "level: .* between 0 and 1, got 95"),
-        ([1.0, 2.0], {"resamples": 0}, "resamples: .* got 0"),
-        ([1.0, 2.0], {"seed": -1}, "seed: .* got -1"),
     ],
 )
 def test_bootstrap_refuses_what_has_no_interval(values, options, message):
@@ -103,17 +98,16 @@ def test_bootstrap_refuses_what_has_no_interval(values, options, message):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "options", "message"),
+    ("a", "b", "message"),
     [
-        ([1, 2, 3, 4, math.nan], [1, 2, 3, 4, 5], {}, "a: expected numbers, got 1 of 5"),
-        ([1, 2, 3, 4, 5], [1, 2, 3, 4], {}, "a, b: .* got 5 and 4"),
-        ([1, 2, 3, 4, 5], [7, 7, 7, 7, 7], {}, "b: expected values that differ"),
-        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5], {"level": 1.0}, "level: .* got 1.0"),
+        ([1, 2, 3, 4, math.nan], [1, 2, 3, 4, 5], "a: expected numbers, got 1 of 5"),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4], "a, b: .* got 5 and 4"),
+        ([1, 2, 3, 4, 5], [7, 7, 7, 7, 7], "b: expected values that differ"),
     ],
 )
-def test_rank_correlation_refuses_what_has_no_order(a, b, options, message):
+def test_rank_correlation_refuses_what_has_no_order(a, b, message):
     with pytest.raises(ValueError, match=message):
-        rank_correlation(a, b, **options)
+        rank_correlation(a, b)
 
 
 def test_mcnemar_is_the_two_sided_binomial_test_of_the_discordant_pairs():

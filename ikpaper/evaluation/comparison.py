@@ -16,7 +16,7 @@ from ikpaper.checks import Sigma, check_count
 from ikpaper.evaluation.task import CHECK_KERNEL, Scores, Task
 from ikpaper.files import published
 from ikpaper.format import as_ascii, percent, rounded, significant, with_interval
-from ikpaper.sampler import Refined, Sampler
+from ikpaper.sampler import Sampler, refined
 
 __all__ = [
     "CHECKS",
@@ -141,7 +141,7 @@ def benchmark(
     arm = resolve_arm("benchmark", dof, arm)
     task = Task.random(arm, targets, samples=samples, sigma=sigma, kernel=kernel, seed=seed)
     steps = check_count("refine", refine, 0)
-    scored = Refined(sampler, steps, arm) if steps else sampler
+    scored = refined(sampler, steps, arm)
     scores = task.score(scored, permutations=PERMUTATIONS, checks=CHECKS)
     row = {
         "sampler": str(name or getattr(sampler, "name", "") or type(sampler).__name__),

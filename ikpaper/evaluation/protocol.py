@@ -39,6 +39,9 @@ MANY_PROPOSALS = 4_000_000_000
 
 _RESIMULATION = "E||f(theta) - tcp||^2"
 
+#: Columns of the scores, after those that name arm and profile.
+_COLUMNS = ("sampler", "quantity", "protocol", "value", "low", "high", "targets", "samples")
+
 
 @dataclass(frozen=True)
 class PaperProtocol:
@@ -120,24 +123,22 @@ class PaperProtocol:
         - `mmd2_ratio`: `mmd2` divided by that of the sampler named `prior`, if it is among them,
           with a bootstrap interval over targets in pairs.
         """
-        rows: list[dict[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         mismatch: dict[str, pd.Series] = {}
         for name, sampler in samplers.items():
             for quantity, protocol, values, samples in self._scores(sampler):
-                value, interval = float(values.mean()), bootstrap_interval(values)
-                rows.append(
-                    self._row(name, quantity, protocol, value, interval, len(values), samples)
-                )
+                score = (values.mean(), *bootstrap_interval(values))
+                rows.append((name, quantity, protocol, *score, len(values), samples))
                 if quantity == "mmd2":
                     mismatch[name] = values
         if (prior := mismatch.get("prior")) is not None:
+            samples = self.profile.exact_samples
             for name, values in mismatch.items():
-                value = float(values.mean() / prior.mean())
-                interval = bootstrap_interval(values, over=prior)
-                count = (len(values), self.profile.exact_samples)
-                protocol = "divided by the prior's"
-                rows.append(self._row(name, "mmd2_ratio", protocol, value, interval, *count))
-        return pd.DataFrame(rows)
+                score = (values.mean() / prior.mean(), *bootstrap_interval(values, over=prior))
+                of_prior = ("mmd2_ratio", "divided by the prior's")
+                rows.append((name, *of_prior, *score, len(values), samples))
+        named = {"profile": self.profile.name, "dof": self.arm.dof}
+        return pd.DataFrame([(*named.values(), *row) for row in rows], columns=[*named, *_COLUMNS])
 
     def _scores(self, sampler: Sampler) -> list[tuple[str, str, pd.Series | np.ndarray, int]]:
         """Quantity, protocol, values target by target, and samples a target."""
@@ -167,29 +168,6 @@ class PaperProtocol:
             errors = resimulation_error(self.arm, single, tcp).numpy()
             scores.append(("e_resim_test", _RESIMULATION, errors, 1))
         return scores
-
-    def _row(
-        self,
-        name: str,
-        quantity: str,
-        protocol: str,
-        value: float,
-        interval: tuple[float, float],
-        targets: int,
-        samples: int,
-    ) -> dict[str, Any]:
-        return {
-            "profile": self.profile.name,
-            "dof": self.arm.dof,
-            "sampler": name,
-            "quantity": quantity,
-            "protocol": protocol,
-            "value": value,
-            "low": interval[0],
-            "high": interval[1],
-            "targets": targets,
-            "samples": samples,
-        }
 
 
 def single_target(

@@ -1,5 +1,12 @@
 """Experiments: what the book tabulates, each a set of jobs whose rows outlast the process."""
 
-from ikpaper.experiments.runner import Job, ResultTable, accept_rows, made, run_jobs, states
+from ikpaper.experiments.runner import (
+    Experiment,
+    Job,
+    ResultTable,
+    identity_of_trained,
+    made,
+    weights_folder,
+)
 
-__all__ = ["Job", "ResultTable", "accept_rows", "made", "run_jobs", "states"]
+__all__ = ["Experiment", "Job", "ResultTable", "identity_of_trained", "made", "weights_folder"]

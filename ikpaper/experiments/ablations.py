@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.files import find_project
-from ikpaper.identity import Identity, digest
+from ikpaper.experiments.runner import (
+    Experiment,
+    Job,
+    ResultTable,
+    identity_of_trained,
+    results_path,
+    weights_folder,
+)
+from ikpaper.identity import digest
 from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
 from ikpaper.training import Diverged, TrainingRun, train
 
-__all__ = [
-    "COLUMNS",
-    "VARIANTS",
-    "Variant",
-    "ablation_jobs",
-    "ablation_table",
-    "run_ablations",
-]
+__all__ = ["COLUMNS", "VARIANTS", "Variant", "experiment"]
 
 #: Profile of the table that the book shows.
 PROFILE = "ablation"
@@ -122,56 +118,19 @@ VARIANTS = (
 )
 
 
-def run_ablations(
-    variants: Sequence[Variant] = VARIANTS,
-    *,
-    profile: str | Profile = PROFILE,
-    fresh: bool = False,
-    table: Path | None = None,
-    root: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Train and score every variant that the table lacks; the table is written after each.
+def experiment(
+    variants: Sequence[Variant] = VARIANTS, profile: str | Profile = PROFILE
+) -> Experiment:
+    """Every variant, trained with each of its seeds and scored.
 
     A run that diverges is a result too: `where` says what diverged, its scores are missing.
 
     Args:
         variants: What to train.
         profile: How much data and how many epochs, and how many targets to score; variants that
-            have a profile of their own keep it unless this is another one than `ablation`.
-        fresh: Train and score also what the table has.
-        table: File of results; by default `book/results/ablations.csv`, and for profiles other
-            than `ablation` one of their own in `.cache/`.
-        root: Folder of weights and checkpoints, which are not kept for readers; by default
-            `.cache/ablations/`.
-        address: Ray cluster for the jobs; see `runner.run_jobs`.
-        cpus: CPUs of a job there.
+            have a profile of their own keep it unless this is another one than `ablation`. Then
+            the table is a file of its own.
     """
-    jobs = ablation_jobs(variants, profile=profile, root=root, fresh=fresh)
-    where = ablation_table(profile, table)
-    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
-
-
-def ablation_table(profile: str | Profile = PROFILE, path: Path | None = None) -> ResultTable:
-    """The table of rows that are there, in the order of `VARIANTS`."""
-    name = get_profile(profile).name
-    known = path or results_path("ablations", name, published=name == PROFILE)
-    order = {
-        "study": [variant.study for variant in VARIANTS],
-        "variant": [variant.label for variant in VARIANTS],
-    }
-    return ResultTable(known, COLUMNS, ("study", "variant", "seed"), order)
-
-
-def ablation_jobs(
-    variants: Sequence[Variant] = VARIANTS,
-    *,
-    profile: str | Profile = PROFILE,
-    root: Path | None = None,
-    fresh: bool = False,
-) -> list[Job]:
-    """A job for every variant and seed; see `run_ablations`."""
     asked = get_profile(profile)
     own = asked.name == PROFILE
     runs = [
@@ -181,20 +140,21 @@ def ablation_jobs(
     ]
     # Reference samples are drawn once for an arm and a profile.
     protocols = {(run.arm, run.profile): PaperProtocol(run.arm, run.profile) for _, run in runs}
-    return [
-        _job(variant, run, protocols[run.arm, run.profile], root, fresh) for variant, run in runs
-    ]
+    order = {
+        "study": [variant.study for variant in VARIANTS],
+        "variant": [variant.label for variant in VARIANTS],
+    }
+    path = results_path("ablations", asked.name, published=own)
+    return Experiment(
+        [_job(variant, run, protocols[run.arm, run.profile]) for variant, run in runs],
+        ResultTable(path, COLUMNS, ("study", "variant", "seed"), order),
+    )
 
 
-def _job(
-    variant: Variant, run: TrainingRun, protocol: PaperProtocol, root: Path | None, fresh: bool
-) -> Job:
-    training = run.identity()
-    # Where there is no checkout there is no table either, and nothing is trained.
-    folder = root or (find_project() or Path()) / ".cache" / "ablations"
-    folder /= digest(variant.study, variant.label)[:12]
+def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
+    folder = weights_folder("ablations") / digest(variant.study, variant.label)[:12]
 
-    def measure(progress: Progress) -> dict[str, Any]:
+    def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
         row = {"model": run.name, "dof": run.arm.dof}
         row |= {"profile": run.profile.name, "precision": run.precision}
         try:
@@ -214,12 +174,7 @@ def _job(
 
     return Job(
         {"study": variant.study, "variant": variant.label, "seed": run.seed},
-        Identity(
-            "row",
-            {"table": "ablations", "training": training.settings, **protocol.settings()},
-            training.inputs,
-            {**training.versions, **protocol.versions()},
-        ),
+        identity_of_trained("ablations", run.identity(), protocol),
         f"{variant.study}: {variant.label}, seed {run.seed}",
         run.cost(),
         measure,

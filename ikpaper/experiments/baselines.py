@@ -10,10 +10,8 @@ import contextlib
 import io
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,17 +20,23 @@ import torch
 
 from ikpaper import dataset
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count
+from ikpaper.checks import check_count, check_known
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.experiments import published
-from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.files import project_root
+from ikpaper.experiments.runner import (
+    Experiment,
+    Job,
+    ResultTable,
+    identity_of_trained,
+    results_path,
+    weights_folder,
+)
 from ikpaper.identity import Identity
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.sampler import Sampler
-from ikpaper.samplers import ExactPosterior, SbiSampler
+from ikpaper.samplers import SbiSampler
 from ikpaper.training import TrainingRun, train
 
 __all__ = [
@@ -41,9 +45,8 @@ __all__ = [
     "DOF",
     "TARGETS",
     "Trained",
-    "baseline_jobs",
-    "baseline_table",
-    "run_baselines",
+    "experiment",
+    "import_sbi",
     "train_baseline",
 ]
 
@@ -83,21 +86,8 @@ _EPOCH = 27.0
 _MEANT = ("Data has extreme outliers", "Maximum number of epochs")
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained baseline.
-
-    Attributes:
-        sampler: Its posterior.
-        seconds: What the training took.
-        epochs: Passes over its training samples, which are 90 % of ours: sbi validates on the rest.
-        parameters: Number of trainable parameters.
-    """
-
-    sampler: SbiSampler
-    seconds: float
-    epochs: int
-    parameters: int
+#: A sampler that is trained, and columns that say what its training took.
+Trained = tuple[Sampler, dict[str, Any]]
 
 
 def train_baseline(
@@ -114,15 +104,19 @@ def train_baseline(
         epochs: Most epochs, at least 2; by default those of `BASELINES`.
         profile: Where simulations, prior and seed come from.
 
+    Returns:
+        Its posterior, and columns of the table: `epochs`, passes over its training samples, which
+        are 90 % of ours, since sbi validates on the rest; `parameters`, which are trainable;
+        `training_seconds`, with where they were spent; and the `library`.
+
     Raises:
         ValueError: If there is no such baseline, or there are fewer epochs.
         RuntimeError: If sbi is not installed; the message says how to install it.
     """
-    if name not in BASELINES:
-        raise ValueError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")
+    check_known("baseline", [name], BASELINES)
     kind, usual = BASELINES[name]
     epochs = usual if epochs is None else check_count("epochs", epochs, 2)
-    trainer_type = getattr(_import_sbi().inference, kind)
+    trainer_type = getattr(import_sbi().inference, kind)
     profile = get_profile(profile)
     theta, tcp = (part.float() for part in profile_dataset(arm, profile).train)
     spread = torch.tensor(arm.prior_sigma(profile.sigma_for(arm)))
@@ -136,12 +130,22 @@ def train_baseline(
         network = trainer.train(max_num_epochs=epochs - 1)
         seconds = time.monotonic() - start
         posterior = trainer.build_posterior()
-    parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    done = trainer.summary["epochs_trained"][-1]
-    return Trained(SbiSampler(arm, posterior), seconds, done, parameters)
+    return SbiSampler(arm, posterior), {
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "training_seconds": round(seconds, 2),
+        "epochs": trainer.summary["epochs_trained"][-1],
+        "training_threads": torch.get_num_threads(),
+        "training_device": "cpu",
+        "library": f"sbi {version('sbi')}",
+    }
 
 
-def _import_sbi() -> Any:
+def import_sbi() -> Any:
+    """The library, which is optional.
+
+    Raises:
+        RuntimeError: If it is not installed; the message says how to install it.
+    """
     try:
         import sbi.inference
     except ImportError as error:
@@ -182,19 +186,14 @@ class _NoTracker:
         pass
 
 
-def run_baselines(
-    *,
+def experiment(
     dofs: Sequence[int] = DOF,
+    *,
     epochs: int | None = None,
     targets: int = TARGETS,
     profile: str | Profile = PUBLISHED,
-    fresh: bool = False,
-    table: Path | None = None,
-    directory: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Train each baseline and score it; the table is written after each row.
+) -> Experiment:
+    """Each baseline, trained and scored.
 
     Beside the baselines stand the exact posterior and `flow`, scored in the same run at the same
     targets, which are the first of the published benchmark. `flow` is trained here as well, as
@@ -204,160 +203,89 @@ def run_baselines(
         dofs: Which of the paper's arms.
         epochs: Epochs of each baseline; by default those of `BASELINES`.
         targets: Number of random targets.
-        profile: Where simulations, prior, seed and samples a target come from.
-        fresh: Train and score also what the table has.
-        table: File of results; by default `book/results/baselines.csv`, and for another profile
-            than the published one, or other epochs, a file of its own in `.cache/`.
-        directory: Folder of the weights of `flow`; by default `.cache/baselines/`.
-        address: Ray cluster for the rows; see `runner.run_jobs`. Its nodes need sbi.
-        cpus: CPUs of a row there.
-
-    Returns:
-        The rows that this call is about, with `COLUMNS`.
+        profile: Where simulations, prior, seed and samples a target come from. Another one than
+            the published one, or other epochs, have a table of their own.
 
     Raises:
         ValueError: If a number is out of range.
-        RuntimeError: If sbi is not installed.
     """
-    _import_sbi()
-    jobs = baseline_jobs(
-        dofs, epochs=epochs, targets=targets, profile=profile, directory=directory, fresh=fresh
-    )
-    known = baseline_table(epochs, profile, table)
-    return run_jobs(jobs, known, fresh=fresh, address=address, cpus=cpus)
-
-
-def baseline_table(
-    epochs: int | None = None, profile: str | Profile = PUBLISHED, path: Path | None = None
-) -> ResultTable:
-    """The table of rows that are there."""
-    name = get_profile(profile).name
-    variant = name if epochs is None else f"{name}-{epochs}-epochs"
-    known = path or results_path("baselines", variant, published=variant == PUBLISHED)
-    return ResultTable(known, COLUMNS, ("dof", "sampler", "targets"), {"sampler": _ROWS})
-
-
-def baseline_jobs(
-    dofs: Sequence[int] = DOF,
-    *,
-    epochs: int | None = None,
-    targets: int = TARGETS,
-    profile: str | Profile = PUBLISHED,
-    directory: Path | None = None,
-    fresh: bool = False,
-) -> list[Job]:
-    """A job for every row; see `run_baselines`."""
     if epochs is not None:
         check_count("epochs", epochs, 2)
     numbers = get_profile(profile)
     jobs = []
     for dof in dofs:
         arm = PlanarArm.paper(dof)
-        task = Task.random(
-            arm, targets, samples=numbers.exact_samples, sigma=numbers.sigma_for(arm)
-        )
-        exact = _Exact(arm, numbers)
-        ours = _Ours(TrainingRun.of(_OURS, dof, profile=numbers), directory, fresh)
-        others = [_Other(name, arm, numbers, epochs or BASELINES[name][1]) for name in BASELINES]
-        rows: tuple[_Exact | _Ours | _Other, ...] = (exact, ours, *others)
-        jobs += [_job(task, numbers, row) for row in rows]
-    return jobs
+        sigma = numbers.sigma_for(arm)
+        task = Task.random(arm, targets, samples=numbers.exact_samples, sigma=sigma)
+        jobs += [
+            _exact_job(task, numbers),
+            _our_job(TrainingRun.of(_OURS, dof, profile=numbers), task),
+            *(
+                _baseline_job(name, epochs or usual, task, numbers)
+                for name, (_, usual) in BASELINES.items()
+            ),
+        ]
+    variant = numbers.name if epochs is None else f"{numbers.name}-{epochs}-epochs"
+    path = results_path("baselines", variant, published=variant == PUBLISHED)
+    place, order = ("dof", "sampler", "targets"), {"sampler": _ROWS}
+    return Experiment(jobs, ResultTable(path, COLUMNS, place, order))
 
 
-@dataclass(frozen=True)
-class _Exact:
-    """The row of the exact posterior."""
+def _exact_job(task: Task, profile: Profile) -> Job:
+    def train_it(progress: Progress, fresh: bool) -> Trained:
+        return task.truth, {"library": f"ikpaper {version('ikpaper')}"}
 
-    arm: PlanarArm
-    profile: Profile
-    name = "exact"
-    seconds = 0.0
-
-    def identity(self) -> Identity:
-        return Identity("sampler")
-
-    def train(self, progress: Progress) -> tuple[Sampler, dict[str, Any]]:
-        sampler = ExactPosterior(self.arm, self.profile.sigma_for(self.arm))
-        return sampler, {"library": f"ikpaper {version('ikpaper')}"}
+    return _job(task.truth.name, Identity("sampler"), 0.0, task, profile, train_it)
 
 
-@dataclass(frozen=True)
-class _Ours:
-    """The row of our flow."""
+def _our_job(run: TrainingRun, task: Task) -> Job:
+    folder = weights_folder("baselines")
 
-    run: TrainingRun
-    directory: Path | None
-    fresh: bool
-    name = _OURS
-
-    @property
-    def seconds(self) -> float:
-        return self.run.cost()
-
-    def identity(self) -> Identity:
-        return self.run.identity()
-
-    def train(self, progress: Progress) -> tuple[Sampler, dict[str, Any]]:
-        folder = self.directory or project_root() / ".cache" / "baselines"
-        model, record = train(self.run, directory=folder, progress=progress, fresh=self.fresh)
+    def train_it(progress: Progress, fresh: bool) -> Trained:
+        model, record = train(run, directory=folder, progress=progress, fresh=fresh)
         return model, {
             "parameters": model.num_parameters,
             "training_seconds": record["seconds"],
-            "epochs": self.run.epochs,
+            "epochs": run.epochs,
             "training_threads": record["provenance"]["cpu_threads"],
             "training_device": record["device"],
             "library": f"ikpaper {version('ikpaper')}",
         }
 
-
-@dataclass(frozen=True)
-class _Other:
-    """The row of a posterior that sbi trains."""
-
-    name: str
-    arm: PlanarArm
-    profile: Profile
-    epochs: int
-
-    @property
-    def seconds(self) -> float:
-        return _EPOCH * self.epochs * self.profile.training_samples / 700_000
-
-    def identity(self) -> Identity:
-        profile = self.profile
-        return Identity(
-            "weights",
-            {
-                "trainer": BASELINES[self.name][0],
-                "epochs": self.epochs,
-                "samples": profile.samples,
-                "train_fraction": profile.train_fraction,
-                "data_seed": profile.seed,
-            },
-            versions={
-                "baselines": VERSION,
-                "dataset": dataset.VERSION,
-                "sbi": SbiSampler.version,
-            },
-        )
-
-    def train(self, progress: Progress) -> tuple[Sampler, dict[str, Any]]:
-        trained = train_baseline(self.name, self.arm, epochs=self.epochs, profile=self.profile)
-        return trained.sampler, {
-            "parameters": trained.parameters,
-            "training_seconds": round(trained.seconds, 2),
-            "epochs": trained.epochs,
-            "training_threads": torch.get_num_threads(),
-            "training_device": "cpu",
-            "library": f"sbi {version('sbi')}",
-        }
+    return _job(run.name, run.identity(), run.cost(), task, run.profile, train_it)
 
 
-def _job(task: Task, profile: Profile, row: _Exact | _Ours | _Other) -> Job:
-    training = row.identity()
+def _baseline_job(name: str, epochs: int, task: Task, profile: Profile) -> Job:
+    def train_it(progress: Progress, fresh: bool) -> Trained:
+        return train_baseline(name, task.arm, epochs=epochs, profile=profile)
 
-    def measure(progress: Progress) -> dict[str, Any]:
-        sampler, origin = row.train(progress)
+    identity = Identity(
+        "weights",
+        {
+            "trainer": BASELINES[name][0],
+            "epochs": epochs,
+            "samples": profile.samples,
+            "train_fraction": profile.train_fraction,
+            "data_seed": profile.seed,
+        },
+        versions={"baselines": VERSION, "dataset": dataset.VERSION, "sbi": SbiSampler.version},
+    )
+    seconds = _EPOCH * epochs * profile.training_samples / 700_000
+    return _job(name, identity, seconds, task, profile, train_it)
+
+
+def _job(
+    name: str,
+    training: Identity,
+    seconds: float,
+    task: Task,
+    profile: Profile,
+    train_it: Callable[[Progress, bool], Trained],
+) -> Job:
+    """The job of a row, whose training takes about so many seconds."""
+
+    def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
+        sampler, origin = train_it(progress, fresh)
         scores = task.score(sampler, permutations=PERMUTATIONS)
         return {
             "refine": 0,
@@ -369,22 +297,12 @@ def _job(task: Task, profile: Profile, row: _Exact | _Ours | _Other) -> Job:
             **origin,
         }
 
+    settings = {"sampler": name, "permutations": PERMUTATIONS}
     return Job(
-        {"dof": task.arm.dof, "sampler": row.name, "targets": len(task)},
-        Identity(
-            "row",
-            {
-                "table": "baselines",
-                "sampler": row.name,
-                "training": training.settings,
-                **task.settings(),
-                "permutations": PERMUTATIONS,
-            },
-            training.inputs,
-            {**training.versions, **task.versions()},
-        ),
-        f"{row.name} {task.arm.dof} DoF",
-        row.seconds + _SCORING[row.name] * len(task),
+        {"dof": task.arm.dof, "sampler": name, "targets": len(task)},
+        identity_of_trained("baselines", training, task, settings=settings),
+        f"{name} {task.arm.dof} DoF",
+        seconds + _SCORING[name] * len(task),
         measure,
         _described,
     )

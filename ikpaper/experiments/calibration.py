@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from ikpaper import calibration, evaluation, metrics, projection
+from ikpaper import calibration, evaluation, metrics
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import LEVEL, draw
 from ikpaper.experiments.published import GUESS, Entry, Remembering, published_entries
-from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.identity import Identity, digest
+from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
+from ikpaper.identity import digest
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined, Sampler
+from ikpaper.sampler import Sampler, refined
 from ikpaper.samplers import LookupTable, Prior
 
 if TYPE_CHECKING:
@@ -37,9 +35,7 @@ __all__ = [
     "SIZES",
     "SKIPPED",
     "SUBSETS",
-    "calibration_jobs",
-    "calibration_table",
-    "run_calibration",
+    "experiment",
 ]
 
 #: Simulations of the published table, and samples at each.
@@ -87,17 +83,14 @@ _SECONDS = {"flow": 20.0, "flow-plain": 20.0, GUESS: 20.0, "inn": 15.0, "inn-ml"
 _SECONDS_ELSE = 5.0
 
 
-def run_calibration(
-    *,
+def experiment(
     dofs: Sequence[int] = PlanarArm.PAPER_DOF,
+    *,
     simulations: int = SIMULATIONS,
-    fresh: bool = False,
-    table: Path | None = None,
-    directory: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Check the calibration of all published samplers; the table outlasts a kill.
+    samples: int = SAMPLES,
+    profile: str = PUBLISHED,
+) -> Experiment:
+    """The calibration of all published samplers.
 
     Prior, look-up tables and models also with three Gauss-Newton steps. The power of a check with
     fewer simulations, `SIZES`, is the share of `SUBSETS` random subsets that it rejects at
@@ -105,59 +98,29 @@ def run_calibration(
     ones as there are. For exact samples it estimates the level that the check keeps. All samplers
     of an arm are checked with the same simulations and subsets.
 
-    Args:
-        dofs: Which of the paper's arms.
-        simulations: Number of simulations, each of joint angles from the prior and their TCP.
-        fresh: Measure also what the table has.
-        table: File of results; by default `book/results/calibration.csv`, and for another number
-            of simulations one of its own in `.cache/`.
-        directory: Folder of all weights; see `weights.weights_path`.
-        address: Ray cluster for the jobs; see `runner.run_jobs`.
-        cpus: CPUs of a job there.
-
-    Returns:
-        A row for every sampler and check: `p_value` and coverages over all simulations (for
-        checks whose ranks order the samples of a region), and a power for each size.
-    """
-    jobs = list(calibration_jobs(dofs, simulations=simulations, directory=directory))
-    where = calibration_table(simulations, table)
-    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
-
-
-def calibration_table(simulations: int = SIMULATIONS, path: Path | None = None) -> ResultTable:
-    """The table of rows that are there."""
-    published = simulations == SIMULATIONS
-    known = path or results_path("calibration", str(simulations), published=published)
-    first = ("exact", "prior", "lookup", "lookup-large", GUESS)
-    return ResultTable(known, COLUMNS, ("dof", "sampler"), {"sampler": (*first, *CATALOGUE)})
-
-
-def calibration_jobs(
-    dofs: Sequence[int] = PlanarArm.PAPER_DOF,
-    *,
-    simulations: int = SIMULATIONS,
-    samples: int = SAMPLES,
-    profile: str = PUBLISHED,
-    directory: Path | None = None,
-) -> Iterator[Job]:
-    """A job for every sampler and arm; no model is loaded before its job runs.
+    A sampler has a row for every check: `p_value` and coverages over all simulations (for checks
+    whose ranks order the samples of a region), and a power for each size.
 
     Args:
         dofs: Which of the paper's arms.
-        simulations: Number of simulations.
+        simulations: Number of simulations, each of joint angles from the prior and their TCP;
+            another one than published has a table of its own.
         samples: Samples at each.
         profile: Profile of the models.
-        directory: Folder of all weights.
     """
     check_count("simulations", simulations, 4)
     check_count("samples", samples)
     numbers = get_profile(profile)
+    jobs = []
     for dof in dofs:
         arm = PlanarArm.paper(dof)
         simulated = _Simulations(arm, arm.prior_sigma(numbers.sigma), simulations, samples)
-        for entry in published_entries(arm, numbers, directory):
-            if entry.name not in SKIPPED:
-                yield _job(simulated, entry, profile)
+        entries = (each for each in published_entries(arm, numbers) if each.name not in SKIPPED)
+        jobs += [_job(simulated, entry, profile) for entry in entries]
+    path = results_path("calibration", str(simulations), published=simulations == SIMULATIONS)
+    first = ("exact", "prior", "lookup", "lookup-large", GUESS)
+    order = {"sampler": (*first, *CATALOGUE)}
+    return Experiment(jobs, ResultTable(path, COLUMNS, ("dof", "sampler"), order))
 
 
 @dataclass(frozen=True)
@@ -230,7 +193,7 @@ def _seeded(what: str) -> Generator:
 def _job(simulations: _Simulations, entry: Entry, profile: str) -> Job:
     arm = simulations.arm
 
-    def measure(progress: Progress) -> list[dict[str, Any]]:
+    def measure(progress: Progress, fresh: bool) -> list[dict[str, Any]]:
         plain: Sampler = entry.load()
         if isinstance(plain, LookupTable):
             plain = _Asked(plain, _ASKED)
@@ -239,35 +202,21 @@ def _job(simulations: _Simulations, entry: Entry, profile: str) -> Job:
         _, tcp, _ = _truth(simulations)
         rows = []
         for steps in entry.steps:
-            sampler = Refined(plain, steps, arm) if steps else plain
-            for row in _checked(simulations, simulations.draw(sampler, tcp)):
+            samples = simulations.draw(refined(plain, steps, arm), tcp)
+            for row in _checked(simulations, samples):
                 rows.append({"refine": steps, "profile": profile, **row})
         return rows
 
-    steps = {"projection": projection.VERSION} if any(entry.steps) else {}
-    identity = Identity(
-        "row",
-        {
-            "table": "calibration",
-            "sampler": entry.name,
-            "refine": entry.steps,
-            **entry.settings,
-            **simulations.settings(),
-        },
-        dict(entry.inputs),
-        {
-            "calibration": calibration.VERSION,
-            "metrics": metrics.VERSION,
-            "scoring": evaluation.task.VERSION,
-            Prior.name: Prior.version,
-            LookupTable.name: LookupTable.version,
-            **entry.versions,
-            **steps,
-        },
-    )
+    versions = {
+        "calibration": calibration.VERSION,
+        "metrics": metrics.VERSION,
+        "scoring": evaluation.task.VERSION,
+        Prior.name: Prior.version,
+        LookupTable.name: LookupTable.version,
+    }
     return Job(
         {"dof": arm.dof, "sampler": entry.name},
-        identity,
+        entry.identity("calibration", simulations.settings(), versions),
         f"{entry.name} {arm.dof} DoF",
         _SECONDS.get(entry.name, _SECONDS_ELSE) * simulations.count / 1000,
         measure,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,13 +14,13 @@ from ikpaper import projection
 from ikpaper.arm import PlanarArm, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Task, exact_scores
-from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
+from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
 from ikpaper.identity import Identity, digest
 from ikpaper.models import CATALOGUE, Flow, build
 from ikpaper.paper import TARGETS
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined, Sampler
+from ikpaper.sampler import Sampler, refined
 from ikpaper.samplers import (
     ExactPosterior,
     LargeLookupTable,
@@ -30,7 +29,7 @@ from ikpaper.samplers import (
     Prior,
     RejectionPosterior,
 )
-from ikpaper.weights import load_record, load_with_record, weights_path
+from ikpaper.weights import load, load_record, weights_path
 
 if TYPE_CHECKING:
     from ikpaper.arm import TensorLike
@@ -42,10 +41,8 @@ __all__ = [
     "TARGET_COUNT",
     "Entry",
     "Remembering",
+    "experiment",
     "published_entries",
-    "published_jobs",
-    "published_table",
-    "run_published",
     "time_published",
 ]
 
@@ -64,31 +61,13 @@ CHECKED = (
 
 #: Columns of the table.
 COLUMNS = (
-    "sampler",
-    "dof",
-    "refine",
-    "at",
-    "targets",
-    "samples",
-    "mmd2",
-    "mmd2_low",
-    "mmd2_high",
-    "mmd2_worst1",
-    "rejected",
+    *("sampler", "dof", "refine", "at", "targets", "samples"),
+    *("mmd2", "mmd2_low", "mmd2_high", "mmd2_worst1", "rejected"),
     *CHECKED,
-    "e_resim",
-    "e_resim_worst1",
-    "e_resim_worst",
-    "e_resim_on_target",
-    "missed",
-    "samples_per_second",
-    "parameters",
-    "training_seconds",
-    "training_threads",
-    "training_device",
-    "profile",
-    "seed",
-    "key",
+    *("e_resim", "e_resim_worst1", "e_resim_worst", "e_resim_on_target", "missed"),
+    *("samples_per_second", "parameters"),
+    *("training_seconds", "training_threads", "training_device"),
+    *("profile", "seed", "key"),
 )
 
 #: How often the slides' target is scored: once would leave the MMD^2 to chance.
@@ -118,44 +97,52 @@ _SECONDS = {"rejection": 3.0, "numerical": 20.0, "flow": 0.3, "flow-plain": 0.3,
 _SECONDS_ELSE = 0.1
 
 
-def run_published(
-    *,
+def experiment(
     dofs: Sequence[int] = PlanarArm.PAPER_DOF,
+    *,
     targets: int = TARGET_COUNT,
-    fresh: bool = False,
-    table: Path | None = None,
-    directory: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Score ground truth, baselines and all published models; the table outlasts a kill.
+    samples: int = 1000,
+    profile: str = PUBLISHED,
+) -> Experiment:
+    """Scores of ground truth, baselines and all models that are trained.
 
     Prior, look-up tables and models also with three Gauss-Newton steps; everything also at the
     slides' targets, a hundred times each; the exact sampler and the flow also with ten times as
-    many samples, at the first hundred targets. Rows that are current are kept, as are those of arms
-    that this call is not about.
+    many samples, at the first hundred targets. No model is loaded before its job runs.
 
     Args:
         dofs: Which of the paper's arms.
-        targets: Number of random targets.
-        fresh: Measure also what the table has.
-        table: File of results; by default `book/results/benchmark.csv`, and for another number of
-            targets one of its own in `.cache/`.
-        directory: Folder of all weights; see `weights.weights_path`.
-        address: Ray cluster for the jobs; see `runner.run_jobs`.
-        cpus: CPUs of a job there.
+        targets: Number of random targets; another one than published has a table of its own.
+        samples: Samples a target.
+        profile: Profile of the models.
     """
-    jobs = list(published_jobs(dofs, targets=targets, directory=directory))
-    where = published_table(targets, table)
-    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
+    check_count("targets", targets)
+    numbers = get_profile(profile)
+    jobs: list[Job] = []
+    for dof in dofs:
+        arm = PlanarArm.paper(dof)
+        options: dict[str, Any] = {"samples": samples, "sigma": numbers.sigma}
+        tasks = [Task.random(arm, targets, **options)]
+        if dof in TARGETS:
+            tasks.append(Task.at(arm, TARGETS[dof], repeats=min(_REPEATS, targets), **options))
+        entries = list(published_entries(arm, numbers))
+        jobs += [_job(task, entry, profile) for task in tasks for entry in entries]
+        options["samples"] *= 10
+        many = replace(
+            Task.random(arm, min(_MANY_TARGETS, targets), **options),
+            name="many samples",
+            # Twice as many samples at a time as of the other tasks; more would not fit everywhere.
+            chunk=_MANY_CHUNK,
+        )
+        chosen = [replace(entry, steps=(0,)) for entry in entries if entry.name in _MANY]
+        jobs += [_job(many, entry, profile) for entry in chosen]
+    path = results_path("benchmark", str(targets), published=targets == TARGET_COUNT)
+    first = ("exact", "rejection", "numerical", "prior", "lookup", "lookup-large", GUESS)
+    place, order = ("dof", "at", "sampler"), {"sampler": (*first, *CATALOGUE)}
+    return Experiment(jobs, ResultTable(path, COLUMNS, place, order))
 
 
-def time_published(
-    *,
-    dofs: Sequence[int] = PlanarArm.PAPER_DOF,
-    table: Path | None = None,
-    directory: Path | None = None,
-) -> pd.DataFrame:
+def time_published(dofs: Sequence[int] = PlanarArm.PAPER_DOF) -> pd.DataFrame:
     """Measure the rates of all rows at random targets anew, in one run, so that they compare.
 
     Rows are measured beside other work, perhaps on several machines. Nothing but the column
@@ -163,33 +150,22 @@ def time_published(
 
     Args:
         dofs: Which of the paper's arms.
-        table: As for `run_published`.
-        directory: Likewise.
     """
-    numbers, known = get_profile(PUBLISHED), published_table(path=table)
+    numbers, known = get_profile(PUBLISHED), experiment(dofs)
     tasks = {
         dof: Task.random(PlanarArm.paper(dof), _TIMED_ELSE, sigma=numbers.sigma) for dof in dofs
     }
     entries = [
-        (task, entry)
-        for task in tasks.values()
-        for entry in published_entries(task.arm, numbers, directory)
+        (task, entry) for task in tasks.values() for entry in published_entries(task.arm, numbers)
     ]
     progress = Progress(len(entries))
     for task, entry in entries:
         sampler = entry.load()
-        for row in known.group({"dof": task.arm.dof, "at": task.name, "sampler": entry.name}):
+        for row in known.table.group({"dof": task.arm.dof, "at": task.name, "sampler": entry.name}):
             row["samples_per_second"] = _rate(task, entry.name, sampler, int(row["refine"]))
         progress.advance(1, f"{entry.name} {task.arm.dof} DoF")
-    known.write()
-    return known.rows(published_jobs(dofs, directory=directory))
-
-
-def published_table(targets: int = TARGET_COUNT, path: Path | None = None) -> ResultTable:
-    """The table of rows that are there."""
-    known = path or results_path("benchmark", str(targets), published=targets == TARGET_COUNT)
-    first = ("exact", "rejection", "numerical", "prior", "lookup", "lookup-large", GUESS)
-    return ResultTable(known, COLUMNS, ("dof", "at", "sampler"), {"sampler": (*first, *CATALOGUE)})
+    known.table.write()
+    return known.rows()
 
 
 @dataclass(frozen=True)
@@ -214,17 +190,27 @@ class Entry:
     inputs: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
+    def identity(
+        self, table: str, settings: Mapping[str, Any], versions: Mapping[str, int]
+    ) -> Identity:
+        """What decides its rows in a table, of the settings and versions of what scores it."""
+        steps = {"projection": projection.VERSION} if any(self.steps) else {}
+        return Identity(
+            "row",
+            {
+                "table": table,
+                "sampler": self.name,
+                "refine": self.steps,
+                **self.settings,
+                **settings,
+            },
+            self.inputs,
+            {**versions, **self.versions, **steps},
+        )
 
-def published_entries(
-    arm: PlanarArm, numbers: Profile, directory: Path | None = None
-) -> Iterator[Entry]:
-    """Everything that has rows for an arm; nothing is loaded yet.
 
-    Args:
-        arm: The arm.
-        numbers: Profile of the models.
-        directory: Folder of all weights; see `weights.weights_path`.
-    """
+def published_entries(arm: PlanarArm, numbers: Profile) -> Iterator[Entry]:
+    """Everything that has rows for an arm and a profile of the models; nothing is loaded yet."""
     sigma = numbers.sigma
     for truth in (ExactPosterior, NumericalSolver):
         yield Entry(truth.name, {truth.name: truth.version}, partial(truth, arm, sigma))
@@ -247,21 +233,26 @@ def published_entries(
         settings={"hyperparameters": asdict(Flow.configure(arm, sigma=sigma))},
     )
     for name, model in CATALOGUE.items():
-        path = weights_path(name, arm, numbers, numbers.seed, directory)
+        path = weights_path(name, arm, numbers, numbers.seed)
         record = load_record(path)
         if record is None:
             continue
         seconds = record["seconds"]
         if model.teacher is not None:
-            teacher = load_record(
-                weights_path(model.teacher, arm, numbers, numbers.seed, directory)
-            )
+            teacher = load_record(weights_path(model.teacher, arm, numbers, numbers.seed))
             seconds += teacher["seconds"] if teacher else 0.0
         yield Entry(
             name,
             {name: model.version},
             # Where they are now: a node of a cluster need not have the same default.
-            partial(_weights, name, arm, numbers, path.parents[1]),
+            partial(
+                load,
+                name,
+                arm=arm,
+                profile=numbers,
+                seed=numbers.seed,
+                directory=path.parents[1],
+            ),
             _STEPS,
             inputs={"weights": record["sha256"]},
             origin={
@@ -273,51 +264,6 @@ def published_entries(
         )
 
 
-def _weights(name: str, arm: PlanarArm, numbers: Profile, directory: Path) -> Sampler:
-    return load_with_record(name, arm, numbers, numbers.seed, directory)[0]
-
-
-def published_jobs(
-    dofs: Sequence[int] = PlanarArm.PAPER_DOF,
-    *,
-    targets: int = TARGET_COUNT,
-    samples: int = 1000,
-    profile: str = PUBLISHED,
-    directory: Path | None = None,
-) -> Iterator[Job]:
-    """A job for every sampler, arm and set of targets; no model is loaded before its job runs.
-
-    Args:
-        dofs: Which of the paper's arms.
-        targets: Number of random targets.
-        samples: Samples a target.
-        profile: Profile of the models.
-        directory: Folder of all weights.
-    """
-    check_count("targets", targets)
-    numbers = get_profile(profile)
-    for dof in dofs:
-        arm = PlanarArm.paper(dof)
-        tasks = [Task.random(arm, targets, samples=samples, sigma=numbers.sigma)]
-        if dof in TARGETS:
-            repeats = min(_REPEATS, targets)
-            tasks.append(
-                Task.at(arm, TARGETS[dof], repeats=repeats, samples=samples, sigma=numbers.sigma)
-            )
-        entries = list(published_entries(arm, numbers, directory))
-        yield from (_job(task, entry, profile) for task in tasks for entry in entries)
-        many = replace(
-            Task.random(
-                arm, min(_MANY_TARGETS, targets), samples=10 * samples, sigma=numbers.sigma
-            ),
-            name="many samples",
-            # Twice as many samples at a time as of the other tasks; more would not fit everywhere.
-            chunk=_MANY_CHUNK,
-        )
-        chosen = [replace(entry, steps=(0,)) for entry in entries if entry.name in _MANY]
-        yield from (_job(many, entry, profile) for entry in chosen)
-
-
 def _job(task: Task, entry: Entry, profile: str) -> Job:
     name = entry.name
     count = min(_FEWER.get(name, len(task)), len(task))
@@ -325,7 +271,7 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
     checks = _checks(task) if count >= _checks(task) else 0
     checks_refined = checks if name in _CHECKED_REFINED else 0
 
-    def measure(progress: Progress) -> list[dict[str, Any]]:
+    def measure(progress: Progress, fresh: bool) -> list[dict[str, Any]]:
         plain = entry.load()
         part = task if count == len(task) else task.first(count)
         exact = exact_scores(task, _checks(task))
@@ -336,7 +282,7 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
                 scores = exact
             else:
                 scores = part.score(
-                    _refined(drawn, steps, task.arm),
+                    refined(drawn, steps, task.arm),
                     permutations=PERMUTATIONS,
                     checks=checks_refined if steps else checks,
                 )
@@ -355,29 +301,16 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
             )
         return rows
 
-    identity = Identity(
-        "row",
-        {
-            "table": "benchmark",
-            "sampler": name,
-            "refine": entry.steps,
-            **entry.settings,
-            **task.settings(),
-            "count": count,
-            "permutations": PERMUTATIONS,
-            **task.check_settings(checks),
-            **({"checks_refined": checks_refined} if any(entry.steps) else {}),
-        },
-        dict(entry.inputs),
-        {
-            **task.versions(),
-            **entry.versions,
-            **({"projection": projection.VERSION} if any(entry.steps) else {}),
-        },
-    )
+    settings = {
+        **task.settings(),
+        "count": count,
+        "permutations": PERMUTATIONS,
+        **task.check_settings(checks),
+        **({"checks_refined": checks_refined} if any(entry.steps) else {}),
+    }
     return Job(
         {"dof": task.arm.dof, "at": task.name, "sampler": name},
-        identity,
+        entry.identity("benchmark", settings, task.versions()),
         f"{name} {task.arm.dof} DoF, {task.name} targets",
         (_SECONDS.get(name, _SECONDS_ELSE) + 0.05 * len(entry.steps)) * count * task.samples / 1000,
         measure,
@@ -385,13 +318,9 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
     )
 
 
-def _refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
-    return Refined(sampler, steps, arm) if steps else sampler
-
-
 def _rate(task: Task, name: str, sampler: Sampler, steps: int) -> float:
     """Samples a second, over as many targets as the sampler of that name can afford."""
-    return task.rate(_refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
+    return task.rate(refined(sampler, steps, task.arm), _TIMED.get(name, _TIMED_ELSE))
 
 
 def _checks(task: Task) -> int:

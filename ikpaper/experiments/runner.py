@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,22 +13,27 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.cluster import as_tasks, connected, max_parallel
+from ikpaper.cluster import as_tasks, connected, given_up, max_parallel
+from ikpaper.evaluation import PaperProtocol, Task
 from ikpaper.files import project_root, write_json, write_text
 from ikpaper.identity import Identity, State, accepted, provenance
-from ikpaper.matmul import fast_matmul, use_fast_matmul
+from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
 __all__ = [
+    "Experiment",
     "Job",
     "Measured",
     "ResultTable",
-    "accept_rows",
+    "identity_of_trained",
     "made",
     "results_path",
-    "run_jobs",
-    "states",
+    "weights_folder",
 ]
+
+
+Rows = dict[str, Any] | list[dict[str, Any]]
+Measure = Callable[[Progress, bool], Rows]
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Job:
         identity: What decides its numbers.
         label: For progress lines.
         cost: Expected seconds, roughly, for the time left.
-        measure: Returns the row's other columns, or a list of such rows.
+        measure: Returns the row's other columns, or a list of such rows. It is told where to
+            report progress, and whether to train anew what is trained already.
         describe: Sums the result up for the progress line.
     """
 
@@ -48,7 +54,7 @@ class Job:
     identity: Identity
     label: str
     cost: float
-    measure: Callable[[Progress], dict[str, Any] | list[dict[str, Any]]]
+    measure: Measure
     describe: Callable[[dict[str, Any]], str] = lambda row: "done"
 
 
@@ -62,7 +68,7 @@ class Measured:
         seconds: What it took there.
     """
 
-    rows: dict[str, Any] | list[dict[str, Any]]
+    rows: Rows
     provenance: Mapping[str, Any]
     seconds: float
 
@@ -171,53 +177,95 @@ class ResultTable:
         return pd.DataFrame(rows, columns=self.columns)
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    table: ResultTable,
-    *,
-    fresh: bool = False,
-    keep: bool = False,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Measure what the table lacks; it is written after each job, which outlasts a kill.
+@dataclass(frozen=True)
+class Experiment:
+    """What a table is to hold: jobs, and the table of their rows.
 
-    Args:
-        jobs: What the table should hold; those whose rows are current are skipped.
+    Attributes:
+        jobs: A job for each row, or group of rows.
         table: Where rows go; rows that no job is about stay.
-        fresh: Measure also what is current.
-        keep: Keep what is there though it is not current, and say so, unless `fresh`.
-        address: Ray cluster to hand jobs to, see `cluster.connected`; by default they run here,
-            one after the other. Its nodes must see the folders of weights under the same paths.
-        cpus: CPUs of each job there, and its threads; or a share of one.
-
-    Returns:
-        The rows of the jobs.
-
-    Raises:
-        ValueError: If nobody answers at the address.
-        RuntimeError: If a job fails on the cluster; the others are finished first.
     """
-    progress = Progress(sum(job.cost for job in jobs))
-    waiting = []
-    for number, job in enumerate(jobs, 1):
-        label = f"[{number}/{len(jobs)}] {job.label}"
-        outdated = table.outdated(job)
-        kept = keep and table.key(job.place) is not None
-        if fresh or (outdated and not kept):
-            waiting.append((label, job))
-            continue
-        progress.skip(job.cost)
-        if outdated:
-            progress.say(f"{label}: kept, though it differs ({outdated})")
-    if address is None:
-        measured = _one_by_one(waiting, progress)
-    else:
-        measured = _on_cluster(waiting, progress, address, cpus)
-    for (label, job), found in measured:
-        row = table.add(job, found)
-        progress.say(f"{label}: {job.describe(row)}, {duration(found.seconds)}")
-    return table.rows(jobs)
+
+    jobs: Sequence[Job]
+    table: ResultTable
+
+    def run(
+        self,
+        *,
+        fresh: bool = False,
+        keep: bool = False,
+        address: str | None = None,
+        cpus: float = 1,
+    ) -> pd.DataFrame:
+        """Measure what the table lacks; it is written after each job, which outlasts a kill.
+
+        Args:
+            fresh: Measure also what is current, and train it anew.
+            keep: Keep what is there though it is not current, and say so, unless `fresh`.
+            address: Ray cluster to hand jobs to, see `cluster.connected`; by default they run
+                here, one after the other. Its nodes must see the folders of weights under the same
+                paths.
+            cpus: CPUs of each job there, and its threads; or a share of one.
+
+        Returns:
+            The rows of the jobs.
+
+        Raises:
+            ValueError: If nobody answers at the address.
+            RuntimeError: If a job fails on the cluster; the others are finished first.
+        """
+        progress = Progress(sum(job.cost for job in self.jobs))
+        waiting = []
+        for number, job in enumerate(self.jobs, 1):
+            label = f"[{number}/{len(self.jobs)}] {job.label}"
+            outdated = self.table.outdated(job)
+            kept = keep and self.table.key(job.place) is not None
+            if fresh or (outdated and not kept):
+                waiting.append((label, job))
+                continue
+            progress.skip(job.cost)
+            if outdated:
+                progress.say(f"{label}: kept, though it differs ({outdated})")
+        if address is None:
+            measured = _one_by_one(waiting, progress, fresh)
+        else:
+            measured = _on_cluster(waiting, progress, fresh, address, cpus)
+        for (label, job), found in measured:
+            row = self.table.add(job, found)
+            progress.say(f"{label}: {job.describe(row)}, {duration(found.seconds)}")
+        return self.rows()
+
+    def rows(self) -> pd.DataFrame:
+        """The rows of the jobs that are there."""
+        return self.table.rows(self.jobs)
+
+    def states(self) -> list[State]:
+        """Whether each job's result is current, and why not."""
+        found = []
+        for job in self.jobs:
+            origin = made(self.table.records.get(self.table.key(job.place) or "", {}))
+            reason = self.table.outdated(job)
+            found.append(State(job.label, reason, origin, job.cost if reason else 0.0))
+        return found
+
+    def accept(self, labels: Collection[str], reason: str) -> list[str]:
+        """Stamp rows that are there with today's identities, as somebody has checked them.
+
+        Args:
+            labels: Of the jobs that this is about.
+            reason: What was checked.
+
+        Returns:
+            The labels of those that have changed.
+        """
+        changed = []
+        for job in self.jobs:
+            if job.label in labels and self.table.key(job.place) not in (None, job.identity.key):
+                self.table.accept(job, reason)
+                changed.append(job.label)
+        if changed:
+            self.table.write()
+        return changed
 
 
 #: A job and what progress lines call it.
@@ -225,19 +273,19 @@ _Waiting = tuple[str, Job]
 
 
 def _one_by_one(
-    waiting: Sequence[_Waiting], progress: Progress
+    waiting: Sequence[_Waiting], progress: Progress, fresh: bool
 ) -> Iterator[tuple[_Waiting, Measured]]:
     for label, job in waiting:
         before = progress.done
         progress.show(label)
-        found = _measured(job.measure, progress)
+        found = _measured(job.measure, progress, fresh)
         # What the measurement has reported itself is part of the cost.
         progress.advance(job.cost - (progress.done - before), label)
         yield (label, job), found
 
 
 def _on_cluster(
-    waiting: Sequence[_Waiting], progress: Progress, address: str, cpus: float
+    waiting: Sequence[_Waiting], progress: Progress, fresh: bool, address: str, cpus: float
 ) -> Iterator[tuple[_Waiting, Measured]]:
     if not waiting:
         return
@@ -246,12 +294,11 @@ def _on_cluster(
     order = sorted(range(len(waiting)), key=lambda i: -waiting[i][1].cost)
     with connected(address):
         progress.show(f"{len(waiting)} jobs, {max_parallel(cpus, 0)} at a time")
-        calls = {i: (waiting[i][1].measure, cpus) for i in order}
+        calls = {i: (waiting[i][1].measure, fresh) for i in order}
         for i, found in as_tasks(_measure_there, calls, cpus=cpus):
             label, job = waiting[i]
             if isinstance(found, BaseException):
-                lines = str(found).strip().splitlines() or [""]
-                failures.append(f"{label}: given up after {type(found).__name__}: {lines[0]}")
+                failures.append(given_up(label, found))
                 progress.say(failures[-1])
                 continue
             progress.advance(job.cost, label)
@@ -260,30 +307,16 @@ def _on_cluster(
         raise RuntimeError(failures[0])
 
 
-def _measure_there(measure: Callable[[Progress], Any], cpus: float) -> Measured:
+def _measure_there(measure: Measure, fresh: bool) -> Measured:
     """What a task does on its node."""
-    import torch
-
-    torch.set_num_threads(max(1, int(cpus)))
-    use_fast_matmul()
-    return _measured(measure, Progress(1.0, stream=io.StringIO()))
+    return _measured(measure, Progress(1.0, stream=io.StringIO()), fresh)
 
 
-def _measured(measure: Callable[[Progress], Any], progress: Progress) -> Measured:
+def _measured(measure: Measure, progress: Progress, fresh: bool) -> Measured:
     start = time.monotonic()
-    rows = measure(progress)
+    rows = measure(progress, fresh)
     origin = {**provenance(), "fast_matmul": fast_matmul()}
     return Measured(rows, origin, time.monotonic() - start)
-
-
-def states(jobs: Iterable[Job], table: ResultTable) -> list[State]:
-    """Whether each job's result is current, and why not."""
-    found = []
-    for job in jobs:
-        origin = made(table.records.get(table.key(job.place) or "", {}))
-        reason = table.outdated(job)
-        found.append(State(job.label, reason, origin, job.cost if reason else 0.0))
-    return found
 
 
 def made(record: Mapping[str, Any]) -> str:
@@ -295,16 +328,29 @@ def made(record: Mapping[str, Any]) -> str:
     return f"{origin.get('revision', 'unknown')}, torch {packages.get('torch', 'unknown')}"
 
 
-def accept_rows(jobs: Iterable[Job], table: ResultTable, reason: str) -> list[str]:
-    """Stamp rows that are there with today's identities; returns the labels of those changed."""
-    changed = []
-    for job in jobs:
-        if table.key(job.place) not in (None, job.identity.key):
-            table.accept(job, reason)
-            changed.append(job.label)
-    if changed:
-        table.write()
-    return changed
+def identity_of_trained(
+    table: str,
+    training: Identity,
+    scores: Task | PaperProtocol,
+    *,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    versions: Mapping[str, int] = MappingProxyType({}),
+) -> Identity:
+    """What decides a row of scores of something that is trained for it.
+
+    Args:
+        table: Name of the table.
+        training: What decides the weights.
+        scores: What scores them.
+        settings: What else was chosen.
+        versions: Of what else decides numbers.
+    """
+    return Identity(
+        "row",
+        {"table": table, "training": training.settings, **scores.settings(), **settings},
+        training.inputs,
+        {**training.versions, **scores.versions(), **versions},
+    )
 
 
 def results_path(name: str, variant: str, *, published: bool) -> Path:
@@ -318,3 +364,8 @@ def results_path(name: str, variant: str, *, published: bool) -> Path:
     if published:
         return project_root() / "book" / "results" / f"{name}.csv"
     return project_root() / ".cache" / f"{name}-{variant}.csv"
+
+
+def weights_folder(name: str) -> Path:
+    """Folder of weights and checkpoints of an experiment, which are not kept for readers."""
+    return project_root() / ".cache" / name

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from ikpaper import projection
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import PERMUTATIONS, Task, exact_scores
-from ikpaper.experiments.runner import Job, ResultTable, results_path, run_jobs
-from ikpaper.files import find_project
+from ikpaper.experiments.runner import (
+    Experiment,
+    Job,
+    ResultTable,
+    identity_of_trained,
+    results_path,
+    weights_folder,
+)
 from ikpaper.identity import Identity
-from ikpaper.models import Flow, model_type
+from ikpaper.models import Flow
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
-from ikpaper.sampler import Refined
+from ikpaper.sampler import refined
 from ikpaper.samplers import ExactPosterior, Prior
 from ikpaper.training import TrainingRun, train
 
@@ -28,12 +31,8 @@ __all__ = [
     "FULL_DOF",
     "FULL_STEPS",
     "FULL_TRAININGS",
-    "full_jobs",
-    "full_table",
-    "run_full",
-    "run_scaling",
-    "scaling_jobs",
-    "scaling_table",
+    "experiment",
+    "full_experiment",
 ]
 
 #: The paper's arms, and larger ones by its rule for lengths.
@@ -70,87 +69,50 @@ FULL_STEPS = (8, 16, 32, 64)
 #: Gauss-Newton steps after sampling.
 _REFINE = (0, 3)
 
+#: How scores are tested.
+_TESTED = {"permutations": PERMUTATIONS}
+
 #: Targets over which the exact sampler's rate is measured.
 _TIMED = 5
 
 
-def run_scaling(
+def experiment(
     dofs: Sequence[int] = DOF,
     *,
     model: str = "flow",
     profile: str | Profile = PROFILE,
     targets: int = 200,
-    fresh: bool = False,
-    table: Path | None = None,
-    root: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Train a model for each arm and score it; the table is written after each row.
+) -> Experiment:
+    """A model trained for each arm and scored.
+
+    A row has scores and rate, the prior's MMD^2 beside it, and the rate of the exact sampler.
 
     Args:
         dofs: Numbers of joints; links are by the paper's rule, see `PlanarArm.like_paper`.
         model: Name of the model.
-        profile: Data and epochs of the training, and samples a target.
+        profile: Data and epochs of the training, and samples a target; one other than `quick` has
+            a table of its own.
         targets: Number of random targets to score at.
-        fresh: Do again what the table has.
-        table: File of results; by default `book/results/scaling.csv`, and for profiles other than
-            `quick` one of their own in `.cache/`.
-        root: Folder of weights and checkpoints, which are not kept for readers; by default
-            `.cache/scaling/`.
-        address: Ray cluster for the jobs; see `runner.run_jobs`.
-        cpus: CPUs of a job there.
-
-    Returns:
-        One row an arm: scores and rate, the prior's MMD^2 beside it, and the rate of the exact
-        sampler.
     """
-    jobs = scaling_jobs(dofs, model=model, profile=profile, targets=targets, root=root)
-    where = scaling_table(profile, table)
-    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
-
-
-def scaling_table(profile: str | Profile = PROFILE, path: Path | None = None) -> ResultTable:
-    """The table of rows that are there."""
-    name = get_profile(profile).name
-    known = path or results_path("scaling", name, published=name == PROFILE)
-    return ResultTable(known, COLUMNS, ("model", "profile", "dof"))
-
-
-def scaling_jobs(
-    dofs: Sequence[int] = DOF,
-    *,
-    model: str = "flow",
-    profile: str | Profile = PROFILE,
-    targets: int = 200,
-    root: Path | None = None,
-) -> list[Job]:
-    """A job for every arm; see `run_scaling`."""
     numbers = get_profile(profile)
-    return [
-        _job(
-            TrainingRun.of(model, arm=PlanarArm.like_paper(dof), profile=numbers),
-            Task.random(
-                PlanarArm.like_paper(dof),
-                targets,
-                samples=numbers.exact_samples,
-                sigma=numbers.sigma,
-            ),
-            root,
+    jobs = []
+    for dof in dofs:
+        arm = PlanarArm.like_paper(dof)
+        jobs.append(
+            _job(TrainingRun.of(model, arm=arm, profile=numbers), _task(arm, targets, numbers))
         )
-        for dof in dofs
-    ]
+    path = results_path("scaling", numbers.name, published=numbers.name == PROFILE)
+    return Experiment(jobs, ResultTable(path, COLUMNS, ("model", "profile", "dof")))
 
 
-def _folder(root: Path | None) -> Path:
-    # Where there is no checkout there is no table either, and nothing is trained.
-    return root or (find_project() or Path()) / ".cache" / "scaling"
+def _task(arm: PlanarArm, targets: int, profile: Profile) -> Task:
+    return Task.random(arm, targets, samples=profile.exact_samples, sigma=profile.sigma)
 
 
-def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
-    training, folder = run.identity(), _folder(root)
+def _job(run: TrainingRun, task: Task) -> Job:
+    folder = weights_folder("scaling")
 
-    def measure(progress: Progress) -> dict[str, Any]:
+    def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
         network, record = train(run, directory=folder, progress=progress)
         scores = task.score(network, permutations=PERMUTATIONS)
         prior = task.score(Prior(run.arm, task.sigma), permutations=PERMUTATIONS)
@@ -165,24 +127,11 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
             ),
         }
 
-    identity = Identity(
-        "row",
-        {
-            "table": "scaling",
-            "training": training.settings,
-            **_scored(task),
-        },
-        training.inputs,
-        {
-            **training.versions,
-            **task.versions(),
-            run.name: model_type(run.name).version,
-            "prior": Prior.version,
-        },
-    )
     return Job(
         {"model": run.name, "profile": run.profile.name, "dof": run.arm.dof},
-        identity,
+        identity_of_trained(
+            "scaling", run.identity(), task, settings=_TESTED, versions={"prior": Prior.version}
+        ),
         f"{run.name} {run.arm.dof} DoF",
         run.cost(),
         measure,
@@ -190,103 +139,63 @@ def _job(run: TrainingRun, task: Task, root: Path | None) -> Job:
     )
 
 
-def run_full(
+def full_experiment(
     dofs: Sequence[int] = FULL_DOF,
     *,
     trainings: Sequence[tuple[int, int]] = FULL_TRAININGS,
     steps: Sequence[int] = FULL_STEPS,
     profile: str | Profile = PUBLISHED,
     targets: int = 200,
-    fresh: bool = False,
-    table: Path | None = None,
-    root: Path | None = None,
-    address: str | None = None,
-    cpus: float = 1,
-) -> pd.DataFrame:
-    """Train the flow for long arms in full, and for less time; score it after more and fewer steps.
+) -> Experiment:
+    """The flow for long arms, trained in full and for less time, with more and fewer steps.
 
     Args:
         dofs: Numbers of joints.
         trainings: Epochs and neurons of each.
         steps: Steps of sampling of the last of them.
-        profile: Data and samples a target.
+        profile: Data and samples a target; one other than the published one has a table of its
+            own.
         targets: Number of random targets to score at.
-        fresh: Do again what the table has.
-        table: File of results; by default `book/results/scaling-full.csv`, and for profiles other
-            than the published one a file of their own in `.cache/`.
-        root: As for `run_scaling`.
-        address: Ray cluster for the jobs; see `runner.run_jobs`.
-        cpus: CPUs of a job there.
-
-    Returns:
-        Rows with `FULL_COLUMNS`.
     """
-    jobs = full_jobs(
-        dofs, trainings=trainings, steps=steps, profile=profile, targets=targets, root=root
-    )
-    where = full_table(profile, table)
-    return run_jobs(jobs, where, fresh=fresh, address=address, cpus=cpus)
-
-
-def full_table(profile: str | Profile = PUBLISHED, path: Path | None = None) -> ResultTable:
-    """The table of rows that are there."""
-    name = get_profile(profile).name
-    known = path or results_path("scaling-full", name, published=name == PUBLISHED)
-    return ResultTable(known, FULL_COLUMNS, ("dof", "sampler", "neurons", "epochs"))
-
-
-def full_jobs(
-    dofs: Sequence[int] = FULL_DOF,
-    *,
-    trainings: Sequence[tuple[int, int]] = FULL_TRAININGS,
-    steps: Sequence[int] = FULL_STEPS,
-    profile: str | Profile = PUBLISHED,
-    targets: int = 200,
-    root: Path | None = None,
-) -> list[Job]:
-    """A job for every arm and training; see `run_full`."""
     numbers, jobs = get_profile(profile), []
     for dof in dofs:
         arm = PlanarArm.like_paper(dof)
-        task = Task.random(arm, targets, samples=numbers.exact_samples, sigma=numbers.sigma)
+        task = _task(arm, targets, numbers)
         jobs.append(_exact_job(task))
-        jobs += [
-            _full_job(
-                TrainingRun.of(Flow.name, arm=arm, profile=numbers, epochs=epochs, neurons=neurons),
-                task,
-                tuple(steps) if (epochs, neurons) == trainings[-1] else (),
-                root,
+        for epochs, neurons in trainings:
+            run = TrainingRun.of(
+                Flow.name, arm=arm, profile=numbers, epochs=epochs, neurons=neurons
             )
-            for epochs, neurons in trainings
-        ]
-    return jobs
+            own_steps = tuple(steps) if (epochs, neurons) == trainings[-1] else ()
+            jobs.append(_full_job(run, task, own_steps))
+    path = results_path("scaling-full", numbers.name, published=numbers.name == PUBLISHED)
+    place = ("dof", "sampler", "neurons", "epochs")
+    return Experiment(jobs, ResultTable(path, FULL_COLUMNS, place))
 
 
 def _exact_job(task: Task) -> Job:
-    def measure(progress: Progress) -> dict[str, Any]:
+    def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
         rate = task.rate(task.truth, targets=_TIMED)
         return {**exact_scores(task).summary(), "refine": 0, "samples_per_second": rate}
 
     name = task.truth.name
-    identity = Identity(
-        "row", {"table": "scaling-full", "sampler": name, **_scored(task)}, {}, task.versions()
-    )
+    settings = {"table": "scaling-full", "sampler": name, **task.settings(), **_TESTED}
+    identity = Identity("row", settings, versions=task.versions())
     place = {"dof": task.arm.dof, "sampler": name, "neurons": 0, "epochs": 0}
     return Job(place, identity, f"{name} {task.arm.dof} DoF", 2.0 * len(task), measure)
 
 
-def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...], root: Path | None) -> Job:
-    training, folder = run.identity(), _folder(root)
-    neurons = run.config.neurons
+def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...]) -> Job:
+    folder, neurons = weights_folder("scaling"), run.config.neurons
 
-    def measure(progress: Progress) -> list[dict[str, Any]]:
+    def measure(progress: Progress, fresh: bool) -> list[dict[str, Any]]:
         network, record = train(run, directory=folder, progress=progress)
         assert isinstance(network, Flow)
         exact, rows = exact_scores(task), []
         for count in steps or (network.steps,):
             network.steps = count
             for refine in _REFINE:
-                sampler = Refined(network, refine, run.arm) if refine else network
+                sampler = refined(network, refine, run.arm)
                 scores = task.score(sampler, permutations=PERMUTATIONS)
                 only_this, only_exact = scores.rejected_alone(exact)
                 rows.append(
@@ -303,22 +212,12 @@ def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...], root: Path |
                 )
         return rows
 
-    identity = Identity(
-        "row",
-        {
-            "table": "scaling-full",
-            "training": training.settings,
-            "steps": steps,
-            "refine": _REFINE,
-            **_scored(task),
-        },
-        training.inputs,
-        {
-            **training.versions,
-            **task.versions(),
-            Flow.name: Flow.version,
-            "projection": projection.VERSION,
-        },
+    identity = identity_of_trained(
+        "scaling-full",
+        run.identity(),
+        task,
+        settings={"steps": steps, "refine": _REFINE, **_TESTED},
+        versions={"projection": projection.VERSION},
     )
     return Job(
         {"dof": run.arm.dof, "sampler": run.name, "neurons": neurons, "epochs": run.epochs},
@@ -333,8 +232,3 @@ def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...], root: Path |
 def _described(row: dict[str, Any]) -> str:
     """A row in a few words, for progress lines."""
     return f"MMD² to exact {row['mmd2']:.2g}, rejected at {row['rejected']:.0%} of the targets"
-
-
-def _scored(task: Task) -> dict[str, Any]:
-    """What decides the scores of a task."""
-    return {**task.settings(), "permutations": PERMUTATIONS}

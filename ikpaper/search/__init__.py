@@ -1,6 +1,6 @@
 """The hyperparameter search: Ray Tune runs trials that scikit-optimize proposes."""
 
-from ikpaper.search.confirm import PRINTED, confirm, confirmed_jobs, confirmed_table, spread
+from ikpaper.search.confirm import PRINTED, confirm, confirmed, spread
 from ikpaper.search.run import run_study
 from ikpaper.search.study import INITIAL_POINTS, VERSION, Study, StudyRecord, load_studies, space
 from ikpaper.search.trial import Trial, held_out
@@ -13,8 +13,7 @@ __all__ = [
     "StudyRecord",
     "Trial",
     "confirm",
-    "confirmed_jobs",
-    "confirmed_table",
+    "confirmed",
     "held_out",
     "load_studies",
     "run_study",

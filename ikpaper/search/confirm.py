@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,14 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_count
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments import Job, ResultTable, run_jobs
-from ikpaper.files import locked, project_root
-from ikpaper.identity import Identity
+from ikpaper.experiments import (
+    Experiment,
+    Job,
+    ResultTable,
+    identity_of_trained,
+    weights_folder,
+)
+from ikpaper.files import locked
 from ikpaper.models import NetworkSampler
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress
@@ -23,7 +28,7 @@ from ikpaper.search.study import VERSION, StudyRecord
 from ikpaper.search.trial import Trial
 from ikpaper.training import Diverged, TrainingRun, train
 
-__all__ = ["PRINTED", "confirm", "confirmed_jobs", "confirmed_table", "spread"]
+__all__ = ["PRINTED", "confirm", "confirmed", "spread"]
 
 
 #: Number, in place of a trial's, of the hyperparameters that the slides print for an arm.
@@ -52,7 +57,6 @@ def confirm(
     profile: str | Profile = PUBLISHED,
     retries: int = 3,
     fresh: bool = False,
-    directory: Path | None = None,
     address: str | None = None,
     cpus: float = 1,
 ) -> pd.DataFrame:
@@ -71,8 +75,7 @@ def confirm(
         retries: How often an epoch that diverges is repeated, but in a trial; see
             `training.train`.
         fresh: Train and score also what the table has.
-        directory: Folder of weights; by default `.cache/studies/` of the project.
-        address: Ray cluster for the trials; see `runner.run_jobs`.
+        address: Ray cluster for the trials; see `experiments.Experiment.run`.
         cpus: CPUs of a trial there.
 
     Returns:
@@ -91,56 +94,39 @@ def confirm(
     if printed and (arm.dof not in PlanarArm.PAPER_DOF or arm != PlanarArm.paper(arm.dof)):
         raise ValueError(f"the slides print hyperparameters for their own arms, not for {arm}")
     trials = [PRINTED] if printed else spread(record.trials, count)["trial"]
-    jobs = confirmed_jobs(
-        record,
-        [(int(trial), profile) for trial in trials],
-        retries=retries,
-        fresh=fresh,
-        directory=directory,
-    )
+    chosen = [(int(trial), profile) for trial in trials]
     with locked(folder):
-        return run_jobs(
-            jobs, confirmed_table(record), fresh=fresh, keep=True, address=address, cpus=cpus
+        return confirmed(record, chosen, retries=retries).run(
+            fresh=fresh, keep=True, address=address, cpus=cpus
         )
 
 
-def confirmed_table(record: StudyRecord) -> ResultTable:
-    """The table of a study's trials that were trained anew, the best trials first."""
-    trials = record.trials.sort_values("objective")["trial"]
-    order = {"profile": list(PROFILES), "trial": [PRINTED, *trials]}
-    return ResultTable(record.folder / "confirmed.csv", COLUMNS, ("profile", "trial"), order)
-
-
-def confirmed_jobs(
+def confirmed(
     record: StudyRecord,
-    trials: Iterable[tuple[int, Profile]] | None = None,
+    trials: Sequence[tuple[int, Profile]] | None = None,
     *,
     retries: int = 3,
-    fresh: bool = False,
-    directory: Path | None = None,
-) -> list[Job]:
-    """A job for every trial and profile, by default for what the table has; see `confirm`."""
+) -> Experiment:
+    """Trials of a study that are trained anew, the best trials first; see `confirm`.
+
+    Args:
+        record: The study.
+        trials: Their numbers, each with a profile; by default what the table has.
+        retries: How often an epoch that diverges is repeated.
+    """
     if trials is None:
         there = record.confirmed[["trial", "profile"]].drop_duplicates()
         trials = [(row.trial, get_profile(row.profile)) for row in there.itertuples()]
-    trials = list(trials)
     # Reference samples are drawn once a profile.
     protocols = {profile.name: PaperProtocol(record.study.arm, profile) for _, profile in trials}
-    weights = directory or project_root() / ".cache" / "studies" / record.folder.name
-    return [
-        _job(record, trial, protocols[profile.name], retries, fresh, weights / f"trial-{trial}")
-        for trial, profile in trials
-    ]
+    jobs = [_job(record, trial, protocols[profile.name], retries) for trial, profile in trials]
+    best_first = record.trials.sort_values("objective")["trial"]
+    order = {"profile": list(PROFILES), "trial": [PRINTED, *best_first]}
+    path = record.folder / "confirmed.csv"
+    return Experiment(jobs, ResultTable(path, COLUMNS, ("profile", "trial"), order))
 
 
-def _job(
-    record: StudyRecord,
-    number: int,
-    protocol: PaperProtocol,
-    retries: int,
-    fresh: bool,
-    directory: Path,
-) -> Job:
+def _job(record: StudyRecord, number: int, protocol: PaperProtocol, retries: int) -> Job:
     study, profile = record.study, protocol.profile
     name, objective = "as printed", math.nan
     # A model of the paper's arms has the printed hyperparameters by default.
@@ -154,9 +140,10 @@ def _job(
         if as_trial
         else TrainingRun.of(study.model, arm=study.arm, profile=profile, seed=study.seed, **changes)
     )
-    training, prior = run.identity(), Prior(study.arm, profile.sigma_for(study.arm))
+    prior = Prior(study.arm, profile.sigma_for(study.arm))
+    directory = weights_folder("studies") / record.folder.name / f"trial-{number}"
 
-    def measure(progress: Progress) -> list[dict[str, Any]]:
+    def measure(progress: Progress, fresh: bool) -> list[dict[str, Any]]:
         trained = (
             _train_as_trial(Trial(study, changes), progress)
             if as_trial
@@ -179,21 +166,12 @@ def _job(
 
     return Job(
         {"trial": number, "profile": profile.name},
-        Identity(
-            "row",
-            {
-                "table": "confirmed",
-                "trained": "as a trial" if as_trial else "as published",
-                "training": training.settings,
-                **protocol.settings(),
-            },
-            training.inputs,
-            {
-                **training.versions,
-                **protocol.versions(),
-                prior.name: prior.version,
-                **({"search": VERSION} if as_trial else {}),
-            },
+        identity_of_trained(
+            "confirmed",
+            run.identity(),
+            protocol,
+            settings={"trained": "as a trial" if as_trial else "as published"},
+            versions={prior.name: prior.version, **({"search": VERSION} if as_trial else {})},
         ),
         f"{record.folder.name}: {name}, {profile.name}",
         run.cost(),

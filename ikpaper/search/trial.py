@@ -25,11 +25,13 @@ _RESOLVED = 1e-3
 class Trial:
     """One configuration, trained as a study trains.
 
+    It ends early by the paper's rule: if its loss, after `paper.SEARCH_HOPELESS_AFTER` epochs, is
+    above `paper.SEARCH_HOPELESS_LOSS`.
+
     Args:
         study: The study.
         configuration: Hyperparameters.
         device: `cpu`, `cuda` or `auto`.
-        hopeless: A trial ends whose loss, after so many epochs, is above this; the paper's rule.
     """
 
     def __init__(
@@ -38,9 +40,8 @@ class Trial:
         configuration: Mapping[str, Any],
         *,
         device: str | torch.device = "cpu",
-        hopeless: tuple[int, float] = (SEARCH_HOPELESS_AFTER, SEARCH_HOPELESS_LOSS),
     ) -> None:
-        self.study, self.hopeless = study, hopeless
+        self.study = study
         # The paper has its own rule.
         self.loop = TrainingLoop(study.run(configuration), resolve_device(device), rise=math.inf)
 
@@ -50,7 +51,6 @@ class Trial:
         The outcome is `running` until the last one: `trained`, or how it ended before. Only a
         trial that ends well has an objective.
         """
-        after, highest = self.hopeless
         row: dict[str, Any] = {"epochs": 0, "loss": math.nan, "objective": math.nan}
         try:
             for report in self.loop.epochs():
@@ -58,7 +58,7 @@ class Trial:
                     continue
                 loss = sum(report.terms.values())
                 row |= {"epochs": report.epoch, "loss": loss}
-                if report.epoch >= after and loss > highest:
+                if report.epoch >= SEARCH_HOPELESS_AFTER and loss > SEARCH_HOPELESS_LOSS:
                     yield {**row, "outcome": f"stopped: loss {loss:.3g}"}
                     return
                 if report.epoch < report.epochs:

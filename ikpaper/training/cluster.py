@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ikpaper.cluster import as_tasks, connected, max_parallel
-from ikpaper.matmul import use_fast_matmul
+from ikpaper.cluster import as_tasks, connected, given_up, max_parallel
 from ikpaper.progress import Progress, duration
 from ikpaper.training.loop import Diverged
 from ikpaper.training.run import TrainingRun
@@ -75,7 +72,7 @@ def train_on_cluster(
                     progress.say(str(error))
                     continue
                 folder.mkdir(parents=True, exist_ok=True)
-                settings = (str(folder), cpus, gpus > 0, fresh, retries)
+                settings = (str(folder), gpus > 0, fresh, retries)
                 calls[i] = (runs[i], *settings, teacher)
             for i, result in as_tasks(_train_here, calls, cpus=cpus, gpus=gpus):
                 if isinstance(result, BaseException):
@@ -97,10 +94,7 @@ def train_on_cluster(
 
 def _failure(cause: BaseException, run: TrainingRun) -> Exception:
     """Why a run failed."""
-    if isinstance(cause, Diverged):
-        return cause
-    lines = str(cause).strip().splitlines() or [""]
-    return RuntimeError(f"{run.label}: given up after {type(cause).__name__}: {lines[0]}")
+    return cause if isinstance(cause, Diverged) else RuntimeError(given_up(run.label, cause))
 
 
 def _teacher(
@@ -116,15 +110,12 @@ def _teacher(
 def _train_here(
     run: TrainingRun,
     directory: str,
-    cpus: float,
     on_gpu: bool,
     fresh: bool,
     retries: int,
     teacher: tuple[bytes, dict[str, Any]] | None,
 ) -> tuple[bytes, dict[str, Any]]:
     """What a task does on its node: train, and return the weights as safetensors."""
-    torch.set_num_threads(max(1, int(cpus)))
-    use_fast_matmul()
     # A node that does not see the folder keeps its checkpoints in one of its own; nor is a folder
     # of the same name the same one, if its teacher is another.
     foreign = not Path(directory).is_dir() or (

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from ikpaper.experiments import ablations
-from ikpaper.experiments.ablations import COLUMNS, VARIANTS, Variant, ablation_jobs, run_ablations
+from ikpaper.experiments.ablations import COLUMNS, VARIANTS, Variant, experiment
 from ikpaper.models import build
 
 SMALL = {"neurons": 8, "coupling_layers": 2}
@@ -14,39 +14,35 @@ BROKEN = Variant(
 )
 
 
-def run(variants, path):
-    return run_ablations(variants, profile="smoke", table=path / "t.csv", root=path / "weights")
-
-
-def test_every_run_has_a_row_and_runs_once(tmp_path, monkeypatch):
-    rows = run([TINY], tmp_path)
+def test_every_run_has_a_row_and_runs_once(project, monkeypatch):
+    rows = experiment([TINY], "smoke").run()
     assert list(rows.columns) == list(COLUMNS)
     assert rows["seed"].tolist() == [1, 2]
     assert set(rows["outcome"]) == {"trained"}
     assert rows[["loss", "mmd2", "e_resim_test"]].notna().all(axis=None)
     monkeypatch.setattr(ablations, "train", lambda *_, **__: pytest.fail("trained again"))
-    again = run([TINY], tmp_path)
+    again = experiment([TINY], "smoke").run()
     # Nothing diverged: an empty column, whose type a file does not keep.
     assert rows.pop("where").isna().all()
     assert again.pop("where").isna().all()
     pd.testing.assert_frame_equal(again, rows, check_exact=False)
 
 
-def test_divergence_is_a_result_and_other_studies_keep_their_rows(tmp_path):
-    run([TINY], tmp_path)
-    (row,) = run([BROKEN], tmp_path).to_dict("records")
+def test_divergence_is_a_result_and_other_studies_keep_their_rows(project):
+    experiment([TINY], "smoke").run()
+    (row,) = experiment([BROKEN], "smoke").run().to_dict("records")
     assert row["outcome"] == "diverged"
     assert "in epoch 1" in row["where"]
     assert pd.isna(row["mmd2"])
-    saved = pd.read_csv(tmp_path / "t.csv")
+    saved = pd.read_csv(project / ".cache" / "ablations-smoke.csv")
     assert saved["study"].tolist() == ["default", "default", "start"]
 
 
 def test_hyperparameters_precision_and_scores_decide_a_row():
-    (first, second), (broken,) = (ablation_jobs([v], profile="smoke") for v in (TINY, BROKEN))
-    (quick, _) = ablation_jobs([TINY], profile="quick")
+    (first, second), (broken,) = (experiment([v], "smoke").jobs for v in (TINY, BROKEN))
+    (quick, _) = experiment([TINY], "quick").jobs
     exact = dataclasses.replace(TINY, precision="float32")
-    (single, _) = ablation_jobs([exact], profile="smoke")
+    (single, _) = experiment([exact], "smoke").jobs
     jobs = [first, second, broken, quick, single]
     assert len({job.identity.key for job in jobs}) == 5
     assert {"training", "inn", "scoring", "exact", "rejection"} < set(first.identity.versions)
@@ -54,7 +50,7 @@ def test_hyperparameters_precision_and_scores_decide_a_row():
 
 def test_a_variant_keeps_its_own_profile_unless_another_is_asked_for():
     variant = dataclasses.replace(TINY, profile="quick", epochs=3, seeds=(1,))
-    (own,), (asked,) = (ablation_jobs([variant], profile=p) for p in ("ablation", "smoke"))
+    (own,), (asked,) = (experiment([variant], p).jobs for p in ("ablation", "smoke"))
     trained = [job.identity.settings["training"] for job in (own, asked)]
     assert [settings["samples"] for settings in trained] == [60_000, 2_000]
     assert [settings["epochs"] for settings in trained] == [3, 3]

@@ -15,9 +15,7 @@ from ikpaper.experiments import baselines
 from ikpaper.experiments.baselines import (
     BASELINES,
     COLUMNS,
-    baseline_jobs,
-    baseline_table,
-    run_baselines,
+    experiment,
     train_baseline,
 )
 from ikpaper.profiles import get_profile
@@ -68,7 +66,7 @@ def without_sbi(monkeypatch):
     """Stands for sbi."""
     trainer = type("Trainer", (Trainer,), {})
     library = SimpleNamespace(inference=SimpleNamespace(NPE=trainer, FMPE=trainer))
-    monkeypatch.setattr(baselines, "_import_sbi", lambda: library)
+    monkeypatch.setattr(baselines, "import_sbi", lambda: library)
     monkeypatch.setattr(
         baselines, "version", lambda name: "0.0" if name == "sbi" else ikpaper.__version__
     )
@@ -76,14 +74,16 @@ def without_sbi(monkeypatch):
 
 
 def test_training_takes_the_epochs_asked_for(without_sbi):
-    trained = train_baseline("npe", ARM, epochs=5, profile="smoke")
-    assert (trained.epochs, trained.parameters) == (5, 9)
-    assert train_baseline("fmpe", ARM, profile="smoke").epochs == BASELINES["fmpe"][1]
+    _, trained = train_baseline("npe", ARM, epochs=5, profile="smoke")
+    assert (trained["epochs"], trained["parameters"]) == (5, 9)
+    _, usual = train_baseline("fmpe", ARM, profile="smoke")
+    assert usual["epochs"] == BASELINES["fmpe"][1]
 
 
 def test_a_baseline_that_converges_is_done(without_sbi):
     without_sbi.converges = 7
-    assert train_baseline("fmpe", ARM, epochs=100, profile="smoke").epochs == 7
+    _, trained = train_baseline("fmpe", ARM, epochs=100, profile="smoke")
+    assert trained["epochs"] == 7
 
 
 def test_baselines_learn_from_the_data_set_with_its_prior(without_sbi):
@@ -108,7 +108,7 @@ def test_bad_input_is_refused(without_sbi, name, epochs, message):
 
 def test_samples_come_from_the_generator_alone(without_sbi):
     before = torch.get_rng_state()
-    sampler = train_baseline("npe", ARM, profile="smoke").sampler
+    sampler, _ = train_baseline("npe", ARM, profile="smoke")
     draw = partial(sampler.sample, [[2.2, 0.3], [2.1, -0.3]], 5)
     first, second = (draw(generator=torch.Generator().manual_seed(1)) for _ in range(2))
     assert first.shape == (2, 5, 4)
@@ -122,30 +122,24 @@ def test_samples_come_from_the_generator_alone(without_sbi):
 
 
 @pytest.fixture
-def settings(tmp_path, without_sbi):
-    """Of a table of one arm."""
-    return {
-        "dofs": [4],
-        "targets": 2,
-        "profile": "smoke",
-        "table": tmp_path / "t.csv",
-        "directory": tmp_path,
-    }
+def small(project, without_sbi):
+    """Opens the small experiment of one arm anew, as another process would."""
+    return lambda: experiment([4], targets=2, profile="smoke")
 
 
-def test_every_sampler_has_a_row_and_is_scored_once(settings, monkeypatch, capsys):
-    rows = run_baselines(**settings)
+def test_every_sampler_has_a_row_and_is_scored_once(small, monkeypatch, capsys):
+    rows = small().run()
     assert list(rows.columns) == list(COLUMNS)
     assert list(rows["sampler"]) == ["exact", "flow", "npe", "fmpe"]
     assert rows["mmd2"].notna().all()
     assert list(rows["library"].str.split().str[0]) == ["ikpaper", "ikpaper", "sbi", "sbi"]
     assert "[3/4] npe 4 DoF: MMD² to exact" in capsys.readouterr().err
     monkeypatch.setattr(Task, "score", lambda *_, **__: pytest.fail("scored again"))
-    again = run_baselines(**settings)
+    again = small().run()
     pd.testing.assert_frame_equal(again, rows, check_exact=False, check_dtype=False)
 
 
-def test_what_is_measured_survives_what_comes_after(settings, monkeypatch):
+def test_what_is_measured_survives_what_comes_after(small, monkeypatch):
     complete = baselines.train_baseline
 
     def interrupted(name, *arguments, **options):
@@ -155,38 +149,38 @@ def test_what_is_measured_survives_what_comes_after(settings, monkeypatch):
 
     monkeypatch.setattr(baselines, "train_baseline", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_baselines(**settings)
-    first = pd.read_csv(settings["table"])
+        small().run()
+    first = pd.read_csv(small().table.path)
     assert list(first["sampler"]) == ["exact", "flow", "npe"]
     monkeypatch.setattr(baselines, "train_baseline", complete)
-    found = run_baselines(**settings)
+    found = small().run()
     assert list(found["samples_per_second"].iloc[:3]) == list(first["samples_per_second"])
 
 
 def test_other_epochs_train_the_baselines_again_and_nothing_else():
     keys = [
-        [job.identity.key for job in baseline_jobs([4], profile="smoke", epochs=epochs)]
+        [job.identity.key for job in experiment([4], profile="smoke", epochs=epochs).jobs]
         for epochs in (3, 4)
     ]
     assert [a == b for a, b in zip(*keys, strict=True)] == [True, True, False, False]
 
 
-def test_fresh_trains_our_model_again_too(settings):
+def test_fresh_trains_our_model_again_too(small, project):
     def written():
-        (path,) = settings["directory"].rglob("flow-04dof-*.safetensors")
+        (path,) = project.rglob("flow-04dof-*.safetensors")
         return path.stat().st_mtime_ns
 
-    run_baselines(**settings)
+    small().run()
     first = written()
-    run_baselines(**settings)
+    small().run()
     assert written() == first
-    run_baselines(**settings, fresh=True)
+    small().run(fresh=True)
     assert written() > first
 
 
 def test_other_profiles_and_epochs_have_tables_of_their_own():
     paths = [
-        baseline_table(epochs, profile).path
+        experiment(epochs=epochs, profile=profile).table.path
         for epochs, profile in ((None, "paper"), (None, "smoke"), (3, "paper"))
     ]
     assert [path.name for path in paths] == [
@@ -197,9 +191,7 @@ def test_other_profiles_and_epochs_have_tables_of_their_own():
     assert [path.parent.name for path in paths] == ["results", ".cache", ".cache"]
 
 
-def test_command(settings, monkeypatch, capsys):
-    monkeypatch.setattr(baselines, "results_path", lambda *_, **__: settings["table"])
-    monkeypatch.setattr(baselines, "project_root", lambda: settings["directory"])
+def test_command(project, without_sbi, capsys):
     command = ["baselines", "--dof", "4", "--profile", "smoke", "--targets", "2"]
     assert main([*command, "--epochs", "2"]) == 0
     assert re.search(r"4 DoF\n.*training .*\n.*exact .*\n.*flow.*\n", capsys.readouterr().out)
@@ -229,11 +221,12 @@ def test_trained_baselines_heed_the_target_and_leave_nothing_behind(name, sbi, t
     assert torch.equal(torch.get_rng_state(), before)
     assert capsys.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
-    assert trained.epochs == again.epochs <= 20
+    (sampler, origin), (other, its_origin) = trained, again
+    assert origin["epochs"] == its_origin["epochs"] <= 20
     task = Task.random(ARM, 8, samples=50)
-    assert torch.equal(task.draw(trained.sampler), task.draw(again.sampler))
-    assert not trained.sampler.sample(task.tcp, 2).requires_grad
-    found, prior = (task.score(s).mean("e_resim") for s in (trained.sampler, ikpaper.Prior(ARM)))
+    assert torch.equal(task.draw(sampler), task.draw(other))
+    assert not sampler.sample(task.tcp, 2).requires_grad
+    found, prior = (task.score(s).mean("e_resim") for s in (sampler, ikpaper.Prior(ARM)))
     assert found < prior
 
 

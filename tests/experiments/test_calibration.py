@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -7,11 +5,9 @@ from ikpaper import projection
 from ikpaper.experiments.calibration import (
     CHECKS,
     COLUMNS,
-    calibration_jobs,
-    calibration_table,
-    run_calibration,
+    experiment,
 )
-from ikpaper.experiments.runner import run_jobs
+from ikpaper.experiments.runner import Experiment, ResultTable
 from ikpaper.models import Flow
 
 #: What needs no weights.
@@ -21,17 +17,17 @@ UNTRAINED = ["exact", "prior", "lookup", "lookup-large", "flow-guess"]
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """Without weights, samplers that need none are checked."""
-    folder = tmp_path_factory.mktemp("calibration")
-    jobs = calibration_jobs([4], simulations=300, samples=31, directory=folder)
+    jobs = experiment([4], simulations=300, samples=31).jobs
     chosen = [job for job in jobs if job.place["sampler"] in ("exact", "prior", "lookup")]
-    return run_jobs(chosen, calibration_table(path=folder / "t.csv"))
+    path = tmp_path_factory.mktemp("calibration") / "t.csv"
+    return Experiment(chosen, ResultTable(path, COLUMNS, ("dof", "sampler"))).run()
 
 
 def test_samplers_have_a_row_a_check(table):
     assert tuple(table.columns) == COLUMNS
     assert list(zip(table["sampler"], table["refine"], table["check"], strict=True)) == [
         (name, steps, check)
-        for name, steps in (("exact", 0), ("prior", 0), ("prior", 3), ("lookup", 0), ("lookup", 3))
+        for name, steps in (("exact", 0), ("lookup", 0), ("lookup", 3), ("prior", 0), ("prior", 3))
         for check in CHECKS
     ]
     ordered = table["check"].isin(["hpd", "tarp", "tarp-nearest", "tarp-mean"])
@@ -53,26 +49,24 @@ def test_exact_samples_pass_and_the_prior_where_it_must(table):
     assert prior["coverage_50"]["tarp-mean"] > 0.6
 
 
-def test_what_is_measured_is_kept(tmp_path):
-    settings = {"dofs": [4], "simulations": 8, "directory": tmp_path, "table": tmp_path / "t.csv"}
-    first = run_calibration(**settings)
+def test_what_is_measured_is_kept(project):
+    settings = {"dofs": [4], "simulations": 8}
+    first = experiment(**settings).run()
     assert list(first["sampler"].unique()) == UNTRAINED
-    kept = pd.read_csv(settings["table"])
+    path = project / ".cache" / "calibration-8.csv"
+    kept = pd.read_csv(path)
     kept["p_value"] = 0.25
-    kept.to_csv(settings["table"], index=False)
-    assert (run_calibration(**settings)["p_value"] == 0.25).all()
-    again = run_calibration(**settings, fresh=True)
+    kept.to_csv(path, index=False)
+    assert (experiment(**settings).run()["p_value"] == 0.25).all()
+    again = experiment(**settings).run(fresh=True)
     assert list(again["p_value"]) == pytest.approx(list(first["p_value"]))
 
 
 def _keys(**changes):
-    return {
-        job.place["sampler"]: job.identity.key
-        for job in calibration_jobs([4], directory=Path("none"), **changes)
-    }
+    return {job.place["sampler"]: job.identity.key for job in experiment([4], **changes).jobs}
 
 
-def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(monkeypatch):
+def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(project, monkeypatch):
     before = _keys()
     assert before == _keys()
     assert list(before) == UNTRAINED
@@ -80,6 +74,6 @@ def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(monkeypatch):
     assert not set(before.values()) & set(_keys(samples=63).values())
     monkeypatch.setattr(Flow, "version", Flow.version + 1)
     assert {name for name, key in _keys().items() if key != before[name]} == {"flow-guess"}
-    monkeypatch.undo()
+    monkeypatch.setattr(Flow, "version", Flow.version - 1)
     monkeypatch.setattr(projection, "VERSION", projection.VERSION + 1)
     assert {name for name, key in _keys().items() if key == before[name]} == {"exact"}

@@ -5,8 +5,8 @@ import ikpaper
 from ikpaper import projection
 from ikpaper.evaluation import Task
 from ikpaper.experiments import published
-from ikpaper.experiments.published import COLUMNS, published_jobs, published_table
-from ikpaper.experiments.runner import run_jobs
+from ikpaper.experiments.published import COLUMNS, experiment
+from ikpaper.experiments.runner import Experiment
 from ikpaper.models import Flow
 from ikpaper.profiles import PROFILES
 from ikpaper.progress import Progress
@@ -24,24 +24,27 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def jobs(weights):
-    return lambda **changes: [
-        job
-        for job in published_jobs(
-            [4],
-            **{"targets": 2, "samples": 20, **changes},
-            profile="smoke",
-            directory=weights,
-        )
-        if job.place["at"] == "random"
-    ]
+def small(weights, project, monkeypatch):
+    """A small experiment with these weights, or what it has at targets of one kind."""
+    monkeypatch.setenv("IKPAPER_WEIGHTS", str(weights))
+
+    def of(dofs=(4,), at=None, **changes):
+        whole = experiment(dofs, **{"targets": 2, "samples": 20, "profile": "smoke", **changes})
+        jobs = [job for job in whole.jobs if at in (None, job.place["at"])]
+        return Experiment(jobs, whole.table)
+
+    return of
+
+
+@pytest.fixture
+def jobs(small):
+    return lambda **changes: small(at="random", **changes).jobs
 
 
 # What a smoke training gives is far from the target, and some of it stays there.
 @pytest.mark.filterwarnings("ignore:.* have not converged")
-def test_published_samplers_are_scored_once(jobs, tmp_path):
-    path = tmp_path / "t.csv"
-    table = run_jobs(jobs(), published_table(path=path))
+def test_published_samplers_are_scored_once(small, project):
+    table = small(at="random").run()
     both = ("prior", "lookup", "lookup-large", "flow-guess", "flow", "flow-fast")
     assert list(zip(table["sampler"], table["refine"], strict=True)) == [
         ("exact", 0),
@@ -62,14 +65,15 @@ def test_published_samplers_are_scored_once(jobs, tmp_path):
     shares = rows["rejected"] - rows["rejected"]["exact", 0]
     assert (more / 2).tolist() == pytest.approx(shares.tolist())
     # What is measured is kept: the rates would differ.
-    again = run_jobs(jobs(), published_table(path=path))
-    assert list(again["samples_per_second"]) == list(pd.read_csv(path)["samples_per_second"])
+    again = small(at="random").run()
+    saved = pd.read_csv(project / ".cache" / "benchmark-2.csv")
+    assert list(again["samples_per_second"]) == list(saved["samples_per_second"])
 
 
 @pytest.mark.filterwarnings("ignore:.* have not converged")
 def test_rows_are_those_of_the_samplers_alone(jobs, weights):
     job = next(job for job in jobs(samples=40) if job.place["sampler"] == "flow")
-    plain, refined = job.measure(Progress(1.0))
+    plain, refined = job.measure(Progress(1.0), False)
     arm = ikpaper.PlanarArm.paper(4)
     flow = load_with_record("flow", arm, PROFILES["smoke"], 42, weights)[0]
     task = Task.random(arm, 2, samples=40)
@@ -77,23 +81,18 @@ def test_rows_are_those_of_the_samplers_alone(jobs, weights):
     assert refined["mmd2"] == task.score(ikpaper.Refined(flow, 3), permutations=99).mean("mmd2")
 
 
-def test_exact_sampler_and_flow_have_rows_of_many_samples(weights, tmp_path):
-    jobs = [
-        job
-        for job in published_jobs([4], targets=2, samples=30, profile="smoke", directory=weights)
-        if job.place["at"] == "many samples"
-    ]
-    assert [job.place["sampler"] for job in jobs] == ["exact", "flow"]
-    table = run_jobs(jobs, published_table(path=tmp_path / "t.csv"))
+def test_exact_sampler_and_flow_have_rows_of_many_samples(small):
+    table = small(at="many samples", samples=30).run()
+    assert list(table["sampler"]) == ["exact", "flow"]
     assert table[["refine", "samples", "targets", "checks"]].values.tolist() == [[0, 300, 2, 0]] * 2
     # The same targets as those of the other rows.
     task = Task.random(ikpaper.PlanarArm.paper(4), 2, samples=300)
     assert table["mmd2"][0] == task.score(task.truth, permutations=99).mean("mmd2")
 
 
-def test_at_the_slides_targets_there_are_rows_too(weights):
+def test_at_the_slides_targets_there_are_rows_too(small):
     # The slides show a target for 6 and 10 joints, and none for 4.
-    found = list(published_jobs([4, 6], targets=2, samples=20, profile="smoke", directory=weights))
+    found = small([4, 6]).jobs
     at = {(job.place["dof"], job.place["at"]) for job in found}
     everywhere = {(dof, name) for dof in (4, 6) for name in ("random", "many samples")}
     assert at == everywhere | {(6, "slides")}
@@ -135,13 +134,14 @@ def test_other_weights_have_other_keys(jobs, monkeypatch):
 
 
 def test_other_numbers_of_targets_have_a_table_of_their_own():
-    assert published_table().path.name == "benchmark.csv"
-    other = published_table(2).path
+    assert experiment().table.path.name == "benchmark.csv"
+    other = experiment(targets=2).table.path
     assert (other.name, other.parent.name) == ("benchmark-2.csv", ".cache")
 
 
-def test_rates_are_measured_anew_in_one_run(tmp_path, monkeypatch):
-    path = tmp_path / "t.csv"
+def test_rates_are_measured_anew_in_one_run(project, monkeypatch):
+    path = experiment().table.path
+    path.parent.mkdir(parents=True)
     columns = dict.fromkeys(COLUMNS, 0)
     rows = [
         {**columns, "sampler": name, "dof": 4, "refine": steps, "at": at, "mmd2": 0.25, "key": "k"}
@@ -158,7 +158,7 @@ def test_rates_are_measured_anew_in_one_run(tmp_path, monkeypatch):
         return 5.0
 
     monkeypatch.setattr(Task, "rate", rate)
-    published.time_published(dofs=[4], table=path, directory=tmp_path)
+    published.time_published([4])
     found = pd.read_csv(path).set_index(["sampler", "refine", "at"])
     assert asked == [("Prior", 10), ("Refined", 10)]
     rates = found["samples_per_second"]

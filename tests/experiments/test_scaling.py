@@ -3,22 +3,17 @@ import pytest
 
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import Task
-from ikpaper.experiments.scaling import full_jobs, run_full, run_scaling, scaling_jobs
+from ikpaper.experiments.scaling import experiment, full_experiment
 
 
-def test_arms_are_trained_and_scored_once(tmp_path):
-    settings = {
-        "profile": "smoke",
-        "targets": 3,
-        "table": tmp_path / "scaling.csv",
-        "root": tmp_path,
-    }
-    first = run_scaling([3], **settings)
-    both = run_scaling([5, 3], **settings)
+def test_arms_are_trained_and_scored_once(project):
+    settings = {"profile": "smoke", "targets": 3}
+    first = experiment([3], **settings).run()
+    both = experiment([5, 3], **settings).run()
     assert list(both["dof"]) == [3, 5]
     # The arm that was there keeps its row, measured times and all.
     assert both.iloc[0].to_dict() == first.iloc[0].to_dict()
-    kept = pd.read_csv(settings["table"])
+    kept = pd.read_csv(project / ".cache" / "scaling-smoke.csv")
     assert list(kept["dof"]) == [3, 5]
     assert (kept["mmd2"] < kept["mmd2_prior"]).all()
     assert (kept[["samples_per_second", "exact_samples_per_second"]] > 0).all(axis=None)
@@ -26,26 +21,26 @@ def test_arms_are_trained_and_scored_once(tmp_path):
 
 
 def test_training_and_scores_decide_a_row():
-    (job,) = scaling_jobs([4], profile="smoke", targets=3)
-    (other,) = scaling_jobs([4], profile="smoke", targets=4)
-    (model,) = scaling_jobs([4], model="cvae", profile="smoke", targets=3)
-    assert job.identity.key == scaling_jobs([4], profile="smoke", targets=3)[0].identity.key
+    (job,) = experiment([4], profile="smoke", targets=3).jobs
+    (other,) = experiment([4], profile="smoke", targets=4).jobs
+    (model,) = experiment([4], model="cvae", profile="smoke", targets=3).jobs
+    (same,) = experiment([4], profile="smoke", targets=3).jobs
+    assert job.identity.key == same.identity.key
     assert len({job.identity.key, other.identity.key, model.identity.key}) == 3
     assert {"training", "scoring", "metrics", "dataset", "exact", "prior", "flow"} == set(
         job.identity.versions
     )
 
 
-def test_a_profile_without_the_model_is_refused(tmp_path):
+def test_a_profile_without_the_model_is_refused():
     with pytest.raises(ValueError, match="profile: 'cgan' has epochs for"):
-        run_scaling([4], model="cgan", profile="quick", table=tmp_path / "t.csv", root=tmp_path)
+        experiment([4], model="cgan", profile="quick")
 
 
 @pytest.mark.filterwarnings("ignore:.* have not converged")
-def test_trainings_in_full_stand_beside_exact_samples(tmp_path):
-    settings = {"profile": "smoke", "targets": 3, "table": tmp_path / "t.csv", "root": tmp_path}
-    settings |= {"trainings": ((1, 8), (2, 16)), "steps": (1, 4)}
-    rows = run_full([5], **settings)
+def test_trainings_in_full_stand_beside_exact_samples(project):
+    settings = {"trainings": ((1, 8), (2, 16)), "steps": (1, 4), "profile": "smoke", "targets": 3}
+    rows = full_experiment([5], **settings).run()
     names = ["sampler", "epochs", "neurons", "steps", "refine"]
     assert rows[names].fillna(-1).values.tolist() == [
         ["exact", 0, 0, -1, 0],
@@ -60,11 +55,11 @@ def test_trainings_in_full_stand_beside_exact_samples(tmp_path):
     task = Task.random(PlanarArm.like_paper(5), 3, samples=exact["samples"], sigma=0.2)
     assert exact["mmd2"] == task.score(task.truth, permutations=99).mean("mmd2")
     # What is there is kept, times and all.
-    assert run_full([5], **settings).equals(rows)
+    assert full_experiment([5], **settings).run().equals(rows)
 
 
 def test_published_trainings_in_full_are_those_of_the_flow():
-    jobs = full_jobs()
+    jobs = full_experiment().jobs
     assert {job.place["dof"] for job in jobs} == {16}
     assert {job.place["sampler"] for job in jobs} == {"exact", "flow"}
     assert len({job.identity.key for job in jobs}) == len(jobs)

@@ -6,15 +6,13 @@ import pytest
 
 import ikpaper
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments import states
 from ikpaper.profiles import PROFILES
 from ikpaper.search import (
     PRINTED,
     StudyRecord,
     Trial,
     confirm,
-    confirmed_jobs,
-    confirmed_table,
+    confirmed,
 )
 from ikpaper.training import TrainingRun, train
 from tests.search.studies import finished_study
@@ -24,10 +22,16 @@ SMOKE = PROFILES["smoke"]
 OTHER = dataclasses.replace(SMOKE, samples=1800)
 
 
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A folder in place of the checkout, for weights."""
+    monkeypatch.setattr("ikpaper.experiments.runner.project_root", lambda: tmp_path)
+
+
 def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "study"
     finished_study(folder, [3.0, 1.0, math.nan, 2.0, 4.0, 5.0])
-    options = {"profile": OTHER, "directory": tmp_path / "weights"}
+    options = {"profile": OTHER}
     best = confirm(folder, **options)
     assert set(best["trial"]) == {2}
     assert {"e_posterior", "mmd2", "e_resim", "loss"} <= set(best["quantity"])
@@ -36,9 +40,9 @@ def test_trials_are_confirmed_once(tmp_path, monkeypatch, capsys):
     three = confirm(folder, count=3, **options)
     assert list(dict.fromkeys(three["trial"])) == [2, 1, 6]
     pd.testing.assert_frame_equal(StudyRecord(folder).confirmed, three)
-    monkeypatch.setattr(TrainingRun, "build", lambda *_: pytest.fail("trained again"))
-    pd.testing.assert_frame_equal(confirm(folder, count=3, **options), three)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRun, "build", lambda *_: pytest.fail("trained again"))
+        pd.testing.assert_frame_equal(confirm(folder, count=3, **options), three)
     # What was trained is what the trial says.
     run = TrainingRun.of(
         *("cvae", 4),
@@ -65,16 +69,15 @@ def test_rows_that_are_not_current_are_kept_until_fresh(tmp_path, monkeypatch, c
     row = {"trial": 1, "objective": 1.0, "profile": "smoke", "quantity": "mmd2", "value": 0.5}
     # From before there were keys.
     pd.DataFrame([row, {**row, "trial": 2}]).to_csv(path, index=False)
-    options = {"profile": OTHER, "directory": tmp_path / "weights"}
+    options = {"profile": OTHER}
     assert confirm(folder, **options)["value"].tolist() == [0.5]
     assert "trial 1, smoke: kept, though it differs (no identity" in capsys.readouterr().err
     assert len(confirm(folder, fresh=True, **options)) > 1
     assert StudyRecord(folder).confirmed.query("trial == 2")["value"].tolist() == [0.5]
 
     def standing(profile=OTHER):
-        record = StudyRecord(folder)
-        jobs = confirmed_jobs(record, [(1, profile), (2, profile)])
-        return [state.reason for state in states(jobs, confirmed_table(record))]
+        trials = confirmed(StudyRecord(folder), [(1, profile), (2, profile)])
+        return [state.reason for state in trials.states()]
 
     assert standing() == ["", "no identity on record"]
     # Whatever decides a row is in its key.
@@ -82,7 +85,7 @@ def test_rows_that_are_not_current_are_kept_until_fresh(tmp_path, monkeypatch, c
     monkeypatch.setattr("ikpaper.models.CVAE.version", 99)
     assert standing()[0] == "version of cvae: 1 -> 99"
     # By default, what the table has is asked for.
-    jobs = confirmed_jobs(StudyRecord(folder))
+    jobs = confirmed(StudyRecord(folder)).jobs
     assert [(job.place["trial"], job.place["profile"]) for job in jobs] == [
         (1, "smoke"), (2, "smoke")
     ]  # fmt: skip
@@ -91,8 +94,8 @@ def test_rows_that_are_not_current_are_kept_until_fresh(tmp_path, monkeypatch, c
 def test_what_the_slides_print_is_confirmed_as_a_trial(tmp_path):
     folder = tmp_path / "study"
     study = finished_study(folder, [1.0, 2.0])
-    options = {"printed": True, "directory": tmp_path / "weights"}
-    rows = confirm(folder, profile="smoke", **options)
+    options = {"printed": True, "profile": "smoke"}
+    rows = confirm(folder, **options)
     assert set(rows["trial"]) == {PRINTED}
     # With the profile of the study, its loss is the objective of a trial with that setting.
     printed = {name: ikpaper.paper.CVAE_TABLE[4][name] for name in study.bounds}
@@ -102,7 +105,7 @@ def test_what_the_slides_print_is_confirmed_as_a_trial(tmp_path):
     assert value["loss: reconstruction"] + value["loss: kl"] == pytest.approx(value["loss"])
     finished_study(tmp_path / "other", [1.0], ikpaper.PlanarArm([0.4] * 4))
     with pytest.raises(ValueError, match="hyperparameters for their own arms, not for"):
-        confirm(tmp_path / "other", profile="smoke", **options)
+        confirm(tmp_path / "other", **options)
 
 
 @pytest.mark.parametrize("profile", [SMOKE, OTHER], ids=["as a trial", "as published"])
@@ -111,5 +114,5 @@ def test_divergence_is_a_row(profile, tmp_path):
     finished_study(folder, [1.0])
     table = pd.read_csv(folder / "trials.csv").assign(learning_rate=1e9)
     table.to_csv(folder / "trials.csv", index=False)
-    rows = confirm(folder, profile=profile, directory=tmp_path / "weights")
+    rows = confirm(folder, profile=profile)
     assert rows["quantity"].tolist() == ["diverged"]

@@ -7,7 +7,7 @@ import ikpaper
 from ikpaper.metrics import mmd2, resimulation_error
 from ikpaper.models import build
 from ikpaper.profiles import PROFILES
-from ikpaper.search import Study, Trial, held_out
+from ikpaper.search import Study, Trial, held_out, trial
 from ikpaper.training import TrainingLoop
 
 SMOKE = PROFILES["smoke"]
@@ -18,8 +18,8 @@ def study(**options):
     return Study("cvae", ikpaper.PlanarArm.paper(4), profile=SMOKE, **options)
 
 
-def reports(study, configuration, **options):
-    rows = list(Trial(study, {**SETTINGS, **configuration}, **options).reports())
+def reports(study, configuration):
+    rows = list(Trial(study, {**SETTINGS, **configuration}).reports())
     return [row["outcome"] for row in rows], [row["objective"] for row in rows]
 
 
@@ -41,10 +41,12 @@ def test_the_objective_is_the_loss_of_the_training_run():
     assert last["objective"] == last["loss"] == sum(end.terms.values())
 
 
-def test_a_hopeless_trial_ends_by_the_papers_rule():
+def test_a_hopeless_trial_ends_by_the_papers_rule(monkeypatch):
     configuration = {"learning_rate": 1e-3}
     assert reports(study(epochs=4), configuration)[0][-1] == "trained"
-    outcomes, objectives = reports(study(epochs=4), configuration, hopeless=(2, 1.0))
+    monkeypatch.setattr(trial, "SEARCH_HOPELESS_AFTER", 2)
+    monkeypatch.setattr(trial, "SEARCH_HOPELESS_LOSS", 1.0)
+    outcomes, objectives = reports(study(epochs=4), configuration)
     assert len(outcomes) == 2
     assert outcomes[-1].startswith("stopped: loss ")
     assert math.isnan(objectives[-1])
