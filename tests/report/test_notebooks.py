@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from ikpaper.experiments.scaling import run_full, run_scaling
+from ikpaper.experiments import scaling
 from ikpaper.report.pages import PAGES
 from tests.report.committed import BOOK, result
 from tests.report.runs import run_page
@@ -99,12 +99,17 @@ def test_papermill_runs_the_page_on_ones_own_sampler(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_papermill_runs_the_page_on_longer_arms(tmp_path):
+def test_papermill_runs_the_page_on_longer_arms(tmp_path, monkeypatch):
+    monkeypatch.setattr("ikpaper.experiments.runner.project_root", lambda: tmp_path)
     results, tables = (tmp_path / "book" / name for name in ("results", "tables"))
-    settings = {"profile": "smoke", "targets": 3, "root": tmp_path / "weights"}
-    run_scaling([3, 4], table=results / "scaling.csv", **settings)
-    short = {"trainings": ((1, 8),), "steps": (2,), **settings}
-    run_full([5], table=results / "scaling-full.csv", **short)
+    results.mkdir(parents=True)
+    settings = {"profile": "smoke", "targets": 3}
+    short = scaling.full_experiment([5], trainings=((1, 8),), steps=(2,), **settings)
+    for name, made in (
+        ("scaling", scaling.experiment([3, 4], **settings)),
+        ("scaling-full", short),
+    ):
+        made.run().to_csv(results / f"{name}.csv", index=False)
     run_page("longer-arms", tmp_path)
     assert list(pd.read_csv(tables / "scaling.csv")["DoF"]) == [3, 4]
     assert list(pd.read_csv(tables / "scaling-full.csv")["epochs"]) == ["exact", "1"]

@@ -60,7 +60,7 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
     """The flow on long arms, trained for less and more time, and sampled in fewer and more steps.
 
     Args:
-        rows: See `experiments.scaling.run_full`.
+        rows: See `experiments.scaling.full_experiment`.
     """
     place = ["dof", "sampler", "epochs", "steps"]
     refined = rows.loc[rows["refine"] > 0, [*place, "rejected", "e_resim"]]
