@@ -271,17 +271,23 @@ def status(
             states.append(State(page.name, "never run", "nothing", _UNKNOWN))
             continue
         record = records[page.name]
-        reasons = page.identity(profile, root).differs(record["identity"])
-        for name, sha256 in record["outputs"].items():
-            path = root / "book" / name
-            if not path.exists():
-                reasons.append(f"book/{name} is missing")
-            elif file_digest(path) != sha256:
-                reasons.append(f"book/{name} is not what the page wrote")
+        reasons = _reasons(page, profile, root, record)
         made = record["provenance"]["revision"]
         cost = _REWRITE if _only_text(reasons) else record["seconds"]
         states.append(State(page.name, "; ".join(reasons), made, cost))
     return states
+
+
+def _reasons(page: Page, profile: str, root: Path, record: Mapping[str, Any]) -> list[str]:
+    """Why a page that was run is not current, one phrase each."""
+    reasons = page.identity(profile, root).differs(record["identity"])
+    for name, sha256 in record["outputs"].items():
+        path = root / "book" / name
+        if not path.exists():
+            reasons.append(f"book/{name} is missing")
+        elif file_digest(path) != sha256:
+            reasons.append(f"book/{name} is not what the page wrote")
+    return reasons
 
 
 def _only_text(reasons: Sequence[str]) -> bool:
@@ -364,7 +370,8 @@ def build_pages(
             progress.say(f"{label}: current")
             continue
         why = f" ({state.reason})" if state.reason else ""
-        if _only_text([state.reason]) and not fresh:
+        record = load_records(root).get(page.name)
+        if record and _only_text(_reasons(page, profile, root, record)) and not fresh:
             _rewrite(page, profile, root)
             progress.advance(costs[page.name], label)
             progress.say(f"{label}: its text is new, its numbers are as they were")

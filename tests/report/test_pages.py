@@ -149,7 +149,7 @@ def test_an_accepted_page_is_current_as_it_is(project, capsys):
         accept(["second"], "smoke", reason="read", root=project, pages=PAGES)
 
 
-def test_other_text_is_published_without_another_run(project, capsys):
+def test_other_text_is_published_without_another_run(project, capsys, monkeypatch):
     build(project)
     before = json.loads((project / "book" / "first.ipynb").read_text())
     capsys.readouterr()
@@ -170,6 +170,12 @@ def test_other_text_is_published_without_another_run(project, capsys):
     # But for its text the page is the one that ran, labels and injected parameters included.
     text = json.dumps(before).replace("See {numref}", "Look at {numref}").replace("a b", "a c")
     assert json.loads((project / "book" / "first.ipynb").read_text()) == json.loads(text)
+    # With another version, or another file that it reads, it runs.
+    (project / "notebooks" / "one.py").write_text(rewritten.replace("# Look at", "# Behold"))
+    monkeypatch.setattr("ikpaper.report.pages.VERSION", -1)
+    assert reasons(project)["first"].startswith("input text: ")
+    build(project, only=["first"])
+    assert ran(capsys) == ["first"]
     # Code, a tag or the name of a figure is another matter.
     for old, new in (
         ('print("seen")', 'print("heard")'),
