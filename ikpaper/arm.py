@@ -481,8 +481,8 @@ def resolve_arm(caller: str, dof: int | None, arm: PlanarArm | None) -> PlanarAr
 
     Args:
         caller: Name of the function, for the message.
-        dof: Number of joints of one of the paper's arms; or else
-        arm: any arm.
+        dof: Number of joints of one of the paper's arms, if no arm is given.
+        arm: Any arm, if no dof is given.
 
     Raises:
         ValueError: If neither or both are given, or one is of the wrong type or unknown.

@@ -537,7 +537,7 @@ def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Te
         tcp: Targets, shape (2,), or (B, 2) for a batch.
 
     Returns:
-        The mean over samples: a scalar, or shape (B,) for a batch, in squared units of length.
+        The mean over samples, a scalar, or shape (B,) for a batch, in squared units of length.
 
     Raises:
         ValueError: If the shapes do not belong together, or a number is not finite.
@@ -569,10 +569,10 @@ def hull_points(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> 
 
 
 def hull_area(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> float:
-    """Area of the convex hull of the re-simulated points nearest to the target (Figure 4).
+    """Area of the convex hull of the re-simulated points nearest to the target.
 
-    Zero if the points have no extent in two directions. The paper prints the perimeter under
-    this name: see `hull_perimeter`.
+    As in Figure 4 of the slides. Zero if the points have no extent in two directions. The paper
+    prints the perimeter under this name: see `hull_perimeter`.
 
     Args:
         points: Re-simulated TCPs, shape (n, 2).

@@ -121,7 +121,7 @@ class Refined:
     moved, up to ten times; a warning counts those that even then have not converged.
 
     Args:
-        sampler: Anything with a method `sample(tcp, n, generator=None)`.
+        sampler: Anything with a method `sample(tcp, n, *, generator=None)`.
         steps: Gauss-Newton steps of all samples, at least 1.
         arm: The arm; by default the sampler's.
 

@@ -147,7 +147,7 @@ for dof in ikpaper.PlanarArm.PAPER_DOF:
 # Microseconds. Only the prior, the look-up tables and the flow in one evaluation lie on
 # the grey line of the MMD² ({numref}`fig-pareto`): no other sampler beats them in both.
 
-# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample on two threads; open markers: samples moved onto the target. The grey line joins the samplers that no other one beats in both. In the grey band are values within the interval of exact samples, or on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
+# %% mystnb={"figure": {"name": "fig-pareto", "caption": "Quality over the cost of a sample on two threads; open markers, and the second cross of the prior: samples moved onto the target. The grey line joins the samplers that no other one beats in both. In the grey band are values within the interval of exact samples, or on the target to the tolerance of the benchmark."}, "image": {"alt": "Two rows of scatter plots on logarithmic axes, a column an arm, with a marker for each sampler: mismatch above, re-simulation error below, over the time per sample."}}
 out.figure(results.pareto(random))
 
 # %% [markdown]
@@ -271,8 +271,8 @@ out.table(beyond.projection(random), "projection")
 #
 # ## Was it the INN's architecture, or its training?
 #
-# The training was a limit; whether the architecture is another is open. With the same
-# layers, a training by likelihood divides the MMD² by {glue:text}`ml_large_mmd` and
+# The training was a limit; whether the architecture is another is open. With as
+# many layers and neurons, a training by likelihood divides the MMD² by {glue:text}`ml_large_mmd` and
 # E‖f(θ) − y‖² by {glue:text}`ml_large_resim`. Even the small network is closer than
 # the INN to the posterior on {glue:text}`ml_small_mmd_better` arms and to the target
 # on {glue:text}`ml_small_resim_better`, but is rejected at
@@ -289,7 +289,7 @@ out.table(beyond.likelihood(random), "likelihood")
 # ```
 #
 # More than the loss differs: epochs ({glue:text}`ml_epochs` in place of
-# {glue:text}`inn_epochs`), last layers, bounds of the scales, learning rates. Which of
+# {glue:text}`inn_epochs`), start and activation of the last layers, bounds of the scales, learning rates. Which of
 # these it is has not been measured.
 #
 # ## How many steps does the flow take?
@@ -413,7 +413,7 @@ for key, text in beyond.amortised_numbers(amortised, random, shown).items():
     out.number(key, text)
 
 # %% [markdown]
-# :::{csv-table} Time for a sample on this report's machine, {glue:text}`shown` joints.
+# :::{csv-table} Time for a sample on this report's machine, {glue:text}`shown` joints; a run of its own, whose times compare within this table, not with the rates above.
 # :file: tables/amortised.csv
 # :header-rows: 1
 # :name: tab-amortised

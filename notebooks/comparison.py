@@ -18,7 +18,7 @@
 # All arms side by side: the slides' two result plots, the numbers that slides
 # and report give beside ours, and which of the slides' conclusions hold. Of
 # {glue:text}`reported_count` reported numbers, {glue:text}`agree_count` agree
-# with ours within {glue:text}`near`, and {glue:text}`far_count` differ by more
+# with ours within a factor of {glue:text}`near`, and {glue:text}`far_count` differ by more
 # than a factor of {glue:text}`far`.
 
 # %% tags=["parameters"]
@@ -142,7 +142,7 @@ out.figure(results.scores_over(base.by_sampler(scores), quantities))
 out.table(comparison.reported_and_ours(reported), "reported-and-ours")
 
 # %% [markdown]
-# :::{csv-table} Reported numbers, with the digits as published, and ours: means over targets with 95 % bootstrap intervals. At one target, ours with {glue:text}`wide` rad are means of repeated draws, with the smallest and the largest, and the others are of one draw. *Agrees*: the ratio is within {glue:text}`near`; *close*: within a factor of {glue:text}`far`; *differs*: beyond it.
+# :::{csv-table} Reported numbers, with the digits as published, and ours: means over targets with 95 % bootstrap intervals. At one target, ours with {glue:text}`wide` rad are means of repeated draws, with the smallest and the largest, and the others are of one draw. *Agrees*: within a factor of {glue:text}`near`; *close*: within a factor of {glue:text}`far`; *differs*: beyond it.
 # :file: tables/reported-and-ours.csv
 # :header-rows: 1
 # :name: tab-reported
@@ -231,7 +231,7 @@ out.table(comparison.seeds(seeds), "seeds")
 # {ref}`sec-conclusion` also asks whether the INN's value lies outside of those of
 # the cVAE's training runs; by both, {glue:text}`held_seeds`.
 #
-# ```{csv-table} The better network of each arm, by three scores.
+# ```{csv-table} The better network of each arm, by re-simulation error and by two mismatches.
 # :file: tables/verdicts.csv
 # :header-rows: 1
 # :name: tab-verdicts
@@ -248,8 +248,8 @@ out.table(comparison.seeds(seeds), "seeds")
 #   of {numref}`tab-ablation-profile`. Without both losses
 #   {glue:text}`effect_without_both`. Without $L_x$ alone
 #   {glue:text}`effect_without_x`; without $L_{p(x)}$ alone
-#   {glue:text}`effect_without_p`. *Within the spread* says that runs of the one
-#   lie among those of the other.
+#   {glue:text}`effect_without_p`. *Within the spread* says that the ranges
+#   of the runs overlap.
 
 # %% tags=["remove-cell"]
 out.table(ablations.inverse_losses(variants), "inverse-losses")

@@ -87,7 +87,7 @@ out.figure(kinematics.data_sets(sets))
 # the set of solutions is small and shrinks to a single one at the edge, so
 # a tolerance that is harmless inside the workspace is coarse there
 # ({numref}`fig-eps`). And targets further inside are rare in the data: the
-# networks see few of them, the less the fewer joints the arm has.
+# networks see few of them, and the fewer the joints, the fewer.
 
 # %% mystnb={"figure": {"name": "fig-tcp", "caption": "Above: density of the TCPs, lengths divided by the reach of each arm; the colours are logarithmic, cells without a sample are empty. Below: density of the TCP's radius as a share of the reach (left, logarithmic), and of its heading (right)."}, "image": {"alt": "Above, four maps with an arc-shaped band that is densest along its outer edge and grows wider with more joints. Below left, four densities that rise steeply towards full reach, the 4-DoF arm's the most. Below right, four bell curves around zero, wider with more joints."}}
 out.figure(kinematics.tcp_distribution(sets))

@@ -172,7 +172,7 @@ out.figure(results.posterior_arms(arm, tcp, fans, notes=notes["arms"]))
 clouds = {name: samples[name] for name in ("rejection", *models)}
 out.figure(results.hulls(arm, tcp, clouds, notes=notes["hulls"]))
 
-# %% mystnb={"figure": {"name": "fig-marginals-dof", "caption": "Density of each joint angle at the target: exact posterior filled, networks as lines. The range is the exact posterior's; what a network draws outside is missing from its line."}, "image": {"alt": "One panel for each joint with a filled histogram of the exact posterior and the outlines of cVAE and INN over it."}}
+# %% mystnb={"figure": {"name": "fig-marginals-dof", "caption": "Density of each joint angle at the target: exact posterior filled, networks as lines. All panels have one range, set by the exact posterior and wider than it; what a network draws outside is missing from its line."}, "image": {"alt": "One panel for each joint with a filled histogram of the exact posterior and the outlines of cVAE and INN over it."}}
 marginals = {name: samples[name] for name in ("exact", *models)}
 out.figure(results.joint_marginals(marginals))
 

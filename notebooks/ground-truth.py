@@ -63,7 +63,7 @@ out.number("profile", profile.name)
 #
 # What is kept is distributed as $p(\theta \mid \|f(\theta) - y\| \le
 # \varepsilon)$: the posterior of a blurred target. It becomes
-# $p(\theta \mid y)$ as $\varepsilon \to 0$, while the share of accepted
+# $p(\theta \mid y)$ as $\varepsilon \to 0,$ while the share of accepted
 # proposals falls with $\varepsilon^2$ once $\varepsilon$ is small. The paper uses
 # $\varepsilon = 0.05$ for all arms.
 

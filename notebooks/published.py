@@ -101,7 +101,8 @@ for key, text in numbers.items():
 # repository has {glue:text}`sigma` rad.
 #
 # **How it shows.** Scored against ground truth with {glue:text}`wide` rad, our
-# networks come out where the plot has theirs ({numref}`fig-references`, left);
+# networks come out where the plot has theirs ({numref}`fig-references`, the
+# ground truth with {glue:text}`wide` rad);
 # against the right one, nowhere near.
 #
 # **What it does.** By the score of the plot, samples of the right posterior have
@@ -352,7 +353,8 @@ out.table(ablations.budget(variants), "ablation-profile")
 # ```
 #
 # {numref}`tab-divergences` lists where runs diverged. A score is *within the
-# spread of seeds* where runs of a variant lie among those of its default.
+# spread of seeds* where the range of a variant's runs overlaps that of its
+# default's.
 #
 # - **Start.** This report raises the learning rate of the INN over its first
 #   {glue:text}`warmup` steps; the authors' program does not. With the same seeds,
@@ -375,7 +377,7 @@ out.table(ablations.budget(variants), "ablation-profile")
 # - **Precision.** The products between hidden layers run in bfloat16 for the
 #   INN, where that is faster, and in float32 for the cVAE. For the cVAE
 #   in bfloat16, {glue:text}`effect_bfloat16`. For the INN in float32,
-#   {glue:text}`effect_float32`, but the latter at its upper end:
+#   {glue:text}`effect_float32`, but the latter overlaps at the upper end only:
 #   {glue:text}`float32_resim`, where runs of the default have
 #   {glue:text}`default_resim`. So bfloat16 does not make the INN worse; whether it
 #   makes it better, so few runs cannot say.

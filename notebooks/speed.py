@@ -66,10 +66,7 @@ for key, text in speed.numbers(bench, steps).items():
 #   with zeros in their place, which gives the same samples.
 # - **MMD in one pass.** Value and gradients come from the same sweep over a
 #   kernel matrix, which is never kept as a whole: that saves memory, and
-#   time for batches larger than those of training ({numref}`tab-speed-mmd`).
-# - **Many targets at once.** The exact sampler proposes for all targets together,
-#   as often as each needs ({numref}`tab-speed-many`); the classifiers of C2ST are
-#   one batched network ({numref}`tab-speed-c2st`).
+#   time from batches of training's size on ({numref}`tab-speed-mmd`).
 # - **No loader.** The data is on the device once and shuffled there; the
 #   optimiser is fused; the loss is looked at every 50 steps. On a GPU each
 #   step is one CUDA graph. {glue:text}`gpu`
@@ -102,7 +99,7 @@ for comparison in speed.OTHERS:
 # :name: tab-sampling-speed
 # ```
 #
-# Seven further comparisons follow.
+# Five further comparisons follow.
 #
 # ```{csv-table} Sampling from the flow in one evaluation, as drawn and moved onto the target, against the INN of the same arm through FrEIA (*reference*). Size: samples at each of 50 targets.
 # :file: tables/speed-flow.csv
@@ -117,18 +114,6 @@ for comparison in speed.OTHERS:
 # ```
 #
 # The tolerance of {numref}`tab-speed-exact` is {glue:text}`eps`.
-#
-# ```{csv-table} One exact sample for each of many targets, all of them together (`ExactPosterior(arm, together=True)`), against one target after the other (*reference*), with an effective sample size of 100 or more behind each. Arms by the paper's rule for lengths. Size: samples at each target.
-# :file: tables/speed-many.csv
-# :header-rows: 1
-# :name: tab-speed-many
-# ```
-#
-# ```{csv-table} C2ST, whose classifiers for eight targets and all folds are trained together for a number of epochs, against scikit-learn's for one target by the protocol of sbibm (*reference*) {cite}`lueckmann2021`. Size: samples in a set.
-# :file: tables/speed-c2st.csv
-# :header-rows: 1
-# :name: tab-speed-c2st
-# ```
 #
 # ```{csv-table} The MMD loss of two sets of so many samples (size): value and gradient.
 # :file: tables/speed-mmd.csv
@@ -168,7 +153,7 @@ out.table(speed.breakdown(steps), "speed-breakdown")
 # what any implementation could gain here: a large one of the reference
 # implementation reaches {glue:text}`plain_peak` GFLOP/s, {glue:text}`bound_float32` times
 # less than in float32 through oneDNN, and {glue:text}`bound_bfloat16` times
-# less than in bfloat16. With batches of 1,000:
+# less than in bfloat16. The following holds for batches of 1,000.
 # {glue:text}`against_bounds` A gain above its bound is time that the reference
 # implementation loses outside of large products, too: in its loader, in small
 # kernels called one by one, and for the INN in a third pass.

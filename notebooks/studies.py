@@ -21,7 +21,7 @@
 # - {glue:text}`brief_worth`
 # - {glue:text}`full_worth`
 #
-# All other differences are undecided: intervals overlap.
+# All other differences in these scores are undecided: intervals overlap.
 
 # %% tags=["parameters"]
 profile = "paper"  # of the winners' full training; smoke, quick or paper
@@ -150,8 +150,8 @@ out.table(tables.bounds(studies), "bounds")
 # trials of {glue:text}`shown` has {glue:text}`good`. {glue:text}`collapse`
 #
 # The surrogate's curves ({numref}`fig-studies-dependence`) average over all other
-# values, most of them of deep networks; so they are lowest elsewhere than at the best
-# trial.
+# values, most of them of deep networks; so those of learning rate and
+# neurons per layer are lowest elsewhere than at the best trial.
 
 # %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 chosen = studies.first[shown]
@@ -163,8 +163,8 @@ out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds))
 # %% [markdown]
 # ## Does the objective rank what matters?
 #
-# It tells the worst trials from the rest, and hardly more. Trials of a study at even
-# ranks were trained anew, once, with more data ({numref}`tab-ranks`). Of
+# It tells the worst trials from the rest, and hardly more. Trials of a study at evenly
+# spaced ranks were trained anew, once, with more data ({numref}`tab-ranks`). Of
 # {glue:text}`ranks_count` rank correlations with a score, {glue:text}`ranks_negative`
 # is negative, but only {glue:text}`ranks_clear` has an interval that leaves out 0;
 # without the worst trial of each study, far from the rest in

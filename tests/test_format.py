@@ -164,3 +164,9 @@ def test_percent():
 )
 def test_words_are_listed(words, text):
     assert joined(words) == text
+
+
+def test_no_end_of_an_interval_reads_as_zero_unless_the_interval_holds_it():
+    assert with_interval(6.9, 0.0166, 20.6) == "6.9 (0.017 to 21)"
+    assert with_interval(-6.9, -20.6, -0.0166) == "−6.9 (−21 to −0.017)"
+    assert with_interval(6.9, -0.0166, 20.6) == "7 (0 to 21)"

@@ -105,7 +105,7 @@ def benchmark(
     published benchmark, whose rows may be over more or fewer: the table says over how many.
 
     Args:
-        sampler: Anything with a method `sample(tcp, n, generator=None)`; see `sampler.Sampler`.
+        sampler: Anything with a method `sample(tcp, n, *, generator=None)`; see `sampler.Sampler`.
             It may return arrays or lists.
         dof: Number of joints of one of the paper's arms; or else
         arm: any arm with at least 3 joints.
@@ -135,7 +135,7 @@ def benchmark(
     """
     if not isinstance(sampler, Sampler):
         raise ValueError(
-            "sampler: expected an object with a method sample(tcp, n, generator=None), got "
+            "sampler: expected an object with a method sample(tcp, n, *, generator=None), got "
             f"{sampler!r}"
         )
     arm = resolve_arm("benchmark", dof, arm)

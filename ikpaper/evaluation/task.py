@@ -267,7 +267,7 @@ class Task:
         """Scores of a sampler at each target.
 
         Args:
-            sampler: Anything with a method `sample(tcp, n, generator=None)`.
+            sampler: Anything with a method `sample(tcp, n, *, generator=None)`.
             permutations: Relabellings of the two-sample test; 0: no test.
             checks: How many of the first targets are also scored by another kernel,
                 `CHECK_KERNEL`, and by a classifier, which takes some tenths of a second each.
@@ -417,7 +417,7 @@ def draw(
     """What any sampler answers, whatever it returns: (B, n, dof), float64, on the CPU, wrapped.
 
     Args:
-        sampler: Anything with a method `sample(tcp, n, generator=None)`; it may return arrays or
+        sampler: Anything with a method `sample(tcp, n, *, generator=None)`; it may return arrays or
             nested lists. Angles are folded into (-pi, pi], where reference samples lie.
         arm: The arm.
         tcp: Targets, shape (B, 2).

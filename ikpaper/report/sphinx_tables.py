@@ -178,7 +178,9 @@ def _below(
     link += nodes.Text("Whole table (CSV)" if more else "CSV")
     line += link
     line += nodes.inline("", f"book/{path}", classes=["on-paper"])
-    line += nodes.Text(f". Columns left out: {joined(more)}." if more else "")
+    line += nodes.Text(
+        f". Columns left out: {joined(f'“{name}”' for name in more)}." if more else ""
+    )
     return line
 
 

@@ -103,7 +103,7 @@ def test_a_table_shows_six_columns_and_names_the_others_below(built):
     assert "In every row: targets 1,000. " in below
     paper = '<span class="on-paper">book/tables/scores.csv</span>'
     assert re.sub(r"<[^>]*>", "", below.replace(paper, "")).endswith(
-        "Whole table (CSV). Columns left out: profile."
+        "Whole table (CSV). Columns left out: “profile”."
     )
     assert paper in below
     link = re.search(r'href="(_downloads/[^"]*scores.csv)"', below)[1]

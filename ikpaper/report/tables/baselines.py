@@ -71,5 +71,5 @@ def kinematics(measured: pd.DataFrame) -> str:
         f"For the precision, {precision}; for the MMD², {mismatch}: with the kinematics a flow is "
         f"closer to the target on {closer} of {len(own)} arms, by the factor "
         f"{extent(plain['e_resim'] / own['e_resim'], rounded)}, and its MMD² is smaller, by "
-        f"intervals that do not overlap, on {apart}."
+        f"intervals that do not overlap, on {apart} of {len(own)}."
     )

@@ -17,7 +17,6 @@ from ikpaper.format import (
     concise,
     joined,
     over_runs,
-    percent,
     rounded,
     significant,
     times,
@@ -206,7 +205,7 @@ def agreement(rows: pd.DataFrame) -> dict[str, str]:
     far = rows[verdicts == _VERDICTS[2]]
     return {
         "reported_count": str(len(rows)),
-        "near": percent(NEAR - 1, 0),
+        "near": concise(NEAR),
         "far": f"{FAR:g}",
         "agree_count": str((verdicts == _VERDICTS[0]).sum()),
         "far_count": str(len(far)),
@@ -358,7 +357,7 @@ def held(scores: pd.DataFrame, runs: pd.DataFrame, random: pd.DataFrame) -> dict
     others = (_better_at_random(random, score).map(outcomes) for score in list(_SCORES)[1:])
     told = [_counted(words, names) for words in (alone["posterior"], *others)]
     if len(set(told)) == 1:
-        told = [f"{told[0]}, by three scores"]
+        told = [f"{told[0]}, by all three scores against exact samples"]
     else:
         told = [f"by {score} {part}" for score, part in zip(_SCORES.values(), told, strict=True)]
     changed = [

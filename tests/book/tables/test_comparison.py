@@ -110,7 +110,7 @@ def test_conclusions_are_held_against_the_scores(scores):
     told = comparison.held(scores, result("seeds"), random)
     assert told == {
         "held_resim": "Holds on 3 of 4 arms, reversed on 1",
-        "held_posterior": "Reversed on all 4 arms, by three scores",
+        "held_posterior": "Reversed on all 4 arms, by all three scores against exact samples",
         "held_seeds": "the re-simulation error is undecided with 10 joints",
     }
     wide = scores.assign(low=scores["value"] - 1, high=scores["value"] + 1)
