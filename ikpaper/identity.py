@@ -159,9 +159,9 @@ def accepted(record: Mapping[str, Any], reason: str) -> list[dict[str, Any]]:
     return [*record.get("accepted", ()), {"reason": reason, "provenance": provenance()}]
 
 
-def source_digest() -> str:
-    """Hash of the source of this package: a note for people, which no key contains."""
-    package = Path(__file__).parent
+def source_digest(package: Path | None = None) -> str:
+    """Hash of a package's source, by default this one's: a note for people, in no key."""
+    package = package or Path(__file__).parent
     sha = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         sha.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

@@ -40,5 +40,5 @@ def test_what_the_kinematics_give_is_told():
     assert baselines.kinematics(rows) == (
         "For the precision, yes; for the MMD², no: with the kinematics a flow is closer to the "
         "target on 2 of 2 arms, by the factor 100 to 200, and its MMD² is smaller, by intervals "
-        "that do not overlap, on 0."
+        "that do not overlap, on 0 of 2."
     )

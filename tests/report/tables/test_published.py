@@ -22,7 +22,7 @@ def test_a_schedule_is_read_off_the_record():
     )
     assert published.schedule_numbers(records) == {
         "lowered": "31",
-        "lowered_weight": "9 %",
+        "lowered_weight": "9\xa0%",
         "full_weight": "55",
         "slower": "20",
     }
