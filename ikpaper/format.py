@@ -124,8 +124,8 @@ def with_interval(value: float, low: float, high: float) -> str:
     numbers = [Decimal(round(each / 10.0**place)).scaleb(place) for each in (value, low, high)]
     if (low > 0) == (high > 0) and low and high and not all(numbers):
         # The ends are so far apart that one of them would read as zero.
-        ends = f"{significant(low, 2)} to {significant(high, 2)}"
-        return f"{significant(value, 2)} ({ends})"
+        interval = f"{significant(low, 2)} to {significant(high, 2)}"
+        return f"{significant(value, 2)} ({interval})"
     exponent = (numbers[0] or max(numbers, key=abs)).adjusted()
     shown, *ends = (_written(number, exponent) for number in numbers)
     return f"{shown} ({' to '.join(ends)})"
