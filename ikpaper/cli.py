@@ -527,6 +527,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def _playground(arguments: argparse.Namespace) -> None:
     from ikpaper.report.playground import export
 
+    # Weights in half precision reach below what counts as zero with fast products.
+    use_fast_matmul(False)
     export()
 
 

@@ -33,7 +33,16 @@ from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.report.plots.style import COLORS, LABELS
 from ikpaper.weights import load
 
-__all__ = ["LEVELS", "SAMPLERS", "Region", "common_targets", "export", "packed", "unpacked"]
+__all__ = [
+    "LEVELS",
+    "SAMPLERS",
+    "START",
+    "Region",
+    "common_targets",
+    "export",
+    "packed",
+    "unpacked",
+]
 
 #: Samplers of the page, in the order in which it offers them.
 SAMPLERS = ("exact", "flow-fast", "flow", "cvae", "inn", "prior")
@@ -49,6 +58,10 @@ _FINE = 32767
 
 #: Scripts, in a folder that Sphinx copies: those in `_static` Jupyter Book loads on every page.
 _SCRIPTS = Path("_extra", "playground", "weights")
+
+#: Where the target is at first, in shares of the reach: that of the front page's figure
+#: (`notebooks/beyond.py`), which is so a still of the page.
+START = (0.9, 0.22)
 
 #: Share of the training targets within `Region`, and how finely its outline is drawn.
 _SHARE, _BEARINGS, _RADII = 0.999, 24, 240
@@ -231,15 +244,12 @@ def _arm_facts(arm: PlanarArm) -> dict[str, Any]:
     profile = get_profile(PUBLISHED)
     tcp = profile_dataset(arm, profile).train[1]
     region = common_targets(arm, tcp)
-    # Nine in ten training targets are farther out, where arms are so stretched that all look alike.
-    radius, bearing = tcp.norm(dim=1).quantile(0.1), torch.atan2(tcp[:, 1], tcp[:, 0]).std()
-    target = radius * torch.stack([bearing.cos(), bearing.sin()])
     return {
         "lengths": arm.lengths,
         "sigma": arm.prior_sigma(profile.sigma_for(arm)),
         "reach": arm.reach,
         "innerRadius": arm.inner_radius,
-        "target": [round(coordinate, 2) for coordinate in target.tolist()],
+        "target": [round(share * arm.reach, 3) for share in START],
         "region": {
             "share": round(region.share, 5),
             "bearings": np.round(region.bearings, 4).tolist(),

@@ -8,7 +8,14 @@ from ikpaper import load
 from ikpaper.arm import PlanarArm
 from ikpaper.files import project_root
 from ikpaper.models import build
-from ikpaper.report.playground import LEVELS, SAMPLERS, common_targets, packed, unpacked
+from ikpaper.report.playground import (
+    LEVELS,
+    SAMPLERS,
+    START,
+    common_targets,
+    packed,
+    unpacked,
+)
 from ikpaper.report.plots.style import COLORS, LABELS
 from ikpaper.samplers import Prior
 
@@ -108,3 +115,14 @@ def test_the_scripts_hold_the_published_weights(name, dof):
     found = weights(unpacked((SCRIPTS / f"{name}-{dof:02d}.js").read_text(encoding="utf-8")))
     wanted = weights(unpacked(packed(load(name, dof), LEVELS[name])))
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def test_the_page_starts_as_the_front_pages_figure_and_among_training_targets():
+    notebook = (project_root() / "notebooks" / "beyond.py").read_text(encoding="utf-8")
+    x, y = START
+    assert f"point = ({x} * arm.reach, {y} * arm.reach)" in notebook
+    for dof in PlanarArm.PAPER_DOF:
+        arm = PlanarArm.paper(dof)
+        theta = Prior(arm, 0.2).draw(50_000, torch.Generator().manual_seed(0))
+        start = arm.reach * torch.tensor([START])
+        assert common_targets(arm, arm.forward(theta)).contains(start).all()
