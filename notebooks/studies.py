@@ -87,8 +87,8 @@ for key, text in numbers.items():
 # a Gaussian process fitted to the trials so far, proposes the next (Ray Tune
 # {cite}`liaw2018tune`, scikit-optimize {cite}`head2021skopt`). A trial fails if its
 # loss is not a number, or above {glue:text}`hopeless` after
-# {glue:text}`hopeless_after` epochs. The INN starts with this report's warm-up,
-# {glue:text}`warmup` of {glue:text}`steps` steps.
+# {glue:text}`hopeless_after` epochs. The INN has a warm-up, {glue:text}`warmup` of
+# {glue:text}`steps` steps.
 #
 # {glue:text}`other`
 
@@ -96,7 +96,7 @@ for key, text in numbers.items():
 out.table(tables.overview(studies), "studies")
 
 # %% [markdown]
-# ```{csv-table} All studies: the best objective, how many trials lagged behind and were stopped, and the cost, on machines that differ.
+# ```{csv-table} All studies. *Stopped*: trials that lagged behind. The cost is of machines that differ.
 # :file: tables/studies.csv
 # :shown: 7
 # :header-rows: 1
@@ -122,7 +122,7 @@ for model in ("cvae", "inn"):
     out.table(tables.found(studies, model), f"found-{model}")
 
 # %% [markdown]
-# ```{csv-table} cVAE: the best trial of each study beside a trial with the slides' Table III, which was refined by hand after the search.
+# ```{csv-table} cVAE: the best trial of each study beside a trial with the slides' Table III.
 # :file: tables/found-cvae.csv
 # :header-rows: 1
 # :name: tab-found-cvae
@@ -150,8 +150,7 @@ out.table(tables.bounds(studies), "bounds")
 # trials of {glue:text}`shown` has {glue:text}`good`. {glue:text}`collapse`
 #
 # The surrogate's curves ({numref}`fig-studies-dependence`) average over all other
-# values, most of them of deep networks; so those of learning rate and
-# neurons per layer are lowest elsewhere than at the best trial.
+# values, most of deep networks: two are lowest elsewhere than at the best trial.
 
 # %% mystnb={"figure": {"name": "fig-studies-parallel", "caption": "Every trial that has an objective as a line across its hyperparameters, on the scales that are searched. The scale at the right gives the objective."}, "image": {"alt": "Lines across vertical axes, one for each hyperparameter, coloured by the objective; the best is drawn thick."}}
 chosen = studies.first[shown]
@@ -191,9 +190,8 @@ out.figure(figures.ranks(tables.rank_panels(studies), quantities))
 # %% [markdown]
 # ## Are the winners better than what is printed?
 #
-# By the training loss, which they were chosen by; by scores that took no part in the
-# choice, rarely ({numref}`tab-found-trials`), and after a full training hardly
-# ({numref}`tab-found-scores`).
+# By the training loss, yes; by other scores rarely ({numref}`tab-found-trials`), and
+# after a full training hardly ({numref}`tab-found-scores`).
 
 # %% tags=["remove-cell"]
 out.table(tables.winners(as_trials, trial), "found-trials")
@@ -211,7 +209,7 @@ out.table(tables.winners(as_trials, trial), "found-trials")
 out.table(tables.winners(in_full, profile), "found-scores")
 
 # %% [markdown]
-# ```{csv-table} The same after a full training, the printed ones being this report's networks; means over test targets with 95 % intervals.
+# ```{csv-table} The same after a full training; the printed ones are this report's networks.
 # :file: tables/found-scores.csv
 # :header-rows: 1
 # :name: tab-found-scores
