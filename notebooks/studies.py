@@ -209,7 +209,7 @@ out.table(tables.winners(as_trials, trial), "found-trials")
 out.table(tables.winners(in_full, profile), "found-scores")
 
 # %% [markdown]
-# ```{csv-table} The same after a full training; the printed ones are this report's networks.
+# ```{csv-table} The same after a full training, with 95 % intervals; the printed ones are this report's networks.
 # :file: tables/found-scores.csv
 # :header-rows: 1
 # :name: tab-found-scores
