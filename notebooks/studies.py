@@ -162,19 +162,18 @@ out.figure(figures.partial_dependence(chosen.trials, space(chosen.study.bounds))
 # %% [markdown]
 # ## Does the objective rank what matters?
 #
-# It tells the worst trials from the rest, and hardly more. Trials of a study at evenly
-# spaced ranks were trained anew, once, with more data ({numref}`tab-ranks`). Of
-# {glue:text}`ranks_count` rank correlations with a score, {glue:text}`ranks_negative`
-# is negative, but only {glue:text}`ranks_clear` has an interval that leaves out 0;
-# without the worst trial of each study, far from the rest in
-# {numref}`fig-studies-ranks`, {glue:text}`ranks_without` are negative.
+# It tells the worst trials from the rest, and hardly more. Of {glue:text}`ranks_count`
+# rank correlations with scores after a training with more data ({numref}`tab-ranks`),
+# {glue:text}`ranks_negative` is negative and {glue:text}`ranks_clear` has an interval
+# without 0; leave out the worst trial of each study ({numref}`fig-studies-ranks`), and
+# {glue:text}`ranks_without` are negative.
 # {glue:text}`ranks_open`
 
 # %% tags=["remove-cell"]
 out.table(tables.ranks(studies), "ranks")
 
 # %% [markdown]
-# :::{csv-table} Spearman's correlation between the objective and scores after the training with more data, with 95 % intervals {cite}`bonett2000`; runs that diverge count as the worst.
+# :::{csv-table} Spearman's correlation between the objective and scores of trials at evenly spaced ranks, trained anew once with more data, with 95 % intervals {cite}`bonett2000`; runs that diverge count as the worst.
 # :file: tables/ranks.csv
 # :header-rows: 1
 # :name: tab-ranks
