@@ -267,19 +267,20 @@ def status(
     records = load_records(root)
     states = []
     for page in choose(only, pages):
-        if page.name not in records:
-            states.append(State(page.name, "never run", "nothing", _UNKNOWN))
-            continue
-        record = records[page.name]
+        record = records.get(page.name)
         reasons = _reasons(page, profile, root, record)
-        made = record["provenance"]["revision"]
-        cost = _REWRITE if _only_text(reasons) else record["seconds"]
+        made = record["provenance"]["revision"] if record else "nothing"
+        cost = record["seconds"] if record else _UNKNOWN
+        if _only_text(reasons):
+            cost = _REWRITE
         states.append(State(page.name, "; ".join(reasons), made, cost))
     return states
 
 
-def _reasons(page: Page, profile: str, root: Path, record: Mapping[str, Any]) -> list[str]:
-    """Why a page that was run is not current, one phrase each."""
+def _reasons(page: Page, profile: str, root: Path, record: Mapping[str, Any] | None) -> list[str]:
+    """Why a page is not current, one phrase each."""
+    if record is None:
+        return ["never run"]
     reasons = page.identity(profile, root).differs(record["identity"])
     for name, sha256 in record["outputs"].items():
         path = root / "book" / name
@@ -364,14 +365,13 @@ def build_pages(
     for number, page in enumerate(chosen, 1):
         label = f"[{number}/{len(chosen)}] {page.name}"
         # Pages before this one may have changed what it reads.
-        (state,) = status(profile, only=[page.name], root=root, pages=pages)
-        if state.current and not fresh:
+        reasons = _reasons(page, profile, root, load_records(root).get(page.name))
+        if not reasons and not fresh:
             progress.skip(costs[page.name])
             progress.say(f"{label}: current")
             continue
-        why = f" ({state.reason})" if state.reason else ""
-        record = load_records(root).get(page.name)
-        if record and _only_text(_reasons(page, profile, root, record)) and not fresh:
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        if _only_text(reasons) and not fresh:
             _rewrite(page, profile, root)
             progress.advance(costs[page.name], label)
             progress.say(f"{label}: its text is new, its numbers are as they were")
@@ -496,7 +496,7 @@ def _narrow_figures(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def write_readme_table(root: Path) -> None:
     """Put two tables between the marks in README.md: the front page's, and the conclusions."""
-    lines: list[str] = []
+    tables = []
     for name in ("home", "conclusions"):
         path = root / "book" / "tables" / f"{name}.csv"
         if not path.exists():
@@ -504,7 +504,9 @@ def write_readme_table(root: Path) -> None:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
         table = (header, ["---"] * len(header), *rows)
-        lines += ["" for _ in lines[:1]] + ["| " + " | ".join(line) + " |" for line in table]
+        tables.append(["| " + " | ".join(line) + " |" for line in table])
+    home, conclusions = tables
+    lines = [*home, "", *conclusions]
     _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")
 
 

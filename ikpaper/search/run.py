@@ -24,14 +24,14 @@ from ikpaper.progress import Progress, duration
 from ikpaper.search.study import GIVE_UP, INITIAL_POINTS, Study, read_trials, space
 from ikpaper.search.trial import Trial
 
-__all__ = ["HALVING", "halving", "run_study"]
+__all__ = ["halving", "run_study"]
 
 #: Successive halving compares trials after 1/9 of the epochs, then after three times as many, and
 #: lets a third of them go on.
-HALVING = 3
+_HALVING = 3
 
 #: File of the losses that successive halving compares trials by.
-RUNGS = "rungs.csv"
+_RUNGS = "rungs.csv"
 
 
 def run_study(
@@ -145,7 +145,7 @@ class TrialLog:
         if self.rows:
             write_text(self.path, self.table().to_csv(index=False))
         if len(self.rungs):
-            write_text(self.path.with_name(RUNGS), self.rungs.to_csv(index=False))
+            write_text(self.path.with_name(_RUNGS), self.rungs.to_csv(index=False))
 
     def note(self, name: str, report: Mapping[str, Any]) -> None:
         """Keep the loss of a trial that goes on, if successive halving compares by it."""
@@ -293,7 +293,7 @@ def halving(epochs: int, rungs: pd.DataFrame) -> Any:
         mode="min",
         max_t=epochs,
         grace_period=_milestones(epochs)[0],
-        reduction_factor=HALVING,
+        reduction_factor=_HALVING,
     )
     for number, losses in rungs.groupby("trial") if len(rungs) else ():
         earlier = SimpleNamespace(trial_id=f"earlier-{number}")
@@ -306,13 +306,13 @@ def halving(epochs: int, rungs: pd.DataFrame) -> Any:
 
 def _milestones(epochs: int) -> list[int]:
     """After how many epochs successive halving compares trials."""
-    first = max(1, epochs // HALVING**2)
-    return [m for k in range(3) if (m := first * HALVING**k) <= epochs]
+    first = max(1, epochs // _HALVING**2)
+    return [m for k in range(3) if (m := first * _HALVING**k) <= epochs]
 
 
 def _read_rungs(folder: Path, trials: pd.DataFrame) -> pd.DataFrame:
     """Losses by which the trials of a folder were compared; none of a study from before."""
-    path, columns = folder / RUNGS, ["trial", "epochs", "loss"]
+    path, columns = folder / _RUNGS, ["trial", "epochs", "loss"]
     if not path.exists():
         return pd.DataFrame(columns=columns)
     try:
