@@ -16,7 +16,7 @@ help:
 	@echo "make test-all   run all tests: the long ones, and those of the committed book"
 	@echo "make html       build the HTML from the pages as they are"
 	@echo "make pdf        print the book as one PDF (needs Chromium)"
-	@echo "make bench      measure speed against the reference implementation (ten minutes; best on an idle machine)"
+	@echo "make bench      measure speed against the reference implementation (long; best on an idle machine)"
 	@echo "make ablations  train and score what differs in one choice (hours; it resumes)"
 	@echo "make lint       style and types"
 	@echo "make notebooks  bring notebooks/*.ipynb in step with notebooks/*.py"
