@@ -244,18 +244,22 @@ class Bench:
         ]
 
     def many_targets(self, dof: int) -> list[dict[str, Any]]:
-        """One exact sample of each of many targets, together and one after the other; CPU."""
+        """Exact samples of many targets, together and one after the other; CPU."""
+        short = dof in ikpaper.PlanarArm.PAPER_DOF
+        sizes = {1: 400, SAMPLES: 40} if short else {1: 8}
+        return [self._many_targets(dof, n, count) for n, count in sizes.items()]
+
+    def _many_targets(self, dof: int, n: int, count: int) -> dict[str, Any]:
         arm = ikpaper.PlanarArm.like_paper(dof)
-        count = 200 if dof in ikpaper.PlanarArm.PAPER_DOF else 8
         tcp = targets(arm, count)
         generator = Generator().manual_seed(0)
         together, alone = (ikpaper.ExactPosterior(arm, together=how) for how in (True, False))
         ours, slow = self.best(
-            lambda: together.sample(tcp, 1, generator=generator),
-            theirs=[lambda: alone.sample(tcp, 1, generator=generator)],
+            lambda: together.sample(tcp, n, generator=generator),
+            theirs=[lambda: alone.sample(tcp, n, generator=generator)],
         )
         what = "exact samples of many targets, together against one by one"
-        return [self.row(what, "", dof, 1, count / ours, count / slow, "targets/s")]
+        return self.row(what, "", dof, n, count / ours, count / slow, "targets/s")
 
     def c2st(self, dof: int, count: int = 8) -> list[dict[str, Any]]:
         """C2ST of many targets together against scikit-learn's of one; CPU."""

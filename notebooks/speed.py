@@ -99,7 +99,7 @@ for comparison in speed.OTHERS:
 # :name: tab-sampling-speed
 # ```
 #
-# Five further comparisons follow.
+# Seven further comparisons follow.
 #
 # ```{csv-table} Sampling from the flow in one evaluation, as drawn and moved onto the target, against the INN of the same arm through FrEIA (*reference*). Size: samples at each of 50 targets.
 # :file: tables/speed-flow.csv
@@ -114,6 +114,18 @@ for comparison in speed.OTHERS:
 # ```
 #
 # The tolerance of {numref}`tab-speed-exact` is {glue:text}`eps`.
+#
+# ```{csv-table} Exact sampling for many targets at once (`together=True`), against one target after the other (*reference*): targets served in a second with so many samples of each (size).
+# :file: tables/speed-many.csv
+# :header-rows: 1
+# :name: tab-speed-many
+# ```
+#
+# ```{csv-table} C2ST: classifiers of eight targets trained together for so many epochs, against scikit-learn's by sbibm's protocol, which trains until the loss stands still (*reference*). Size: samples a side.
+# :file: tables/speed-c2st.csv
+# :header-rows: 1
+# :name: tab-speed-c2st
+# ```
 #
 # ```{csv-table} The MMD loss of two sets of so many samples (size): value and gradient.
 # :file: tables/speed-mmd.csv

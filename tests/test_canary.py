@@ -21,6 +21,7 @@ from ikpaper import calibration, dataset, metrics, projection
 from ikpaper.evaluation import PaperProtocol, Task, task
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.profiles import Profile
+from ikpaper.samplers.many import ManyTargets
 from ikpaper.search import held_out, study
 from ikpaper.training import TrainingLoop, TrainingRun, loop
 
@@ -184,6 +185,8 @@ def cases():
     for name, truth in truths.items():
         tcp = [[1.8, 0.3]] if "rail" in name else TCP
         versions = {f"{type(truth).__name__}.version": truth.version}
+        if name == "exact, many targets":
+            versions["ManyTargets.version"] = ManyTargets.version
         found[name] = Case(drawn(truth, tcp), versions)
     return {
         **found,

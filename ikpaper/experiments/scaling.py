@@ -49,7 +49,7 @@ COLUMNS = (
 PROFILE = "quick"
 
 #: Arms on which the flow is trained in full, and for less time.
-FULL_DOF = (16,)
+FULL_DOF = (16, 32)
 
 #: Columns of the table of these; `steps` of the ordinary differential equation, and `refine` steps
 #: onto the target after them. The row `exact` is that of exact samples.
@@ -61,7 +61,7 @@ FULL_COLUMNS = (
 )
 
 #: Epochs and neurons of these trainings; the last are those of the published models.
-FULL_TRAININGS = ((6, 128), (20, 128), (60, 128))
+FULL_TRAININGS = ((6, 128), (20, 64), (20, 128), (20, 256), (60, 128))
 
 #: Steps of sampling of the last of them; of others, those of the config.
 FULL_STEPS = (8, 16, 32, 64)

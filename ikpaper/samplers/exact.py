@@ -29,9 +29,9 @@ _CHUNK = 1 << 16
 #: Most samples of one pool, and of one of several.
 _MOST, _BLOCK = 500_000, 20_000
 #: Effective samples up to which many targets are served at once, and fewest behind any sample.
-_TOGETHER, _LEAST = 1000.0, 100.0
-#: Targets that are served at once, in the tail of the prior with 5 MiB each, and streams of torch.
-_AT_ONCE, _STREAMS = 256, 1 << 32
+_TOGETHER, _LEAST = 10_000.0, 100.0
+#: Targets that are served at once, and streams of torch.
+_AT_ONCE, _STREAMS = 1024, 1 << 32
 #: Effective samples a proposal below which the prior alone is too poor a proposal.
 _POOR = 0.05
 #: Widths of proposals around a mode, in prior standard deviations.
@@ -100,9 +100,9 @@ class ExactPosterior(PosteriorSampler):
         max_proposals: Proposals after which a target is given up, for each pool.
         stages: Those to try, in this order; the last one is kept to the end. At the base it is
             always `pairs`.
-        together: Whether `sample` serves many targets at once where up to 100 samples of each are
-            asked for (with the usual `oversampling`), in the stage `prior`: that is many times as
-            fast. They are other samples of the same posterior than those of one target after the
+        together: Whether `sample` serves many targets at once where up to 1000 samples of each are
+            asked for (with the usual `oversampling`), in the stage `prior`: the fewer samples, the
+            faster it is than one target after the other. They are other samples of the same posterior than those of one target after the
             other. Where it is not possible (on a rail, without that stage) or does not serve a
             target, it is served alone. Behind any sample, also of `draw`, is an effective sample
             size of 100 or more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,18 +12,64 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.samplers.prior import Prior
 
-__all__ = ["ManyTargets"]
+__all__ = ["Closed", "ManyTargets"]
 
-#: Proposals of the first round for each effective sample that is wanted. Each round draws twice as
-#: many as the one before.
-_OPENING = 1.5
-#: Proposals after which no further round is drawn: the target is left to a sampler that looks for
-#: its modes.
-_PATIENCE = 1 << 13
-#: Proposals that are computed at once, so that they stay in the cache.
-_CHUNK = 1 << 15
+#: Proposals of the first round, for each effective sample that is wanted.
+_OPENING = 1.2
+#: Proposals of a further round, in multiples of those before it.
+_FURTHER = 1.0
+#: Joint angles of the proposals that are computed at once, so that they stay near the cache.
+_CHUNK = 1 << 18
+#: Proposals after which no further round is drawn: so many, which take as long as a search for
+#: modes, and so many for each effective sample that is wanted. Then the target is left to a sampler
+#: that looks for modes.
+_PATIENCE, _POOR = 1 << 16, 20.0
 #: Weights below this are too near the smallest numbers to be compared.
 _TINY = 1e-280
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Proposals of t targets, so many for each pair (0, k) of joints, and both ways to close them.
+
+    Attributes:
+        free: Angles of the joints, 0 for the two that are closed, shape (dof, pairs, t, count).
+        first: Angles of joint 0, shape (2, pairs, t, count).
+        second: Angles of joint k, of the same shape.
+        weight: Importance weights, of the same shape; 0 where a proposal does not close.
+    """
+
+    free: Tensor
+    first: Tensor
+    second: Tensor
+    weight: Tensor
+
+    def only(self, targets: Tensor | slice) -> Closed:
+        """Those of some of the targets."""
+        return Closed(*(part[:, :, targets] for part in vars(self).values()))
+
+    @property
+    def proposals(self) -> int:
+        """Number of proposals a target; each has two points."""
+        return self.weight[0, :, 0].numel()
+
+    def by_target(self) -> Tensor:
+        """The weights of each target, shape (t, 2 proposals)."""
+        return self.weight.permute(2, 0, 1, 3).flatten(1)
+
+    def theta(self, target: Tensor, column: Tensor) -> Tensor:
+        """Joint angles of points, shape (m, dof).
+
+        Args:
+            target: Which target each belongs to, shape (m,).
+            column: Which of its points, in the order of `by_target`, shape (m,).
+        """
+        _, pairs, _, count = self.weight.shape
+        side, pair, proposal = column // (pairs * count), column // count % pairs, column % count
+        theta = self.free[:, pair, target, proposal]
+        theta[0] = self.first[side, pair, target, proposal]
+        theta[pair + 1, torch.arange(len(pair))] = self.second[side, pair, target, proposal]
+        return theta.T
 
 
 class ManyTargets:
@@ -39,9 +86,15 @@ class ManyTargets:
         most: Proposals after which a target is given up, at the end of a round.
     """
 
-    def __init__(self, arm: PlanarArm, prior: Prior, wanted: float, most: int = _PATIENCE) -> None:
+    #: Of the samples that it draws.
+    version = 2
+
+    def __init__(
+        self, arm: PlanarArm, prior: Prior, wanted: float, most: float = torch.inf
+    ) -> None:
         self._arm, self._sigma, self._wanted = arm, prior.sigma, wanted
-        self._pairs, self._most = arm.dof - 1, min(most, _PATIENCE)
+        self._pairs, self._at_once = arm.dof - 1, _CHUNK // arm.dof
+        self._most = min(most, _PATIENCE + _POOR * wanted)
 
     def sample(self, tcp: Tensor, n: int, streams: Sequence[Generator]) -> Tensor:
         """Samples (B, n, dof) for targets (B, 2); NaN for those that take too long this way.
@@ -53,155 +106,136 @@ class ManyTargets:
         """
         served = tcp.new_full((len(tcp), n, self._arm.dof), torch.nan)
         uniform = torch.stack([torch.rand(n + 1, generator=s, dtype=tcp.dtype) for s in streams])
-        empty = tcp.new_empty(self._arm.dof, len(tcp), 0), tcp.new_empty(len(tcp), 0)
-        pending = _Pool(torch.arange(len(tcp)), *empty)
-        count, spent = -(-int(_OPENING * self._wanted) // self._pairs), 0
-        while len(pending.target) and spent < self._most:
-            left = []
-            # Few at a time, so that their points stay in the cache.
-            for pool in pending.split(max(1, _CHUNK // (count * self._pairs))):
-                chosen = [streams[i] for i in pool.target.tolist()]
-                pool = pool.extended(*self.propose(tcp[pool.target], count, chosen))
-                done = pool.serves(n, self._wanted)
-                theta = pool.only(done).pick(n, uniform[pool.target[done]])
-                served[pool.target[done]] = theta
-                left.append(pool.only(~done))
-            pending, spent, count = _Pool.of(left), spent + count * self._pairs, 2 * count
+        # Targets with their proposals of earlier rounds, and how many the next one draws for each
+        # pair. The last are served first, so that few points are kept at a time.
+        pending: list[tuple[Tensor, tuple[Closed, ...], int]] = []
+        pending.append((torch.arange(len(tcp)), (), self._count(_OPENING * self._wanted)))
+        while pending:
+            targets, rounds, count = pending.pop()
+            size = max(1, self._at_once // (count * self._pairs))
+            if len(targets) > size:
+                after = tuple(each.only(slice(size, None)) for each in rounds)
+                pending.append((targets[size:], after, count))
+                targets, rounds = targets[:size], tuple(each.only(slice(size)) for each in rounds)
+            drawn = self.propose(tcp[targets], count, [streams[i] for i in targets.tolist()])
+            rounds = (*rounds, drawn)
+            weight = torch.cat([each.by_target() for each in rounds], dim=1)
+            ess = _effective(weight, n)
+            done, left = ((ess >= self._wanted) == side for side in (True, False))
+            done, left = done.nonzero()[:, 0], left.nonzero()[:, 0]
+            picked = _systematic(weight[done], n, uniform[targets[done]])
+            served[targets[done]] = _points(rounds, done, picked)
+            spent = sum(each.proposals for each in rounds)
+            if len(left) and spent < self._most:
+                kept = tuple(each.only(left) for each in rounds)
+                pending.append((targets[left], kept, self._count(_FURTHER * spent)))
         return served
 
-    def propose(
-        self, tcp: Tensor, count: int, streams: Sequence[Generator]
-    ) -> tuple[Tensor, Tensor]:
-        """Points (dof, B, m) and weights (B, m) of `count` proposals a pair and target."""
-        dof = self._arm.dof
-        shape = (self._pairs, dof - 2, count)
-        noise = torch.stack([torch.randn(*shape, generator=s, dtype=tcp.dtype) for s in streams])
-        goal = tcp.T[..., None]
-        theta = tcp.new_empty(dof, len(tcp), self._pairs, 2, count)
-        weight = tcp.new_empty(len(tcp), self._pairs, 2, count)
-        for pair, free in enumerate(noise.permute(1, 2, 0, 3).contiguous()):
-            self._close(pair + 1, free, goal, theta[:, :, pair], weight[:, pair])
-        return theta.flatten(2), weight.flatten(1)
+    def _count(self, proposals: float) -> int:
+        """So many proposals for each pair, at most as many as are computed at once."""
+        return math.ceil(min(proposals, self._at_once) / self._pairs)
 
-    def _close(self, k: int, noise: Tensor, goal: Tensor, theta: Tensor, weight: Tensor) -> None:
-        """Close proposals by joints 0 and k, as `ExactPosterior` says.
+    def propose(self, tcp: Tensor, count: int, streams: Sequence[Generator]) -> Closed:
+        """`count` proposals a pair and target, closed by joints 0 and k as `ExactPosterior` says.
 
         Sines and cosines are taken once: all other turns are products.
-
-        Args:
-            k: The joint that is closed beside the first.
-            noise: Standard normal numbers for the other joints, shape (dof - 2, B, count).
-            goal: Targets, shape (2, B, 1).
-            theta: Where the points go, shape (dof, B, 2, count).
-            weight: Where their weights go, shape (B, 2, count).
         """
-        sigma = self._sigma[:, None, None]
-        others = [j for j in range(1, self._arm.dof) if j != k]
-        free = noise * sigma[others]
-        inside = (free.abs() <= torch.pi).all(dim=0)
+        pairs, sigma = self._pairs, self._sigma[:, None, None, None]
+        shape = (pairs - 1, pairs, count)
+        noise = torch.stack([torch.randn(*shape, generator=s, dtype=tcp.dtype) for s in streams], 2)
 
-        # Where the links end with joints 0 and k at zero: link k points as the one before it.
-        phi = free.cumsum(dim=0)
-        none = torch.zeros_like(phi[:1])
-        phi = torch.cat([none, phi[: k - 1], phi[k - 2 : k - 1] if k > 1 else none, phi[k - 1 :]])
-        lengths = torch.tensor(self._arm.lengths, dtype=free.dtype)[:, None, None]
+        # All joints, with joints 0 and k at zero.
+        theta = tcp.new_zeros(self._arm.dof, *noise.shape[1:])
+        for pair in range(pairs):
+            theta[1 : pair + 1, pair] = noise[:pair, pair]
+            theta[pair + 2 :, pair] = noise[pair:, pair]
+        inverse = theta.square().mul_(0.5).exp_().mul_(sigma)
+        theta *= sigma
+        inside = (theta.abs() <= torch.pi).all(dim=0)
+
+        phi = theta.cumsum(dim=0)
+        lengths = torch.tensor(self._arm.lengths, dtype=tcp.dtype)[:, None, None, None]
         x, y = (phi.cos() * lengths).cumsum(dim=0), (phi.sin() * lengths).cumsum(dim=0)
 
         # The law of cosines at joint k, between a before it and b behind it.
-        ax, ay = x[k - 1], y[k - 1]
+        every = torch.arange(pairs)
+        ax, ay = x[every, every], y[every, every]
         bx, by = x[-1] - ax, y[-1] - ay
         a2, b2 = ax.square() + ay.square(), bx.square() + by.square()
         ab = (a2 * b2).sqrt()
+        goal = tcp.T[..., None]
         cosine = (goal.square().sum(dim=0) - a2 - b2) / (2 * ab)
         closes = inside & (cosine.abs() <= 1)
         sine = (1 - cosine.square()).clamp_min(0).sqrt()
+        sine = torch.stack([sine, -sine])
         c, s = (ax * bx + ay * by) / ab, (ay * bx - ax * by) / ab
+        cos, sin = c * cosine - s * sine, s * cosine + c * sine
+        tip_x, tip_y = ax + cos * bx - sin * by, ay + sin * bx + cos * by
+        second = torch.atan2(sin, cos)
+        gx, gy = goal
+        first = torch.atan2(gy * tip_x - gx * tip_y, gx * tip_x + gy * tip_y)
 
-        inverse = (0.5 * (free / sigma[others]).square()).exp() * sigma[others]
-        theta[others] = free[:, :, None]
-        for i, side in enumerate((sine, -sine)):
-            cos, sin = c * cosine - s * side, s * cosine + c * side
-            tip_x, tip_y = ax + cos * bx - sin * by, ay + sin * bx + cos * by
-            theta_k = torch.atan2(sin, cos)
-            gx, gy = goal
-            theta_0 = torch.atan2(gy * tip_x - gx * tip_y, gx * tip_x + gy * tip_y)
-            # Minors of the columns of joints 0 and j, which a turn about the base leaves as they
-            # are: the cross products of where joint j is and the tip.
-            until = (x[:k] * tip_y - y[:k] * tip_x).abs()
-            beyond = (
-                (x[k:-1] - ax) * (cos * tip_y - sin * tip_x)
-                - (y[k:-1] - ay) * (sin * tip_y + cos * tip_x)
-                + (ax * tip_y - ay * tip_x)
-            ).abs()
-            own = (0.5 * (theta_k / sigma[k]).square()).exp() * sigma[k] * until[-1]
-            rest = (until[:-1] * inverse[: k - 1]).sum(dim=0) + (beyond * inverse[k - 1 :]).sum(
-                dim=0
-            )
-            theta[0, :, i], theta[k, :, i] = theta_0, theta_k
-            # Without logs: what overflows has no weight.
-            density = (-0.5 * (theta_0 / sigma[0]).square()).exp() / (own + rest)
-            weight[:, i] = torch.where(closes, density, 0.0)
+        # Minors of the columns of joints 0 and j, which a turn about the base leaves as they are:
+        # the cross products of where joint j is and the tip.
+        own = ax * tip_y - ay * tip_x
+        along, across = cos * tip_y - sin * tip_x, sin * tip_y + cos * tip_x
+        turned = own - ax * along + ay * across
+        scale = self._sigma[1:, None, None]
+        total = own.abs() * (0.5 * (second / scale).square()).exp_() * scale
+        for p in range(pairs):
+            before = x[:p, p, None] * tip_y[:, p] - y[:p, p, None] * tip_x[:, p]
+            behind = x[p + 1 : -1, p, None] * along[:, p] - y[p + 1 : -1, p, None] * across[:, p]
+            behind += turned[:, p]
+            total[:, p] += (before.abs_() * inverse[1 : p + 1, p, None]).sum(dim=0)
+            total[:, p] += (behind.abs_() * inverse[p + 2 :, p, None]).sum(dim=0)
+        # Without logs: what overflows has no weight.
+        density = (-0.5 * (first / self._sigma[0]).square()).exp_() / total
+        return Closed(theta, first, second, torch.where(closes, density, 0.0))
 
 
-@dataclass(frozen=True)
-class _Pool:
-    """Weighted points of some targets.
+def _effective(weight: Tensor, n: int) -> Tensor:
+    """Effective sample size of the points of each target, shape (t,); 0 if `n` cannot be taken.
 
-    Attributes:
-        target: Numbers of the targets, shape (t,).
-        theta: Points, shape (dof, t, m).
-        weight: Their weights, shape (t, m).
+    Args:
+        weight: Weights of their points, shape (t, m).
+        n: Points to take of each.
     """
+    largest = weight.amax(dim=1, keepdim=True)
+    # In units of the largest, or squares would vanish far in the tail of the prior.
+    share = weight / largest
+    total = share.sum(dim=1)
+    # Where the largest is more than 1/n of all, it would have to be taken more than once.
+    usable = (total >= n) & (largest[:, 0] > _TINY)
+    return torch.where(usable, total.square() / share.square().sum(dim=1), 0.0)
 
-    target: Tensor
-    theta: Tensor
-    weight: Tensor
 
-    @classmethod
-    def of(cls, pools: Sequence[_Pool]) -> _Pool:
-        return cls(
-            torch.cat([pool.target for pool in pools]),
-            torch.cat([pool.theta for pool in pools], dim=1),
-            torch.cat([pool.weight for pool in pools]),
-        )
+def _systematic(weight: Tensor, n: int, uniform: Tensor) -> Tensor:
+    """Points by systematic sampling, each as probable as its weight, shape (t, n).
 
-    def split(self, size: int) -> list[_Pool]:
-        """Pools of at most `size` targets each."""
-        parts = self.target.split(size), self.theta.split(size, dim=1), self.weight.split(size)
-        return [_Pool(*part) for part in zip(*parts, strict=True)]
+    Args:
+        weight: Weights of the points, shape (t, m), none more than 1/n of all.
+        n: Points to take of each target.
+        uniform: Uniform numbers, shape (t, 1 + n): where the sample starts, and its order.
+    """
+    cumulative = weight.cumsum(dim=1)
+    ticks = (torch.arange(n) + uniform[:, :1]) * cumulative[:, -1:] / n
+    picked = torch.searchsorted(cumulative, ticks)
+    # Rounding is not to take the last tick past what has a weight.
+    last = (weight > 0).long().cumsum(dim=1).argmax(dim=1, keepdim=True)
+    return torch.minimum(picked, last).gather(1, uniform[:, 1:].argsort(dim=1))
 
-    def only(self, chosen: Tensor) -> _Pool:
-        """Those of the targets that a mask (t,) chooses."""
-        return _Pool(self.target[chosen], self.theta[:, chosen], self.weight[chosen])
 
-    def extended(self, theta: Tensor, weight: Tensor) -> _Pool:
-        """With more points of each target."""
-        if not self.weight.shape[1]:
-            return _Pool(self.target, theta, weight)
-        more = torch.cat([self.theta, theta], dim=-1), torch.cat([self.weight, weight], dim=-1)
-        return _Pool(self.target, *more)
+def _points(rounds: Sequence[Closed], target: Tensor, column: Tensor) -> Tensor:
+    """Joint angles (t, n, dof) of points.
 
-    def serves(self, n: int, wanted: float) -> Tensor:
-        """Which targets have the effective sample size that is wanted, as a mask (t,)."""
-        largest = self.weight.amax(dim=1, keepdim=True)
-        # In units of the largest, or squares would vanish far in the tail of the prior.
-        share = self.weight / largest
-        total = share.sum(dim=1)
-        enough = total.square() >= wanted * share.square().sum(dim=1)
-        # Where the largest is more than 1/n of all, it would have to be taken more than once.
-        return enough & (total >= n) & (largest[:, 0] > _TINY)
-
-    def pick(self, n: int, uniform: Tensor) -> Tensor:
-        """Points by systematic sampling, each as probable as its weight, shape (t, n, dof).
-
-        Args:
-            n: Points to take of each target; none may have a share above 1/n.
-            uniform: Uniform numbers, shape (t, 1 + n): where the sample starts, and its order.
-        """
-        cumulative = self.weight.cumsum(dim=1)
-        ticks = (torch.arange(n) + uniform[:, :1]) * cumulative[:, -1:] / n
-        picked = torch.searchsorted(cumulative, ticks)
-        # Rounding is not to take the last tick past what has a weight.
-        last = (self.weight > 0).long().cumsum(dim=1).argmax(dim=1, keepdim=True)
-        picked = torch.minimum(picked, last).gather(1, uniform[:, 1:].argsort(dim=1))
-        return self.theta.gather(2, picked.expand(len(self.theta), -1, -1)).permute(1, 2, 0)
+    Args:
+        rounds: Proposals, one round after the other.
+        target: Which of their targets, shape (t,).
+        column: Which points of each, over all rounds, shape (t, n).
+    """
+    theta = rounds[0].free.new_empty(*column.shape, len(rounds[0].free))
+    for each in rounds:
+        here = (column >= 0) & (column < 2 * each.proposals)
+        theta[here] = each.theta(target[:, None].expand_as(column)[here], column[here])
+        column = column - 2 * each.proposals
+    return theta

@@ -452,6 +452,15 @@ def test_what_a_target_gets_does_not_depend_on_those_after_it():
     assert not torch.equal(batch[0], batch[-1])
 
 
+@pytest.mark.parametrize(("n", "count", "few"), [(1, 300, 40), (1000, 6, 2)])
+def test_how_many_proposals_a_target_needs_does_not_change_what_others_get(n, count, few):
+    arm = PlanarArm.paper(10)
+    exact, tcp = ExactPosterior(arm, 0.2, together=True), random_targets(arm, count, 0.2, 7)
+    batch = exact.sample(tcp, n, generator=seeded(4))
+    # The products of torch round by the size of the batch.
+    torch.testing.assert_close(batch[:few], exact.sample(tcp[:few], n, generator=seeded(4)))
+
+
 def test_samples_of_many_targets_are_distinct_although_weights_are_uneven():
     arm = PlanarArm.paper(10)
     tcp = random_targets(arm, 200, 0.2, 6)

@@ -10,9 +10,10 @@ def test_weights_are_those_of_the_balance_heuristic():
     prior = Prior(arm, sigma)
     tcp = random_targets(arm, 6, sigma, 1)
     streams = [torch.Generator().manual_seed(i) for i in range(6)]
-    theta, weight = ManyTargets(arm, prior, 100.0).propose(tcp, 50, streams)
-    theta = theta.permute(1, 2, 0)
-    assert weight.shape == (6, 4 * 50 * 2)
+    closed = ManyTargets(arm, prior, 100.0).propose(tcp, 50, streams)
+    weight, points = closed.by_target(), torch.arange(2 * closed.proposals)
+    assert weight.shape == (6, 2 * 4 * 50)
+    theta = torch.stack([closed.theta(torch.full_like(points, t), points) for t in range(6)])
     kept = weight > 0
     assert kept.double().mean() > 0.5
     reached = (arm.forward(theta) - tcp[:, None]).norm(dim=-1)
@@ -26,4 +27,4 @@ def test_weights_are_those_of_the_balance_heuristic():
     ratio = (weight / expected)[kept]
     assert (ratio / ratio[0] - 1).abs().max() < 1e-9
     # Each pair closes as many proposals.
-    assert (kept.view(6, 4, 2, 50).any(dim=-1)).all()
+    assert (kept.view(6, 2, 4, 50).any(dim=-1)).all()

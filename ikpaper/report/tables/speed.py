@@ -43,6 +43,8 @@ OTHERS: Mapping[str, str] = MappingProxyType(
         "flow": "samples against FrEIA's INN",
         "mmd": "MMD, ",
         "exact": "exact against rejection sampling",
+        "many": "exact samples of many targets",
+        "c2st": "C2ST together",
         "memory": "training memory",
         "runs": "runs with a thread each",
     }
