@@ -20,9 +20,9 @@ _OPENING = 1.2
 _FURTHER = 1.0
 #: Joint angles of the proposals that are computed at once, so that they stay near the cache.
 _CHUNK = 1 << 18
-#: Proposals after which no further round is drawn: so many, which take as long as a search for
-#: modes, and so many for each effective sample that is wanted. Then the target is left to a sampler
-#: that looks for modes.
+#: Most proposals that a target may be expected to take: so many, which take as long as a search for
+#: modes, and so many for each effective sample that is wanted. Others are left to a sampler that
+#: looks for modes.
 _PATIENCE, _POOR = 1 << 16, 20.0
 #: Weights below this are too near the smallest numbers to be compared.
 _TINY = 1e-280
@@ -83,7 +83,7 @@ class ManyTargets:
         arm: The arm, without a rail.
         prior: The prior, which is the proposal too.
         wanted: Effective sample size behind the samples of each target.
-        most: Proposals after which a target is given up, at the end of a round.
+        most: A target that is expected to take as many proposals is given up.
     """
 
     #: Of the samples that it draws.
@@ -120,13 +120,16 @@ class ManyTargets:
             drawn = self.propose(tcp[targets], count, [streams[i] for i in targets.tolist()])
             rounds = (*rounds, drawn)
             weight = torch.cat([each.by_target() for each in rounds], dim=1)
-            ess = _effective(weight, n)
-            done, left = ((ess >= self._wanted) == side for side in (True, False))
-            done, left = done.nonzero()[:, 0], left.nonzero()[:, 0]
+            ess, usable = _effective(weight, n)
+            enough = usable & (ess >= self._wanted)
+            done = enough.nonzero()[:, 0]
             picked = _systematic(weight[done], n, uniform[targets[done]])
             served[targets[done]] = _points(rounds, done, picked)
             spent = sum(each.proposals for each in rounds)
-            if len(left) and spent < self._most:
+            # What a target has to expect depends on its own points alone.
+            expected = (spent * self._wanted / ess).clamp_min(spent)
+            left = (~enough & (expected < self._most)).nonzero()[:, 0]
+            if len(left):
                 kept = tuple(each.only(left) for each in rounds)
                 pending.append((targets[left], kept, self._count(_FURTHER * spent)))
         return served
@@ -193,8 +196,8 @@ class ManyTargets:
         return Closed(theta, first, second, torch.where(closes, density, 0.0))
 
 
-def _effective(weight: Tensor, n: int) -> Tensor:
-    """Effective sample size of the points of each target, shape (t,); 0 if `n` cannot be taken.
+def _effective(weight: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Effective sample size of the points of each target, and whether `n` can be taken of them.
 
     Args:
         weight: Weights of their points, shape (t, m).
@@ -206,7 +209,7 @@ def _effective(weight: Tensor, n: int) -> Tensor:
     total = share.sum(dim=1)
     # Where the largest is more than 1/n of all, it would have to be taken more than once.
     usable = (total >= n) & (largest[:, 0] > _TINY)
-    return torch.where(usable, total.square() / share.square().sum(dim=1), 0.0)
+    return total.square() / share.square().sum(dim=1), usable
 
 
 def _systematic(weight: Tensor, n: int, uniform: Tensor) -> Tensor:
