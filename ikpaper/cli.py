@@ -270,11 +270,11 @@ def _parser() -> _Parser:
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
-    joints = "numbers of joints (default: 4 to 32; in full 16)"
+    joints = "numbers of joints (default: 4 to 32; in full 16 and 32)"
     scaling.add_argument("--dof", type=int, nargs="+", help=joints)
     scaling.add_flag(
         "--full",
-        "the published profile, for less time too, and more and fewer steps (half an hour)",
+        "the published profile, also for less time, with other widths and numbers of steps (an hour)",
     )
     scaling.add_work("run", "also what the table has")
 

@@ -62,11 +62,15 @@ BASELINES: Mapping[str, tuple[str, int]] = MappingProxyType(
     {"npe": ("NPE", 17), "fmpe": ("FMPE", 18)}
 )
 
+#: Trainings of each baseline that the book shows: how many times these epochs, and the seed. The
+#: longer ones show what more time gives, and by how much two of them differ.
+TRAININGS = ((1, 42), (2, 42), (2, 43))
+
 #: Columns of the table, which are the scores, what the training took, and who did it. No C2ST: so
 #: few targets are as these rows could afford say little.
 COLUMNS = (
     *(name for name in published.COLUMNS if name not in published.CHECKED),
-    *("epochs", "library"),
+    *("epochs", "most_epochs", "training_seed", "library"),
 )
 
 #: Arms and number of random targets of the table that the book shows.
@@ -91,7 +95,12 @@ Trained = tuple[Sampler, dict[str, Any]]
 
 
 def train_baseline(
-    name: str, arm: PlanarArm, *, epochs: int | None = None, profile: str | Profile = PUBLISHED
+    name: str,
+    arm: PlanarArm,
+    *,
+    epochs: int | None = None,
+    seed: int | None = None,
+    profile: str | Profile = PUBLISHED,
 ) -> Trained:
     """Train a baseline on the training samples of a profile, for so many epochs or to convergence.
 
@@ -102,7 +111,8 @@ def train_baseline(
         name: Name in `BASELINES`.
         arm: The arm.
         epochs: Most epochs, at least 2; by default those of `BASELINES`.
-        profile: Where simulations, prior and seed come from.
+        seed: Of the training; by default that of the profile.
+        profile: Where simulations and prior come from.
 
     Returns:
         Its posterior, and columns of the table: `epochs`, passes over its training samples, which
@@ -122,7 +132,7 @@ def train_baseline(
     spread = torch.tensor(arm.prior_sigma(profile.sigma_for(arm)))
     prior = torch.distributions.MultivariateNormal(torch.zeros(arm.dof), spread.square().diag())
     with torch.random.fork_rng(devices=[]), _quiet():
-        torch.manual_seed(profile.seed)
+        torch.manual_seed(profile.seed if seed is None else check_count("seed", seed, 0))
         start = time.monotonic()
         trainer = trainer_type(prior, tracker=_NoTracker(), show_progress_bars=False)
         trainer.append_simulations(theta, tcp)
@@ -190,6 +200,7 @@ def experiment(
     dofs: Sequence[int] = DOF,
     *,
     epochs: int | None = None,
+    trainings: Sequence[tuple[int, int]] = TRAININGS,
     targets: int = TARGETS,
     profile: str | Profile = PUBLISHED,
 ) -> Experiment:
@@ -201,7 +212,8 @@ def experiment(
 
     Args:
         dofs: Which of the paper's arms.
-        epochs: Epochs of each baseline; by default those of `BASELINES`.
+        epochs: Epochs of each baseline; by default those of `trainings`.
+        trainings: How many times the epochs of `BASELINES`, and the seed, of each training.
         targets: Number of random targets.
         profile: Where simulations, prior, seed and samples a target come from. Another one than
             the published one, or other epochs, have a table of their own.
@@ -221,21 +233,26 @@ def experiment(
             _exact_job(task, numbers),
             _our_job(TrainingRun.of(_OURS, dof, profile=numbers), task),
             *(
-                _baseline_job(name, epochs or usual, task, numbers)
+                _baseline_job(name, most, seed, task, numbers)
                 for name, (_, usual) in BASELINES.items()
+                for most, seed in (
+                    [(factor * usual, seed) for factor, seed in trainings]
+                    if epochs is None
+                    else [(epochs, numbers.seed)]
+                )
             ),
         ]
     variant = numbers.name if epochs is None else f"{numbers.name}-{epochs}-epochs"
     path = results_path("baselines", variant, published=variant == PUBLISHED)
-    place, order = ("dof", "sampler", "targets"), {"sampler": _ROWS}
-    return Experiment(jobs, ResultTable(path, COLUMNS, place, order))
+    place = ("dof", "sampler", "targets", "most_epochs", "training_seed")
+    return Experiment(jobs, ResultTable(path, COLUMNS, place, {"sampler": _ROWS}))
 
 
 def _exact_job(task: Task, profile: Profile) -> Job:
     def train_it(progress: Progress, fresh: bool) -> Trained:
         return task.truth, {"library": f"ikpaper {version('ikpaper')}"}
 
-    return _job(task.truth.name, Identity("sampler"), 0.0, task, profile, train_it)
+    return _job(task.truth.name, Identity("sampler"), 0.0, task, profile, train_it, 0, 0)
 
 
 def _our_job(run: TrainingRun, task: Task) -> Job:
@@ -252,12 +269,14 @@ def _our_job(run: TrainingRun, task: Task) -> Job:
             "library": f"ikpaper {version('ikpaper')}",
         }
 
-    return _job(run.name, run.identity(), run.cost(), task, run.profile, train_it)
+    return _job(
+        run.name, run.identity(), run.cost(), task, run.profile, train_it, run.epochs, run.seed
+    )
 
 
-def _baseline_job(name: str, epochs: int, task: Task, profile: Profile) -> Job:
+def _baseline_job(name: str, epochs: int, seed: int, task: Task, profile: Profile) -> Job:
     def train_it(progress: Progress, fresh: bool) -> Trained:
-        return train_baseline(name, task.arm, epochs=epochs, profile=profile)
+        return train_baseline(name, task.arm, epochs=epochs, seed=seed, profile=profile)
 
     identity = Identity(
         "weights",
@@ -267,11 +286,13 @@ def _baseline_job(name: str, epochs: int, task: Task, profile: Profile) -> Job:
             "samples": profile.samples,
             "train_fraction": profile.train_fraction,
             "data_seed": profile.seed,
+            # The usual one is that of the data.
+            **({} if seed == profile.seed else {"seed": seed}),
         },
         versions={"baselines": VERSION, "dataset": dataset.VERSION, "sbi": SbiSampler.version},
     )
     seconds = _EPOCH * epochs * profile.training_samples / 700_000
-    return _job(name, identity, seconds, task, profile, train_it)
+    return _job(name, identity, seconds, task, profile, train_it, epochs, seed)
 
 
 def _job(
@@ -281,6 +302,8 @@ def _job(
     task: Task,
     profile: Profile,
     train_it: Callable[[Progress, bool], Trained],
+    epochs: int,
+    seed: int,
 ) -> Job:
     """The job of a row, whose training takes about so many seconds."""
 
@@ -299,9 +322,15 @@ def _job(
 
     settings = {"sampler": name, "permutations": PERMUTATIONS}
     return Job(
-        {"dof": task.arm.dof, "sampler": name, "targets": len(task)},
+        {
+            "dof": task.arm.dof,
+            "sampler": name,
+            "targets": len(task),
+            "most_epochs": epochs,
+            "training_seed": seed,
+        },
         identity_of_trained("baselines", training, task, settings=settings),
-        f"{name} {task.arm.dof} DoF",
+        f"{name} {task.arm.dof} DoF" + (f", {epochs} epochs, seed {seed}" if epochs else ""),
         seconds + _SCORING[name] * len(task),
         measure,
         _described,

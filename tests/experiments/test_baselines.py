@@ -86,6 +86,26 @@ def test_a_baseline_that_converges_is_done(without_sbi):
     assert trained["epochs"] == 7
 
 
+def test_the_seed_decides_the_training(without_sbi):
+    def weights(**options):
+        train = without_sbi.train
+        found = []
+
+        def kept(self, **arguments):
+            network = train(self, **arguments)
+            found.append(network.weight.detach().clone())
+            return network
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(without_sbi, "train", kept)
+            train_baseline("npe", ARM, profile="smoke", **options)
+        return found[0]
+
+    usual = get_profile("smoke").seed
+    assert torch.equal(weights(), weights(seed=usual))
+    assert not torch.equal(weights(), weights(seed=usual + 1))
+
+
 def test_baselines_learn_from_the_data_set_with_its_prior(without_sbi):
     train_baseline("npe", ARM, profile="smoke")
     profile = get_profile("smoke")
@@ -124,7 +144,7 @@ def test_samples_come_from_the_generator_alone(without_sbi):
 @pytest.fixture
 def small(project, without_sbi):
     """Opens the small experiment of one arm anew, as another process would."""
-    return lambda: experiment([4], targets=2, profile="smoke")
+    return lambda: experiment([4], targets=2, trainings=[(1, 42)], profile="smoke")
 
 
 def test_every_sampler_has_a_row_and_is_scored_once(small, monkeypatch, capsys):
@@ -163,6 +183,19 @@ def test_other_epochs_train_the_baselines_again_and_nothing_else():
         for epochs in (3, 4)
     ]
     assert [a == b for a, b in zip(*keys, strict=True)] == [True, True, False, False]
+
+
+def test_longer_trainings_and_other_seeds_have_rows_of_their_own(project, without_sbi):
+    trainings = [(1, 42), (2, 42), (2, 43)]
+    shown = experiment([4], targets=2, trainings=trainings, profile="smoke")
+    rows = shown.run().query("sampler == 'npe'")
+    usual = BASELINES["npe"][1]
+    assert list(rows["most_epochs"]) == list(rows["epochs"]) == [usual, 2 * usual, 2 * usual]
+    assert list(rows["training_seed"]) == [42, 42, 43]
+    assert rows["key"].is_unique
+    # A training of the usual length from the usual seed is identified as if it were the only one.
+    alone = experiment([4], targets=2, trainings=[(1, 42)], profile="smoke")
+    assert {job.identity.key for job in alone.jobs} < {job.identity.key for job in shown.jobs}
 
 
 def test_fresh_trains_our_model_again_too(small, project):

@@ -685,7 +685,7 @@ def pareto(table: pd.DataFrame) -> Figure:
             ax.step(*front, where="post", color=MUTED, linewidth=0.9, zorder=0)
             ax.axhspan(least / 2, least, color=MUTED, alpha=0.2, linewidth=0)
             ax.set(xscale="log", yscale="log")
-            ax.xaxis.set_major_locator(LogLocator(numticks=9))
+            ax.xaxis.set_major_locator(LogLocator(numticks=4 if is_narrow() else 9))
             ax.xaxis.set_minor_formatter(NullFormatter())
     for column, dof in zip(grid.T, arms, strict=True):
         for ax in column if is_narrow() else column[:1]:

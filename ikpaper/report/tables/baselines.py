@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.format import extent, rounded, significant, with_interval
+from ikpaper.format import extent, percent_extent, rounded, significant, with_interval
 from ikpaper.report.tables.base import BRIEF, named
 
 __all__ = ["baselines", "kinematics", "numbers"]
@@ -38,19 +38,28 @@ def _training(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["training_seconds"]):
         return "–"
     minutes = significant(row["training_seconds"] / 60, 2)
-    return f"{minutes} min, {row['epochs']:.0f} epochs"
+    return f"{minutes} min, {row['epochs']:.0f} epochs, seed {row['training_seed']:.0f}"
 
 
 def numbers(rows: pd.DataFrame) -> dict[str, str]:
-    """Numbers for the text, by key, of the arm with the fewest joints; `rows` as in `baselines`."""
-    rows = rows[rows["dof"] == rows["dof"].min()].set_index("sampler")
+    """Numbers for the text, by key, of the arm with the fewest joints; `rows` as in `baselines`.
+
+    Of a baseline, `mmd_...` and `resim_...` are of the shortest training, `longer_...` is the
+    extent of the MMD^2 over the others.
+    """
+    rows = rows[rows["dof"] == rows["dof"].min()]
     threads = sorted({int(count) for count in rows["training_threads"].dropna()})
     found = {"joints": str(rows["dof"].iloc[0]), "threads": " or ".join(map(str, threads))}
-    for name, row in rows.iterrows():
+    for name, trained in rows.groupby("sampler", sort=False):
+        shortest = trained.loc[trained["most_epochs"].idxmin()]
         # Rounded as in the table.
-        mmd = with_interval(row["mmd2"], row["mmd2_low"], row["mmd2_high"])
+        mmd = with_interval(shortest["mmd2"], shortest["mmd2_low"], shortest["mmd2_high"])
         found[f"mmd_{name}"] = mmd.partition(" (")[0]
-        found[f"resim_{name}"] = significant(row["e_resim"], 2)
+        found[f"resim_{name}"] = significant(shortest["e_resim"], 2)
+        longer = trained[trained["most_epochs"] > shortest["most_epochs"]]
+        if len(longer):
+            found[f"longer_{name}"] = extent(longer["mmd2"])
+            found[f"rejected_longer_{name}"] = percent_extent(longer["rejected"])
     return found
 
 

@@ -62,15 +62,16 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: See `experiments.scaling.full_experiment`.
     """
-    place = ["dof", "sampler", "epochs", "steps"]
+    place = ["dof", "sampler", "epochs", "neurons", "steps"]
     refined = rows.loc[rows["refine"] > 0, [*place, "rejected", "e_resim"]]
     plain = rows[rows["refine"] == 0].merge(refined, "left", place, suffixes=("", "_refined"))
-    plain = plain.sort_values(["dof", "epochs", "steps"])
+    plain = plain.sort_values(place[:1] + place[2:])
     return formatted(
         plain,
         {
             "DoF": "dof",
             "epochs": ("epochs", lambda epochs: f"{epochs:.0f}" if epochs else "exact"),
+            "neurons": ("neurons", lambda neurons: f"{neurons:.0f}" if neurons else "–"),
             "steps": ("steps", "{:.0f}"),
             "rejected": ("rejected", percent),
             "unbiased MMD²": interval("mmd2"),
@@ -83,25 +84,34 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
-    """What the longest trainings reach, by key; `rows` as in `in_full`.
+    """What the longest trainings reach, and what wider networks do, by key; `rows` as in `in_full`.
 
-    Of each arm, that of the most epochs and steps, after refinement.
+    Of each arm, that of the most epochs and steps, after refinement; and those that differ in
+    their neurons alone, before it.
     """
-    phrases, shares = [], []
+    phrases, widths = [], []
     for dof, own in rows.groupby("dof"):
         exact = own[own["sampler"] == "exact"].iloc[0]
         best = own[own["refine"] > 0].sort_values(["epochs", "steps"]).iloc[-1]
         p = mcnemar(int(best["only_this"]), int(best["only_exact"]))
         more = best["only_this"] > best["only_exact"]
-        shares.append(percent(best["rejected"]))
         verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
         phrases.append(
             f"with {dof} joints is rejected at {percent(best['rejected'])} of the targets after "
             f"{best['epochs']:.0f} epochs, in {best['steps']:.0f} steps and refined, where exact "
             f"samples are at {percent(exact['rejected'])} ({verdict}, p = {significant(p, 2)})"
         )
+        for epochs, same in own[own["refine"] == 0].groupby("epochs"):
+            if same["neurons"].nunique() < 2:
+                continue
+            narrow, *_, wide = same.sort_values("neurons").to_dict("records")
+            widths.append(
+                f"with {dof} joints and {epochs:.0f} epochs from {percent(narrow['rejected'])} "
+                f"({narrow['neurons']:.0f} neurons a layer) to {percent(wide['rejected'])} "
+                f"({wide['neurons']:.0f})"
+            )
     return {
         "full_joints": joined(sorted(rows["dof"].unique())),
-        "full_rejected": joined(shares),
         "full_verdict": joined(phrases),
+        "full_widths": joined(widths),
     }

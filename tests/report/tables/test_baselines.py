@@ -7,13 +7,15 @@ from ikpaper.report.tables import baselines
 def test_numbers_of_the_text():
     rows = pd.DataFrame(
         {
-            "dof": [6, 6, 8],
-            "sampler": ["flow", "npe", "npe"],
-            "mmd2": [1.324e-5, 0.00834, 0.01],
-            "mmd2_low": [1.2e-5, 0.0069, 0.009],
-            "mmd2_high": [1.5e-5, 0.0101, 0.011],
-            "e_resim": [6.8e-8, 0.00586, 0.006],
-            "training_threads": [1, 2, 1],
+            "dof": [6, 6, 6, 6, 8],
+            "sampler": ["flow", "npe", "npe", "npe", "npe"],
+            "most_epochs": [60, 34, 17, 34, 17],
+            "mmd2": [1.324e-5, 0.0052, 0.00834, 0.0047, 0.01],
+            "mmd2_low": [1.2e-5, 0.0040, 0.0069, 0.0040, 0.009],
+            "mmd2_high": [1.5e-5, 0.0060, 0.0101, 0.0060, 0.011],
+            "rejected": [0.05, 0.98, 1.0, 0.97, 1.0],
+            "e_resim": [6.8e-8, 0.004, 0.00586, 0.004, 0.006],
+            "training_threads": [1, 2, 2, 2, 1],
         }
     )
     assert baselines.numbers(rows) == {
@@ -23,6 +25,8 @@ def test_numbers_of_the_text():
         "mmd_npe": "0.0083",
         "resim_flow": "6.8\xa0·\xa010⁻⁸",
         "resim_npe": "0.0059",
+        "longer_npe": "0.0047 to 0.0052",
+        "rejected_longer_npe": "97 to 98\xa0%",
     }
 
 

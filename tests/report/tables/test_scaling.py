@@ -43,6 +43,7 @@ def test_trainings_in_full_are_compared_with_exact_samples():
             "dof": 16,
             "sampler": sampler,
             "epochs": epochs,
+            "neurons": 128 if epochs else 0,
             "steps": steps,
             "refine": refine,
             "rejected": rejected,
@@ -62,14 +63,19 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     )
     table = scaling.in_full(rows)
     assert list(table["epochs"]) == ["exact", "6", "60"]
+    assert list(table["neurons"]) == ["–", "128", "128"]
     assert list(table["rejected"]) == ["5.0\xa0%", "40.0\xa0%", "6.0\xa0%"]
     assert list(table["rejected, refine=3"]) == ["–", "40.0\xa0%", "6.0\xa0%"]
     assert list(table["steps"]) == ["–", "16", "64"]
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
     numbers = scaling.in_full_numbers(rows)
-    assert (numbers["full_joints"], numbers["full_rejected"]) == ("16", percent(0.06))
+    assert (numbers["full_joints"], numbers["full_widths"]) == ("16", "")
     text = numbers["full_verdict"]
     assert text.startswith("with 16 joints is rejected at 6.0\xa0% of the targets after 60 epochs")
     assert "exact samples are at 5.0\xa0% (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
     assert "(more often, p = " in scaling.in_full_numbers(rows)["full_verdict"]
+    wider = rows.assign(neurons=256, rejected=0.05).query("epochs == 6")
+    assert scaling.in_full_numbers(pd.concat([wider, rows]))["full_widths"] == (
+        "with 16 joints and 6 epochs from 40.0\xa0% (128 neurons a layer) to 5.0\xa0% (256)"
+    )
