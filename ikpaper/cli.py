@@ -274,7 +274,7 @@ def _parser() -> _Parser:
     scaling.add_argument("--dof", type=int, nargs="+", help=joints)
     scaling.add_flag(
         "--full",
-        "the published profile, also for less time, with other widths and numbers of steps (an hour)",
+        "the published profile, for less time, other widths and numbers of steps, too (an hour)",
     )
     scaling.add_work("run", "also what the table has")
 

@@ -17,19 +17,20 @@
 #
 # Does what holds for ten joints hold for more?
 #
-# Less and less, after so short a training. With {glue:text}`longest` joints the
-# MMD² of the flow to the exact posterior is {glue:text}`share_longest` of the
+# {glue:text}`full_answer`, if the flow is trained in full. It
+# {glue:text}`full_verdict` ({numref}`tab-scaling-full`). More time and more
+# neurons both help: the share of targets at which it is rejected falls
+# {glue:text}`full_widths`.
+#
+# After a short training, less and less. With {glue:text}`longest` joints the MMD²
+# of the flow to the exact posterior is then {glue:text}`share_longest` of the
 # prior's, and a permutation test of level {glue:text}`level` rejects its samples
 # at {glue:text}`rejected_longest` of {glue:text}`targets` random targets. For
 # ten joints it is {glue:text}`share_10` and {glue:text}`rejected_10`.
 #
-# Trained in full, the flow {glue:text}`full_verdict`
-# ({numref}`tab-scaling-full`). More time and more neurons both help: the share of
-# targets at which it is rejected falls {glue:text}`full_widths`.
-#
-# These are flows with the architecture of {ref}`sec-flow` on arms of
-# {glue:text}`shortest` to {glue:text}`longest` joints, links by the paper's rule,
-# each trained with the profile *{glue:text}`scaling_profile`* for
+# All are flows with the architecture of {ref}`sec-flow`, links by the paper's rule.
+# The short trainings ({numref}`tab-scaling`) are on arms of {glue:text}`shortest` to
+# {glue:text}`longest` joints, with the profile *{glue:text}`scaling_profile`* for
 # {glue:text}`fastest` to {glue:text}`slowest` seconds on a CPU.
 # {ref}`sec-beyond` has what a longer training makes of the arms with up to ten
 # joints. No other network was trained for more joints than the paper's.

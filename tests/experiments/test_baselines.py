@@ -153,7 +153,7 @@ def test_every_sampler_has_a_row_and_is_scored_once(small, monkeypatch, capsys):
     assert list(rows["sampler"]) == ["exact", "flow", "npe", "fmpe"]
     assert rows["mmd2"].notna().all()
     assert list(rows["library"].str.split().str[0]) == ["ikpaper", "ikpaper", "sbi", "sbi"]
-    assert "[3/4] npe 4 DoF: MMD² to exact" in capsys.readouterr().err
+    assert "[3/4] npe 4 DoF, 17 epochs, seed 42: MMD² to exact" in capsys.readouterr().err
     monkeypatch.setattr(Task, "score", lambda *_, **__: pytest.fail("scored again"))
     again = small().run()
     pd.testing.assert_frame_equal(again, rows, check_exact=False, check_dtype=False)

@@ -23,9 +23,12 @@ def baselines(rows: pd.DataFrame) -> pd.DataFrame:
         rows: See `experiments.baselines`.
     """
     training = [_training(row) for row in rows.to_dict("records")]
-    # Rates of the benchmark are of another run: only those within this one compare.
+    # Rates compare within one run. Those of the benchmark are of another, and so are those of
+    # longer trainings, whose networks are the same.
     flow = rows[rows["sampler"] == "flow"].set_index("dof")["samples_per_second"]
+    shortest = rows.groupby(["dof", "sampler"])["most_epochs"].transform("min")
     rate = rows["samples_per_second"] / rows["dof"].map(flow)
+    rate = rate.where(rows["most_epochs"] == shortest)
     scores = named(rows, _SCORES).assign(
         **{"rate over the flow's": [significant(value, 2) for value in rate]},
         training=training,

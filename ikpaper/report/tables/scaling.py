@@ -86,16 +86,20 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
 def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
     """What the longest trainings reach, and what wider networks do, by key; `rows` as in `in_full`.
 
+    `full_answer` is whether the flow is nowhere rejected more often than exact samples.
+
     Of each arm, that of the most epochs and steps, after refinement; and those that differ in
     their neurons alone, before it.
     """
-    phrases, widths = [], []
+    phrases, shares, widths, behind = [], [], [], []
     for dof, own in rows.groupby("dof"):
         exact = own[own["sampler"] == "exact"].iloc[0]
         best = own[own["refine"] > 0].sort_values(["epochs", "steps"]).iloc[-1]
         p = mcnemar(int(best["only_this"]), int(best["only_exact"]))
         more = best["only_this"] > best["only_exact"]
+        shares.append(percent(best["rejected"]))
         verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
+        behind += [dof] if verdict == "more often" else []
         phrases.append(
             f"with {dof} joints is rejected at {percent(best['rejected'])} of the targets after "
             f"{best['epochs']:.0f} epochs, in {best['steps']:.0f} steps and refined, where exact "
@@ -111,7 +115,11 @@ def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
                 f"({wide['neurons']:.0f})"
             )
     return {
+        "full_answer": f"Not with {joined(behind)}"
+        if behind
+        else f"Yes, up to {rows['dof'].max()}",
         "full_joints": joined(sorted(rows["dof"].unique())),
+        "full_rejected": joined(shares),
         "full_verdict": joined(phrases),
         "full_widths": joined(widths),
     }

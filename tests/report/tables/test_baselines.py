@@ -46,3 +46,32 @@ def test_what_the_kinematics_give_is_told():
         "target on 2 of 2 arms, by the factor 100 to 200, and its MMD² is smaller, by intervals "
         "that do not overlap, on 0 of 2."
     )
+
+
+def test_a_training_has_a_row_and_only_rates_of_one_run_compare():
+    scores = dict.fromkeys(("mmd2", "mmd2_low", "mmd2_high", "rejected"), 0.1)
+    scores |= {"e_resim": 0.1, "e_resim_worst": 0.2, "missed": 0, "parameters": 9, "targets": 200}
+    rows = pd.DataFrame(
+        {
+            "dof": 6,
+            "sampler": ["exact", "flow", "npe", "npe"],
+            "samples_per_second": [40.0, 10.0, 30.0, 20.0],
+            "training_seconds": [None, 60.0, 120.0, 240.0],
+            "epochs": [None, 60, 17, 34],
+            "most_epochs": [0, 60, 17, 34],
+            "training_seed": [0, 42, 42, 43],
+            "library": "",
+            "profile": "paper",
+            "refine": 0,
+            "samples": 1000,
+            "at": "random",
+            **scores,
+        }
+    )
+    table = baselines.baselines(rows)
+    assert list(table["rate over the flow's"]) == ["4.0", "1.0", "3.0", "–"]
+    assert list(table["training"])[1:] == [
+        "1.0 min, 60 epochs, seed 42",
+        "2.0 min, 17 epochs, seed 42",
+        "4.0 min, 34 epochs, seed 43",
+    ]

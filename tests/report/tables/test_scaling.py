@@ -69,12 +69,16 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     assert list(table["steps"]) == ["–", "16", "64"]
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
     numbers = scaling.in_full_numbers(rows)
-    assert (numbers["full_joints"], numbers["full_widths"]) == ("16", "")
+    assert (numbers["full_joints"], numbers["full_rejected"]) == ("16", percent(0.06))
+    assert numbers["full_widths"] == ""
     text = numbers["full_verdict"]
     assert text.startswith("with 16 joints is rejected at 6.0\xa0% of the targets after 60 epochs")
     assert "exact samples are at 5.0\xa0% (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
-    assert "(more often, p = " in scaling.in_full_numbers(rows)["full_verdict"]
+    assert numbers["full_answer"] == "Yes, up to 16"
+    worse = scaling.in_full_numbers(rows)
+    assert "(more often, p = " in worse["full_verdict"]
+    assert worse["full_answer"] == "Not with 16"
     wider = rows.assign(neurons=256, rejected=0.05).query("epochs == 6")
     assert scaling.in_full_numbers(pd.concat([wider, rows]))["full_widths"] == (
         "with 16 joints and 6 epochs from 40.0\xa0% (128 neurons a layer) to 5.0\xa0% (256)"
