@@ -102,10 +102,11 @@ class ExactPosterior(PosteriorSampler):
             always `pairs`.
         together: Whether `sample` serves many targets at once where up to 1000 samples of each are
             asked for (with the usual `oversampling`), in the stage `prior`: the fewer samples, the
-            faster it is than one target after the other. They are other samples of the same posterior than those of one target after the
-            other. Where it is not possible (on a rail, without that stage) or does not serve a
+            faster it is than one target after the other. They are other samples of the same
+            posterior. Where it is not possible (on a rail, without that stage) or does not serve a
             target, it is served alone. Behind any sample, also of `draw`, is an effective sample
-            size of 100 or more.
+            size of 100 or more; as with any importance sampling from a finite pool, the bias of
+            expectations is of the order of one over it.
 
     Raises:
         ValueError: If an argument is out of its range.
