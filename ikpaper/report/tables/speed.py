@@ -58,7 +58,7 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
         bench: As in `throughput`.
         comparison: Which of `OTHERS`.
     """
-    rows = bench[bench["what"].str.startswith(OTHERS[comparison])]
+    rows = _of(bench, comparison)
     (unit,) = rows["unit"].unique()
     number = rounded if unit == "samples/s" else 2
     columns: dict[str, Column] = {
@@ -75,6 +75,10 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
     if rows["what"].nunique() == 1:
         del columns["variant"]
     return formatted(rows, columns)
+
+
+def _of(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
+    return bench[bench["what"].str.startswith(OTHERS[comparison])]
 
 
 def _precision(what: str) -> str:
@@ -109,7 +113,7 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     gain = steps["peak_gflops"] / steps["plain_peak_gflops"]
     bounds = gain.groupby(steps["what"].map(_precision)).median()
     on_gpu = "cuda" in set(bench["device"])
-    exact = bench.loc[bench["what"].str.startswith(OTHERS["exact"]), "what"]
+    exact = _of(bench, "exact")["what"]
     whats = ("training", "sampling")
     return {
         "threads": str(bench["threads"].iloc[0]),
@@ -117,6 +121,7 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
         "eps": exact.iloc[0].rpartition("= ")[2],
         **{f"{what}_gain": extent(_gains(bench, what)["ratio"]) for what in whats},
+        **{f"{name}_gain": extent(_of(bench, name)["ratio"]) for name in ("many", "c2st")},
         "against_bounds": _against(bench, bounds),
         "plain_peak": f"{steps['plain_peak_gflops'].median():,.0f}",
         **{f"bound_{precision}": significant(value, 2) for precision, value in bounds.items()},

@@ -13,6 +13,9 @@ def test_numbers_of_the_text():
             ("training, bfloat16", "cvae", 4000, 7.0),
             ("sampling, float32", "inn", 1000, 2.0),
             ("exact against rejection sampling, eps = 0.005", None, 100, 9.0),
+            ("exact samples of many targets, together against one by one", None, 1, 20.0),
+            ("exact samples of many targets, together against one by one", None, 1000, 2.0),
+            ("C2ST together against one by sbibm's protocol, 25 epochs", None, 1000, 15.0),
         ],
         columns=["what", "model", "size", "ratio"],
     ).assign(threads=2, device="cpu")
@@ -30,6 +33,8 @@ def test_numbers_of_the_text():
         "eps": "0.005",
         "training_gain": "1.5 to 7.0",
         "sampling_gain": "2.0",
+        "many_gain": "2.0 to 20",
+        "c2st_gain": "15",
         "against_bounds": (
             "The cVAE trains 1.5 times as fast in float32 (more than 2.0 on 0 of 1 arms) and 3.5 "
             "times as fast in bfloat16 (more than 4.0 on 0 of 1 arms). The INN trains 2.5 times as "
