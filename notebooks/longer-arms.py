@@ -17,10 +17,10 @@
 #
 # Does what holds for ten joints hold for more?
 #
-# {glue:text}`full_answer`, if the flow is trained in full. It
-# {glue:text}`full_verdict` ({numref}`tab-scaling-full`). More time and more
-# neurons both help: the share of targets at which it is rejected falls
-# {glue:text}`full_widths`.
+# {glue:text}`full_answer`: trained in full, the flow is rejected
+# {glue:text}`full_verdict`. Over epochs of training, before refinement, it is
+# rejected at {glue:text}`full_time`; over neurons of a layer, after fewer epochs, at
+# {glue:text}`full_widths` ({numref}`tab-scaling-full`).
 #
 # After a short training, less and less. With {glue:text}`longest` joints the MMD²
 # of the flow to the exact posterior is then {glue:text}`share_longest` of the
@@ -73,11 +73,12 @@ out.figure(results.scaling(rows))
 # ## Trained in full
 #
 # {numref}`tab-scaling-full` has the arms with {glue:text}`full_joints` joints, trained
-# on as much data as those of {ref}`sec-beyond`: for less and as much time, with
+# on as much data as those of {ref}`sec-beyond`: for fewer and as many epochs, with
 # narrower and wider networks, and sampled in fewer and more steps.
 #
 # :::{csv-table} The flow on long arms, over epochs of training, neurons of a layer and steps of sampling (`ikpaper scaling --full`); the first row of an arm is that of exact samples. The unbiased MMD² scatters around zero and can be negative.
 # :file: tables/scaling-full.csv
 # :header-rows: 1
+# :shown: 9
 # :name: tab-scaling-full
 # :::

@@ -26,7 +26,7 @@ __all__ = ["ResultTable", "keys", "setup", "visible"]
 SHOWN, _SMALL = 6, 4
 
 #: Columns that name a row.
-_MOST_KEYS = 3
+_MOST_KEYS = 4
 
 #: Characters of a row that a phone and the column of text have place for, and how many a table's
 #: column takes besides its own.

@@ -20,10 +20,10 @@ _OPENING = 1.2
 _FURTHER = 1.0
 #: Joint angles of the proposals that are computed at once, so that they stay near the cache.
 _CHUNK = 1 << 18
-#: Most proposals that a target may be expected to take: so many, which take as long as a search for
-#: modes, and so many for each effective sample that is wanted. Others are left to a sampler that
-#: looks for modes.
-_PATIENCE, _POOR = 1 << 16, 20.0
+#: Most proposals that a target may be expected to take: so many, which on the paper's arms take as
+#: long as a search for modes, and so many for each effective sample that is wanted. Others are left
+#: to a sampler that looks for modes.
+_PATIENCE, _EACH = 1 << 16, 20.0
 #: Weights below this are too near the smallest numbers to be compared.
 _TINY = 1e-280
 
@@ -83,7 +83,7 @@ class ManyTargets:
         arm: The arm, without a rail.
         prior: The prior, which is the proposal too.
         wanted: Effective sample size behind the samples of each target.
-        most: A target that is expected to take as many proposals is given up.
+        most: A target that is expected to take as many proposals is given up after a round.
     """
 
     #: Of the samples that it draws.
@@ -94,7 +94,7 @@ class ManyTargets:
     ) -> None:
         self._arm, self._sigma, self._wanted = arm, prior.sigma, wanted
         self._pairs, self._at_once = arm.dof - 1, _CHUNK // arm.dof
-        self._most = min(most, _PATIENCE + _POOR * wanted)
+        self._most = min(most, _PATIENCE + _EACH * wanted)
 
     def sample(self, tcp: Tensor, n: int, streams: Sequence[Generator]) -> Tensor:
         """Samples (B, n, dof) for targets (B, 2); NaN for those that take too long this way.
@@ -130,8 +130,9 @@ class ManyTargets:
             expected = (spent * self._wanted / ess).clamp_min(spent)
             left = (~enough & (expected < self._most)).nonzero()[:, 0]
             if len(left):
-                kept = tuple(each.only(left) for each in rounds)
-                pending.append((targets[left], kept, self._count(_FURTHER * spent)))
+                if len(left) < len(targets):
+                    rounds = tuple(each.only(left) for each in rounds)
+                pending.append((targets[left], rounds, self._count(_FURTHER * spent)))
         return served
 
     def _count(self, proposals: float) -> int:
@@ -220,12 +221,16 @@ def _systematic(weight: Tensor, n: int, uniform: Tensor) -> Tensor:
         n: Points to take of each target.
         uniform: Uniform numbers, shape (t, 1 + n): where the sample starts, and its order.
     """
+    # In an order that has nothing to do with how the points were made, or the picks would be
+    # spread evenly over pairs and elbows. The order is the same for all, whatever the batch.
+    order = torch.randperm(weight.shape[1], generator=Generator().manual_seed(0))
+    weight = weight[:, order]
     cumulative = weight.cumsum(dim=1)
     ticks = (torch.arange(n) + uniform[:, :1]) * cumulative[:, -1:] / n
     picked = torch.searchsorted(cumulative, ticks)
     # Rounding is not to take the last tick past what has a weight.
     last = (weight > 0).long().cumsum(dim=1).argmax(dim=1, keepdim=True)
-    return torch.minimum(picked, last).gather(1, uniform[:, 1:].argsort(dim=1))
+    return order[torch.minimum(picked, last).gather(1, uniform[:, 1:].argsort(dim=1))]
 
 
 def _points(rounds: Sequence[Closed], target: Tensor, column: Tensor) -> Tensor:

@@ -457,8 +457,26 @@ def test_how_many_proposals_a_target_needs_does_not_change_what_others_get(n, co
     arm = PlanarArm.paper(10)
     exact, tcp = ExactPosterior(arm, 0.2, together=True), random_targets(arm, count, 0.2, 7)
     batch = exact.sample(tcp, n, generator=seeded(4))
-    # The products of torch round by the size of the batch.
+    # Functions of whole vectors may round otherwise at their ends.
     torch.testing.assert_close(batch[:few], exact.sample(tcp[:few], n, generator=seeded(4)))
+
+
+def test_samples_of_one_target_among_many_vary_as_independent_ones():
+    arm, n = PlanarArm.paper(4), 500
+    batch = torch.tensor([PAPER_TARGETS[4]] * 100, dtype=torch.float64)
+    theta = ExactPosterior(arm, 0.2, together=True).sample(batch, n, generator=seeded(1))
+    # Spread evenly over the pairs that close them, their means would vary half as much.
+    ratio = n * theta.mean(dim=1).var(dim=0) / theta.flatten(0, 1).var(dim=0)
+    assert ratio.min() > 0.7
+    assert ratio.max() < 1.4
+
+
+def test_a_thousand_samples_among_many_are_those_of_their_posterior():
+    arm, tcp = PlanarArm.paper(10), random_targets(PlanarArm.paper(10), 3, 0.2, 8)
+    many = ExactPosterior(arm, 0.2, together=True).sample(tcp, 1000, generator=seeded(1))
+    for samples, target in zip(many, tcp, strict=True):
+        alone = ExactPosterior(arm, 0.2).sample(target, 1000, generator=seeded(2))
+        assert two_sample_test(samples, alone, generator=seeded(3)).p_value > 0.01
 
 
 def test_samples_of_many_targets_are_distinct_although_weights_are_uneven():

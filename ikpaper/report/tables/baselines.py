@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.format import extent, percent_extent, rounded, significant, with_interval
+from ikpaper.format import extent, percent, percent_extent, rounded, significant, with_interval
 from ikpaper.report.tables.base import BRIEF, named
 
 __all__ = ["baselines", "kinematics", "numbers"]
@@ -22,7 +22,6 @@ def baselines(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: See `experiments.baselines`.
     """
-    training = [_training(row) for row in rows.to_dict("records")]
     # Rates compare within one run. Those of the benchmark are of another, and so are those of
     # longer trainings, whose networks are the same.
     flow = rows[rows["sampler"] == "flow"].set_index("dof")["samples_per_second"]
@@ -31,9 +30,10 @@ def baselines(rows: pd.DataFrame) -> pd.DataFrame:
     rate = rate.where(rows["most_epochs"] == shortest)
     scores = named(rows, _SCORES).assign(
         **{"rate over the flow's": [significant(value, 2) for value in rate]},
-        training=training,
         library=list(rows["library"]),
     )
+    training = [_training(row) for row in rows.to_dict("records")]
+    scores.insert(list(scores).index("sampler") + 1, "training", training)
     return scores.join(named(rows, _REST)).rename(columns={"MMD² to exact": "unbiased MMD²"})
 
 
@@ -47,8 +47,8 @@ def _training(row: Mapping[Any, Any]) -> str:
 def numbers(rows: pd.DataFrame) -> dict[str, str]:
     """Numbers for the text, by key, of the arm with the fewest joints; `rows` as in `baselines`.
 
-    Of a baseline, `mmd_...` and `resim_...` are of the shortest training, `longer_...` is the
-    extent of the MMD^2 over the others.
+    Of a baseline, `mmd_...`, `resim_...` and `rejected_...` are of the shortest training,
+    `longer_...`, `epochs_longer_...` and `rejected_longer_...` extents over the others.
     """
     rows = rows[rows["dof"] == rows["dof"].min()]
     threads = sorted({int(count) for count in rows["training_threads"].dropna()})
@@ -59,10 +59,12 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         mmd = with_interval(shortest["mmd2"], shortest["mmd2_low"], shortest["mmd2_high"])
         found[f"mmd_{name}"] = mmd.partition(" (")[0]
         found[f"resim_{name}"] = significant(shortest["e_resim"], 2)
+        found[f"rejected_{name}"] = percent(shortest["rejected"])
         longer = trained[trained["most_epochs"] > shortest["most_epochs"]]
         if len(longer):
             found[f"longer_{name}"] = extent(longer["mmd2"])
-            found[f"rejected_longer_{name}"] = percent_extent(longer["rejected"])
+            found[f"epochs_longer_{name}"] = extent(longer["most_epochs"], "{:.0f}")
+            found[f"rejected_longer_{name}"] = percent_extent(longer["rejected"], "{:.1f}")
     return found
 
 

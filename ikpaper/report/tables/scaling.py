@@ -84,14 +84,15 @@ def in_full(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
-    """What the longest trainings reach, and what wider networks do, by key; `rows` as in `in_full`.
+    """What trainings in full reach, over epochs and neurons, by key; `rows` as in `in_full`.
 
-    `full_answer` is whether the flow is nowhere rejected more often than exact samples.
-
-    Of each arm, that of the most epochs and steps, after refinement; and those that differ in
-    their neurons alone, before it.
+    `full_answer` is whether the flow of the most epochs and steps, after refinement, was on any arm
+    rejected more often than exact samples. `full_time` and `full_widths` are shares of rejections
+    before refinement over epochs, and over neurons at the epochs that most trainings have.
     """
-    phrases, shares, widths, behind = [], [], [], []
+    phrases, shares, behind = [], [], []
+    times: list[str] = []
+    widths: list[str] = []
     for dof, own in rows.groupby("dof"):
         exact = own[own["sampler"] == "exact"].iloc[0]
         best = own[own["refine"] > 0].sort_values(["epochs", "steps"]).iloc[-1]
@@ -101,25 +102,30 @@ def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
         verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
         behind += [dof] if verdict == "more often" else []
         phrases.append(
-            f"with {dof} joints is rejected at {percent(best['rejected'])} of the targets after "
+            f"with {dof} joints at {percent(best['rejected'])} of the targets after "
             f"{best['epochs']:.0f} epochs, in {best['steps']:.0f} steps and refined, where exact "
             f"samples are at {percent(exact['rejected'])} ({verdict}, p = {significant(p, 2)})"
         )
-        for epochs, same in own[own["refine"] == 0].groupby("epochs"):
-            if same["neurons"].nunique() < 2:
-                continue
-            narrow, *_, wide = same.sort_values("neurons").to_dict("records")
-            widths.append(
-                f"with {dof} joints and {epochs:.0f} epochs from {percent(narrow['rejected'])} "
-                f"({narrow['neurons']:.0f} neurons a layer) to {percent(wide['rejected'])} "
-                f"({wide['neurons']:.0f})"
-            )
+        # The steps that every training was sampled in.
+        plain = own[own["refine"] == 0]
+        plain = plain[plain["steps"] == plain["steps"].mode()[0]]
+        for found, over, fixed in (
+            (times, "epochs", plain["neurons"] == best["neurons"]),
+            (widths, "neurons", plain["epochs"] == plain["epochs"].mode()[0]),
+        ):
+            parts = plain[fixed].sort_values(over).to_dict("records")
+            listed = joined(f"{percent(row['rejected'])} with {row[over]:.0f}" for row in parts)
+            found.append(f"{listed} ({dof} joints)")
+    joints, targets = joined(sorted(rows["dof"].unique())), rows["targets"].max()
     return {
-        "full_answer": f"Not with {joined(behind)}"
-        if behind
-        else f"Yes, up to {rows['dof'].max()}",
-        "full_joints": joined(sorted(rows["dof"].unique())),
+        "full_answer": (
+            f"Not with {joined(behind)} joints"
+            if behind
+            else f"With {joints} joints, as far as {targets} targets can tell, yes"
+        ),
+        "full_joints": joints,
         "full_rejected": joined(shares),
         "full_verdict": joined(phrases),
-        "full_widths": joined(widths),
+        "full_time": "; ".join(times),
+        "full_widths": "; ".join(widths),
     }

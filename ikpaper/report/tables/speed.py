@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from ikpaper.format import extent, joined, rounded, significant
+from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.report.tables.base import NETWORKS, Column, formatted, label
 
 __all__ = ["OTHERS", "breakdown", "numbers", "others", "throughput"]
@@ -114,6 +115,8 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     bounds = gain.groupby(steps["what"].map(_precision)).median()
     on_gpu = "cuda" in set(bench["device"])
     exact = _of(bench, "exact")["what"]
+    classifiers = _of(bench, "c2st")
+    as_in_tables = classifiers["what"].str.endswith(f" {C2ST_EPOCHS} epochs")
     whats = ("training", "sampling")
     return {
         "threads": str(bench["threads"].iloc[0]),
@@ -121,7 +124,10 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
         "eps": exact.iloc[0].rpartition("= ")[2],
         **{f"{what}_gain": extent(_gains(bench, what)["ratio"]) for what in whats},
-        **{f"{name}_gain": extent(_of(bench, name)["ratio"]) for name in ("many", "c2st")},
+        "many_gain": extent(_of(bench, "many").query("size == 1")["ratio"]),
+        "many_gain_1000": extent(_of(bench, "many").query("size == 1000")["ratio"]),
+        "c2st_gain": extent(classifiers.loc[as_in_tables, "ratio"]),
+        "c2st_epochs": str(C2ST_EPOCHS),
         "against_bounds": _against(bench, bounds),
         "plain_peak": f"{steps['plain_peak_gflops'].median():,.0f}",
         **{f"bound_{precision}": significant(value, 2) for precision, value in bounds.items()},

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from ikpaper.format import with_interval
+from ikpaper.format import percent, with_interval
 from ikpaper.report.tables import baselines
 
 
@@ -25,8 +25,11 @@ def test_numbers_of_the_text():
         "mmd_npe": "0.0083",
         "resim_flow": "6.8\xa0·\xa010⁻⁸",
         "resim_npe": "0.0059",
+        "rejected_flow": percent(0.05),
+        "rejected_npe": percent(1.0),
         "longer_npe": "0.0047 to 0.0052",
-        "rejected_longer_npe": "97 to 98\xa0%",
+        "epochs_longer_npe": "34",
+        "rejected_longer_npe": "97.0 to 98.0\xa0%",
     }
 
 

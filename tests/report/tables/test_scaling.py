@@ -70,16 +70,37 @@ def test_trainings_in_full_are_compared_with_exact_samples():
     assert list(table["E‖f(θ) − y‖², refine=3"]) == ["–", "0.0010", "0.0010"]
     numbers = scaling.in_full_numbers(rows)
     assert (numbers["full_joints"], numbers["full_rejected"]) == ("16", percent(0.06))
-    assert numbers["full_widths"] == ""
+    assert numbers["full_answer"] == "With 16 joints, as far as 200 targets can tell, yes"
     text = numbers["full_verdict"]
-    assert text.startswith("with 16 joints is rejected at 6.0\xa0% of the targets after 60 epochs")
+    assert text.startswith("with 16 joints at 6.0\xa0% of the targets after 60 epochs")
     assert "exact samples are at 5.0\xa0% (undecided, p = " in text
     rows.loc[rows["epochs"] == 60, ["only_this", "only_exact"]] = [30, 5]
-    assert numbers["full_answer"] == "Yes, up to 16"
     worse = scaling.in_full_numbers(rows)
     assert "(more often, p = " in worse["full_verdict"]
-    assert worse["full_answer"] == "Not with 16"
-    wider = rows.assign(neurons=256, rejected=0.05).query("epochs == 6")
-    assert scaling.in_full_numbers(pd.concat([wider, rows]))["full_widths"] == (
-        "with 16 joints and 6 epochs from 40.0\xa0% (128 neurons a layer) to 5.0\xa0% (256)"
+    assert worse["full_answer"] == "Not with 16 joints"
+
+
+def test_what_time_and_neurons_change_is_told_at_equal_steps():
+    def row(epochs, neurons, steps, refine, rejected):
+        return {"sampler": "flow" if epochs else "exact", "epochs": epochs, "neurons": neurons} | {
+            "dof": 16,
+            "steps": steps,
+            "refine": refine,
+            "rejected": rejected,
+            "only_this": 7,
+            "only_exact": 5,
+            "targets": 200,
+        }
+
+    trained = ((6, 128, 0.4), (20, 64, 0.3), (20, 128, 0.2), (20, 256, 0.1), (60, 128, 0.05))
+    rows = [row(0, 0, None, 0, 0.05)]
+    rows += [row(e, n, 16, refine, share) for e, n, share in trained for refine in (0, 3)]
+    rows += [row(60, 128, 64, refine, 0.06) for refine in (0, 3)]
+    numbers = scaling.in_full_numbers(pd.DataFrame(rows))
+    assert numbers["full_time"] == (
+        "40.0\xa0% with 6, 20.0\xa0% with 20 and 5.0\xa0% with 60 (16 joints)"
     )
+    assert numbers["full_widths"] == (
+        "30.0\xa0% with 64, 20.0\xa0% with 128 and 10.0\xa0% with 256 (16 joints)"
+    )
+    assert numbers["full_rejected"] == percent(0.06)
