@@ -60,6 +60,6 @@ def test_trainings_in_full_stand_beside_exact_samples(project):
 
 def test_published_trainings_in_full_are_those_of_the_flow():
     jobs = full_experiment().jobs
-    assert {job.place["dof"] for job in jobs} == {16}
+    assert {job.place["dof"] for job in jobs} == {16, 32}
     assert {job.place["sampler"] for job in jobs} == {"exact", "flow"}
     assert len({job.identity.key for job in jobs}) == len(jobs)
