@@ -18,9 +18,7 @@
 # Does what holds for ten joints hold for more?
 #
 # {glue:text}`full_answer`: trained in full, the flow is rejected
-# {glue:text}`full_verdict`. Over epochs of training, before refinement, it is
-# rejected at {glue:text}`full_time`; over neurons of a layer, after fewer epochs, at
-# {glue:text}`full_widths` ({numref}`tab-scaling-full`).
+# {glue:text}`full_verdict` ({numref}`tab-scaling-full`).
 #
 # After a short training, less and less. With {glue:text}`longest` joints the MMD²
 # of the flow to the exact posterior is then {glue:text}`share_longest` of the
@@ -74,7 +72,10 @@ out.figure(results.scaling(rows))
 #
 # {numref}`tab-scaling-full` has the arms with {glue:text}`full_joints` joints, trained
 # on as much data as those of {ref}`sec-beyond`: for fewer and as many epochs, with
-# narrower and wider networks, and sampled in fewer and more steps.
+# narrower and wider networks, and sampled in fewer and more steps. The shares at
+# which the flow is rejected before refinement are, over epochs of training,
+# {glue:text}`full_time`; over neurons of a layer, after the epochs that have three
+# widths, {glue:text}`full_widths`.
 #
 # :::{csv-table} The flow on long arms, over epochs of training, neurons of a layer and steps of sampling (`ikpaper scaling --full`); the first row of an arm is that of exact samples. The unbiased MMD² scatters around zero and can be negative.
 # :file: tables/scaling-full.csv
