@@ -85,7 +85,7 @@ def test_an_unknown_benchmark_is_refused():
 def test_the_published_table_holds_what_it_claims():
     table = pd.read_csv(ROOT / "book" / "results" / "bench.csv")
     better = table["plain"] / table["ours"]
-    higher = table["unit"] == "samples/s"
+    higher = table["unit"].str.endswith("/s")
     better[higher] = (table["ours"] / table["plain"])[higher]
     assert (better - table["ratio"]).abs().max() < 1e-6
     assert {"inn", "cvae"} <= set(table["model"].dropna()) <= {"inn", "cvae", "flow-fast"}
