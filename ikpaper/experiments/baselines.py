@@ -252,7 +252,7 @@ def _exact_job(task: Task, profile: Profile) -> Job:
     def train_it(progress: Progress, fresh: bool) -> Trained:
         return task.truth, {"library": f"ikpaper {version('ikpaper')}"}
 
-    return _job(task.truth.name, Identity("sampler"), 0.0, task, profile, train_it, 0, 0)
+    return _job(task.truth.name, Identity("sampler"), 0.0, task, profile, train_it)
 
 
 def _our_job(run: TrainingRun, task: Task) -> Job:
@@ -302,10 +302,10 @@ def _job(
     task: Task,
     profile: Profile,
     train_it: Callable[[Progress, bool], Trained],
-    epochs: int,
-    seed: int,
+    epochs: int = 0,
+    seed: int = 0,
 ) -> Job:
-    """The job of a row, whose training takes about so many seconds."""
+    """The job of a row, whose training takes about so many seconds, epochs from this seed."""
 
     def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
         sampler, origin = train_it(progress, fresh)
