@@ -125,7 +125,7 @@ out.table(benchmark.handwritten(own, found.iloc[1:]), "handwritten")
 # trainer = NPE(prior).append_simulations(theta.float(), tcp.float())
 # trainer.train(max_num_epochs=20)
 # sampler = SbiSampler(arm, trainer.build_posterior())
-# ikpaper.benchmark(sampler, dof=6, name="NPE")
+# print(ikpaper.benchmark(sampler, dof=6, name="NPE"))
 # ```
 #
 # {ref}`sec-baselines` has the rows of posteriors that were trained on all
