@@ -74,7 +74,7 @@ out.figure(results.scaling(rows))
 # on as much data as those of {ref}`sec-beyond`: for fewer and as many epochs, with
 # narrower and wider networks, and sampled in fewer and more steps. The shares at
 # which the flow is rejected before refinement are, over epochs of training,
-# {glue:text}`full_time`; over neurons of a layer, after the epochs that have three
+# {glue:text}`full_time`; over neurons of a layer, after the epochs that have several
 # widths, {glue:text}`full_widths`.
 #
 # :::{csv-table} The flow on long arms, over epochs of training, neurons of a layer and steps of sampling (`ikpaper scaling --full`); the first row of an arm is that of exact samples. The unbiased MMD² scatters around zero and can be negative.

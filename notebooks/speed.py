@@ -120,13 +120,13 @@ for comparison in speed.OTHERS:
 #
 # The tolerance of {numref}`tab-speed-exact` is {glue:text}`eps`.
 #
-# :::{csv-table} Exact sampling for many targets at once (`together=True`), against one target after the other (*reference*): targets served in a second with so many samples of each (size), over 400 targets and 40 of the paper's arms, fewer of longer ones.
+# :::{csv-table} Exact sampling for many targets at once (`together=True`), against one target after the other (*reference*): targets served in a second with so many samples of each (size); on longer arms than the paper's, over few targets.
 # :file: tables/speed-many.csv
 # :header-rows: 1
 # :name: tab-speed-many
 # :::
 #
-# ```{csv-table} C2ST: classifiers of eight targets trained together for so many epochs, against scikit-learn's by sbibm's protocol, which trains until the loss stands still (*reference*). Size: samples a side.
+# ```{csv-table} C2ST: classifiers of several targets trained together for so many epochs, against scikit-learn's by sbibm's protocol, which trains until the loss stands still (*reference*). Size: samples a side.
 # :file: tables/speed-c2st.csv
 # :header-rows: 1
 # :name: tab-speed-c2st

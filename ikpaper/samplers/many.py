@@ -14,10 +14,9 @@ from ikpaper.samplers.prior import Prior
 
 __all__ = ["Closed", "ManyTargets"]
 
-#: Proposals of the first round, for each effective sample that is wanted.
+#: Proposals of the first round, for each effective sample that is wanted. A further one draws as
+#: many as all before it.
 _OPENING = 1.2
-#: Proposals of a further round, in multiples of those before it.
-_FURTHER = 1.0
 #: Joint angles of the proposals that are computed at once, so that they stay near the cache.
 _CHUNK = 1 << 18
 #: Most proposals that a target may be expected to take: so many, which on the paper's arms take as
@@ -132,7 +131,7 @@ class ManyTargets:
             if len(left):
                 if len(left) < len(targets):
                     rounds = tuple(each.only(left) for each in rounds)
-                pending.append((targets[left], rounds, self._count(_FURTHER * spent)))
+                pending.append((targets[left], rounds, self._count(spent)))
         return served
 
     def _count(self, proposals: float) -> int:

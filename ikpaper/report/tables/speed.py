@@ -24,7 +24,8 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
         what: `training` or `sampling`.
         sizes: Which batches.
     """
-    chosen = bench[bench["what"].str.startswith(f"{what}, ") & bench["size"].isin(sizes)]
+    chosen = _rows(bench, f"{what}, ")
+    chosen = chosen[chosen["size"].isin(sizes)]
     rows = []
     for (model, dof, size), part in chosen.groupby(["model", "dof", "size"], sort=False):
         cells = {"model": label(str(model)), "DoF": dof, "batch": f"{size:,}"}
@@ -59,7 +60,7 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
         bench: As in `throughput`.
         comparison: Which of `OTHERS`.
     """
-    rows = _of(bench, comparison)
+    rows = _rows(bench, OTHERS[comparison])
     (unit,) = rows["unit"].unique()
     number = rounded if unit == "samples/s" else 2
     columns: dict[str, Column] = {
@@ -78,8 +79,9 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
     return formatted(rows, columns)
 
 
-def _of(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
-    return bench[bench["what"].str.startswith(OTHERS[comparison])]
+def _rows(bench: pd.DataFrame, start: str) -> pd.DataFrame:
+    """Those whose names start in this way."""
+    return bench[bench["what"].str.startswith(start)]
 
 
 def _precision(what: str) -> str:
@@ -114,18 +116,17 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     gain = steps["peak_gflops"] / steps["plain_peak_gflops"]
     bounds = gain.groupby(steps["what"].map(_precision)).median()
     on_gpu = "cuda" in set(bench["device"])
-    exact = _of(bench, "exact")["what"]
-    classifiers = _of(bench, "c2st")
+    exact, many, classifiers = (_rows(bench, OTHERS[each]) for each in ("exact", "many", "c2st"))
     as_in_tables = classifiers["what"].str.endswith(f" {C2ST_EPOCHS} epochs")
     whats = ("training", "sampling")
     return {
         "threads": str(bench["threads"].iloc[0]),
         "device": "CPU" if bench["device"].iloc[0] == "cpu" else "GPU",
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
-        "eps": exact.iloc[0].rpartition("= ")[2],
-        **{f"{what}_gain": extent(_gains(bench, what)["ratio"]) for what in whats},
-        "many_gain": extent(_of(bench, "many").query("size == 1")["ratio"]),
-        "many_gain_1000": extent(_of(bench, "many").query("size == 1000")["ratio"]),
+        "eps": exact["what"].iloc[0].rpartition("= ")[2],
+        **{f"{what}_gain": extent(_rows(bench, f"{what}, ")["ratio"]) for what in whats},
+        "many_gain": extent(many.query("size == 1")["ratio"]),
+        "many_gain_1000": extent(many.query("size == 1000")["ratio"]),
         "c2st_gain": extent(classifiers.loc[as_in_tables, "ratio"]),
         "c2st_epochs": str(C2ST_EPOCHS),
         "against_bounds": _against(bench, bounds),
@@ -134,13 +135,9 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _gains(bench: pd.DataFrame, what: str) -> pd.DataFrame:
-    return bench[bench["what"].str.startswith(f"{what}, ")]
-
-
 def _against(bench: pd.DataFrame, bounds: pd.Series) -> str:
     """How many times as fast training is as the reference, beside what its products allow."""
-    rows = _gains(bench, "training").query("size == 1000")
+    rows = _rows(bench, "training, ").query("size == 1000")
     sentences = []
     for name in NETWORKS:
         parts = []
