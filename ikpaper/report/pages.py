@@ -90,7 +90,8 @@ class Page:
     def identity(self, profile: str, root: Path) -> Identity:
         """What decides the page: its notebook, what it reads, and versions of what it calls.
 
-        Of the notebook, code and text are apart: other text needs no other run.
+        Of the notebook, code and text are apart: other text needs no other run. Of a table, the
+        page of one arm reads the rows of that arm.
         """
         results = root / "book" / "results"
         files = {
@@ -100,8 +101,10 @@ class Page:
         }
         if self.reported:
             files["reported"] = Path(paper.__file__).with_name("reported.csv")
+        dof = self.parameters.get("dof")
         inputs = {
-            name: file_digest(path) if path.exists() else "none" for name, path in files.items()
+            name: _read_digest(path, dof) if path.exists() else "none"
+            for name, path in files.items()
         }
         there = (root / "notebooks" / f"{self.notebook}.py").exists()
         cells = read_notebook(root, self.notebook)["cells"] if there else []
@@ -127,6 +130,14 @@ class Page:
             "profile": asdict(get_profile(profile)),
         }
         return Identity("page", settings, inputs, versions)
+
+
+def _read_digest(path: Path, dof: int | None) -> str:
+    """Digest of a result file, or of what it has for one arm."""
+    if dof is None:
+        return file_digest(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        return digest([row for row in csv.DictReader(file) if row["dof"] == str(dof)])
 
 
 def read_notebook(root: Path, name: str) -> dict[str, Any]:

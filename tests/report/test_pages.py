@@ -240,6 +240,21 @@ def test_a_pages_identity_holds_all_that_it_reads(project):
     assert "inn" in choose(["models"])[0].identity("paper", project).versions
 
 
+def test_a_page_of_one_arm_reads_the_rows_of_that_arm(project):
+    table = project / "book" / "results" / "seeds.csv"
+    table.parent.mkdir(parents=True)
+    (page,) = choose(["dof-06"])
+
+    def key(*rows):
+        table.write_text("\n".join(["dof,sampler,value", *rows, ""]))
+        return page.identity("paper", project).key
+
+    own = key("4,cvae,1", "6,cvae,2")
+    assert key("6,cvae,2", "4,cvae,1", "8,inn,3") == own
+    assert key("4,cvae,1", "6,cvae,3") != own
+    assert key("4,cvae,1", "6,cvae,2", "6,inn,3") != own
+
+
 def test_other_numbers_of_a_profile_make_another_page(project, monkeypatch):
     (page,) = choose(["dof-06"])
     key = page.identity("paper", project).key

@@ -20,6 +20,7 @@ from ikpaper.report.tables.base import (
     formatted,
     interval,
     label,
+    over_seeds,
 )
 
 __all__ = [
@@ -88,8 +89,12 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
             (network,) = verdicts.ahead(results, runs, comparison)
         if network != UNDECIDED:
             return f"The {network} is {better_at}"
-        among = ", since the INN lies among the cVAE's training runs" if decided else ""
-        return f"Which network is {better_at} is undecided{among}"
+        overlap = (
+            ", since the INN lies among the cVAE's training runs"
+            if over_seeds(results, runs, "mmd2")["runs"].xs("inn", level="sampler").item() == 1
+            else ", since the ranges over the networks' training runs overlap"
+        )
+        return f"Which network is {better_at} is undecided{overlap if decided else ''}"
 
     closer = [label(name) for name in NETWORKS if rows[name]["mmd2"] < rows["rejection"]["mmd2"]]
     blurred = [

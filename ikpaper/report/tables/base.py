@@ -25,6 +25,7 @@ __all__ = [
     "interval",
     "label",
     "named",
+    "over_seeds",
     "reported",
     "sides",
 ]
@@ -125,16 +126,44 @@ def better(means: pd.DataFrame, quantity: str) -> pd.Series:
     return pd.Series(np.select(below, [label(name) for name in NETWORKS], UNDECIDED), cvae.index)
 
 
-def sides(values: pd.Series, spread: pd.DataFrame) -> pd.Series:
-    """Where values lie beside spreads: `below`, `among` or `above`, categories in this order.
+def sides(ranges: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    """Where ranges lie beside others: `below`, `among` or `above`, categories in this order.
 
     Args:
-        values: Values.
-        spread: Columns `min` and `max`, with the same index.
+        ranges: Columns `min` and `max`; equal where it is one value.
+        others: As `ranges`, with the same index. A range that overlaps with it is `among`.
     """
-    outside = [values < spread["min"], values > spread["max"]]
+    outside = [ranges["max"] < others["min"], ranges["min"] > others["max"]]
     found = np.select(outside, ["below", "above"], "among")
-    return pd.Series(pd.Categorical(found, ["below", "among", "above"]), values.index)
+    return pd.Series(pd.Categorical(found, ["below", "among", "above"]), ranges.index)
+
+
+def over_seeds(scores: pd.DataFrame, runs: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """The range of a score over the training runs of each of the paper's networks.
+
+    Args:
+        scores: Tidy scores of the published runs; see `evaluation.PaperProtocol.score`.
+        runs: Tidy scores with a column `seed`; see `experiments.seeds`. Those of another profile
+            are left out.
+        quantity: A quantity of `ERRORS`.
+
+    Returns:
+        Columns `min`, `max` and `runs`, indexed by DoF and sampler. A network that was trained
+        once has its published value.
+    """
+    column = "e_resim_best" if quantity == "e_resim_test" else quantity
+    published = by_sampler(scores)[column].rename("value").reset_index()
+    published = published[published["sampler"].isin(NETWORKS)]
+    repeated = runs[
+        (runs["profile"] == scores["profile"].iloc[0])
+        & (runs["quantity"] == quantity)
+        & runs["dof"].isin(published["dof"])
+    ]
+    place = ["dof", "sampler"]
+    both = pd.concat([published, repeated[[*place, "value"]]])
+    found = both.groupby(place)["value"].agg(["min", "max"])
+    counts = repeated.groupby(place)["seed"].nunique().reindex(found.index, fill_value=1)
+    return found.assign(runs=counts)
 
 
 def reported(*sources: str) -> pd.Series:

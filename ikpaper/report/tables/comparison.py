@@ -35,6 +35,7 @@ from ikpaper.report.tables.base import (
     interval,
     label,
     named,
+    over_seeds,
     reported,
     sides,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "networks_numbers",
     "notice",
     "profiles",
+    "repeated",
     "reported_and_ours",
     "seeds",
     "side_by_side",
@@ -429,22 +431,37 @@ def seeds(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
-    """Where the INN's scores lie beside those of the cVAE's training runs, in words.
+    """Whether all training runs of the INN lie beside all of the cVAE's, in words.
 
     Args:
         runs: As in `seeds`.
         scores: As in `reported_and_ours`.
     """
-    profile = scores["profile"].iloc[0]
-    inn = by_sampler(scores).xs("inn", level="sampler")
-    cvae = runs[(runs["sampler"] == "cvae") & (runs["profile"] == profile)]
-    names = {"above": "above all of them", "below": "below all of them", "among": "among them"}
+    names = {
+        "above": "larger than the cVAE's in all runs",
+        "below": "smaller than the cVAE's in all runs",
+        "among": UNDECIDED,
+    }
     parts = []
     for quantity, name in ERRORS.items():
-        spread = cvae[cvae["quantity"] == quantity].groupby("dof")["value"].agg(["min", "max"])
-        places = sides(inn.loc[spread.index, quantity], spread)
-        parts.append(f"the INN's {name} is {_counted(places, names)}")
+        spread = over_seeds(scores, runs, quantity)
+        cvae, inn = (spread.xs(network, level="sampler") for network in NETWORKS)
+        parts.append(f"the INN's {name} is {_counted(sides(inn, cvae), names)}")
     return "; ".join(parts)
+
+
+def repeated(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """How often each network was trained, in words; arguments as in `beside_seeds`."""
+    counts = over_seeds(scores, runs, "mmd2")["runs"]
+    parts = []
+    for network in NETWORKS:
+        own = counts.xs(network, level="sampler")
+        told = [
+            f"{times(int(count))} with {joined(same.index)} joints"
+            for count, same in sorted(own.groupby(own), reverse=True)
+        ]
+        parts.append(f"The {label(network)} was trained {joined(told)}.")
+    return " ".join(parts)
 
 
 def profiles() -> pd.DataFrame:

@@ -641,7 +641,8 @@ def beside_seeds(studies: Studies, runs: pd.DataFrame, profile: Profile) -> str:
     spread = spread.agg(["min", "max", "size"]).query("size > 1")
     found = pd.concat(_found(studies, profile), names=place)["value"].dropna()
     both = spread.join(found, how="inner").reset_index()
-    both["side"] = sides(both["value"], both)
+    found = pd.DataFrame({"min": both["value"], "max": both["value"]})
+    both["side"] = sides(found, both)
     sentences = []
     for quantity, name in ERRORS.items():
         beside = both[both["quantity"] == quantity].groupby("side", observed=True)

@@ -16,6 +16,7 @@ from ikpaper.report.tables.base import (
     better,
     by_sampler,
     label,
+    over_seeds,
     reported,
     sides,
 )
@@ -60,8 +61,8 @@ def overall(words: Iterable[str]) -> str:
 def ahead(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
     """The network that is better by a score, or `UNDECIDED`, by DoF.
 
-    An arm is undecided if the 95 % intervals of the two networks overlap, or if the INN's value
-    lies among those of the cVAE's training runs.
+    An arm is undecided if the 95 % intervals of the two networks overlap, or the ranges over
+    their training runs.
 
     Args:
         scores: Tidy scores of some arms; see `evaluation.PaperProtocol.score`.
@@ -69,19 +70,10 @@ def ahead(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Serie
         comparison: `e_resim` for the re-simulation error, `posterior` for the MMD².
     """
     quantity, measured, _, _ = _COMPARED[comparison]
-    means = by_sampler(scores)
-    networks = better(means, quantity)
-    mine = runs[
-        (runs["profile"] == scores["profile"].iloc[0])
-        & (runs["quantity"] == measured)
-        & (runs["sampler"] == "cvae")
-        & runs["dof"].isin(networks.index)
-    ]
-    spread = mine.groupby("dof")["value"].agg(["min", "max"])
-    inn = means.xs("inn", level="sampler").loc[spread.index, quantity]
-    among = sides(inn, spread) == "among"
-    networks[among.index[among]] = UNDECIDED
-    return networks
+    networks = better(by_sampler(scores), quantity)
+    spread = over_seeds(scores, runs, measured)
+    cvae, inn = (spread.xs(name, level="sampler") for name in NETWORKS)
+    return networks.mask(sides(inn, cvae) == "among", UNDECIDED)
 
 
 def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:

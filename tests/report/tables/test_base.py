@@ -5,6 +5,7 @@ from ikpaper.report.tables.base import (
     formatted,
     interval,
     label,
+    over_seeds,
     reported,
     sides,
 )
@@ -35,12 +36,43 @@ def test_labels():
     assert (label("inn"), label("of my own")) == ("INN", "of my own")
 
 
-def test_values_lie_below_among_or_above_a_spread():
-    spread = pd.DataFrame({"min": [1.0] * 4, "max": [2.0] * 4})
-    found = sides(pd.Series([0.5, 1.0, 2.0, 2.5]), spread)
-    assert list(found) == ["below", "among", "among", "above"]
+def test_ranges_lie_below_among_or_above_others():
+    others = pd.DataFrame({"min": [1.0] * 6, "max": [2.0] * 6})
+    low = pd.Series([0.5, 1.0, 2.0, 2.5, 0.5, 0.5])
+    ranges = pd.DataFrame({"min": low, "max": low + [0, 0, 0, 0, 0.4, 2.5]})
+    found = sides(ranges, others)
+    assert list(found) == ["below", "among", "among", "above", "below", "among"]
     # In this order also where a side has none.
-    assert list(sides(pd.Series([3.0]), spread[:1]).cat.categories) == ["below", "among", "above"]
+    assert list(sides(ranges[3:4], others[3:4]).cat.categories) == ["below", "among", "above"]
+
+
+def test_a_score_ranges_over_the_published_run_and_those_that_were_repeated():
+    scores = pd.DataFrame(
+        {
+            "profile": "paper",
+            "dof": 8,
+            "sampler": ["cvae", "inn", "prior"],
+            "quantity": "mmd2",
+            "value": [1.0, 4.0, 9.0],
+            "low": 0.0,
+            "high": 9.0,
+            "targets": 2,
+            "samples": 3,
+        }
+    )
+    rows = [(42, 1.0), (43, 0.5), (44, 2.0)]
+    runs = pd.DataFrame(rows, columns=["seed", "value"])
+    runs = runs.assign(profile="paper", dof=8, sampler="cvae", quantity="mmd2")
+    other = [
+        runs.assign(dof=6, value=7.0),
+        runs.assign(profile="quick", value=7.0),
+        runs.assign(quantity="e_posterior", value=7.0),
+    ]
+    found = over_seeds(scores, pd.concat([runs, *other]), "mmd2")
+    assert found.to_dict("index") == {
+        (8, "cvae"): {"min": 0.5, "max": 2.0, "runs": 3},
+        (8, "inn"): {"min": 4.0, "max": 4.0, "runs": 1},
+    }
 
 
 def test_a_row_a_sampler_in_the_order_of_the_scores():
