@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ from ikpaper.checks import Sigma, check_count, check_sigma
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    TensorLike = Tensor | ArrayLike
-
-__all__ = ["PlanarArm", "RailArm", "arm_of", "as_tensor", "constant", "resolve_arm", "wrap"]
-
+#: What functions take for tensors.
+TensorLike: TypeAlias = "Tensor | ArrayLike"
 
 #: Standard deviation of the paper's prior, in radians ("Dataset" slide).
 _PAPER_SIGMA = 0.2

@@ -8,28 +8,13 @@ on the quantity whose ranks it takes (Modrak et al., 2023).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from scipy.stats import kstwo
 from torch import Tensor
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import Sigma, check_count, check_finite, check_positive
 from ikpaper.metrics import Classifiers
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = [
-    "VERSION",
-    "classifier_ranks",
-    "coverage",
-    "log_density",
-    "ranks",
-    "tarp_ranks",
-    "uniformity",
-]
 
 #: Raise when numbers change.
 VERSION = 1

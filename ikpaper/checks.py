@@ -12,16 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Generator, Tensor
 
-__all__ = [
-    "Sigma",
-    "check_count",
-    "check_finite",
-    "check_generator",
-    "check_known",
-    "check_positive",
-    "check_sigma",
-]
-
 
 #: Standard deviation of a prior: one value for all joints, or one a joint.
 Sigma: TypeAlias = "float | Sequence[float] | Tensor | ArrayLike"

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from ikpaper.experiments import Experiment
 
-__all__ = ["main"]
 
 #: Commands that need no checkout.
 _ANYWHERE = ("train", "evaluate", "search", "sample")
@@ -70,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ikpaper {arguments.verb}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        continues = arguments.verb not in _UNRESUMED and not getattr(arguments, "fresh", False)
+        # Rates are of one run, and are kept when it ends.
+        anew = getattr(arguments, "fresh", False) or getattr(arguments, "rates", False)
+        continues = arguments.verb not in _UNRESUMED and not anew
         note = "; the same command continues" if continues else ""
         print(f"\nikpaper {arguments.verb}: interrupted{note}", file=sys.stderr)
         return 130

@@ -15,18 +15,6 @@ from typing import Any
 
 from ikpaper.files import scratch
 
-__all__ = [
-    "RESTARTS",
-    "as_processes",
-    "as_tasks",
-    "cluster_address",
-    "connected",
-    "cpus_here",
-    "given_up",
-    "max_parallel",
-]
-
-
 #: How often a trial or a training run starts again after its process or its node died.
 RESTARTS = 3
 

@@ -12,8 +12,6 @@ from ikpaper.arm import PlanarArm
 from ikpaper.checks import Sigma, check_count
 from ikpaper.profiles import Profile
 
-__all__ = ["VERSION", "Dataset", "make_dataset", "profile_dataset"]
-
 #: Part of the identity of whatever is trained or scored on a data set. Raise it when its numbers
 #: change.
 VERSION = 1

@@ -12,17 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "atomic",
-    "find_project",
-    "locked",
-    "project_root",
-    "published",
-    "scratch",
-    "write_json",
-    "write_text",
-]
-
 #: Characters that the path of the folder for temporary files may have.
 _SHORT = 16
 #: Folders of a checkout that travel with the package, by their names there.

@@ -9,22 +9,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-__all__ = [
-    "as_ascii",
-    "cell",
-    "concise",
-    "extent",
-    "fixed",
-    "joined",
-    "over_runs",
-    "percent",
-    "percent_extent",
-    "rounded",
-    "significant",
-    "times",
-    "with_interval",
-]
-
 #: Exponents as they are written, by the characters of an integer, and the reverse.
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOWERED = {raised: character for character, raised in _RAISED.items()}
@@ -140,8 +124,6 @@ def over_runs(values: Iterable[float]) -> str:
     measured = [value for value in values if not math.isnan(value)]
     if not measured:
         return "–"
-    if len(measured) == 1:
-        return significant(measured[0])
     return with_interval(sum(measured) / len(measured), min(measured), max(measured))
 
 

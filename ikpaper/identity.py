@@ -17,16 +17,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "Identity",
-    "State",
-    "accepted",
-    "digest",
-    "file_digest",
-    "provenance",
-    "source_digest",
-]
-
 
 def digest(*parts: Any) -> str:
     """Hash of values that JSON can hold, 24 hexadecimal digits; tuples count as lists.

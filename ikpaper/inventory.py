@@ -18,7 +18,6 @@ from ikpaper.weights import DamagedWeights
 if TYPE_CHECKING:
     from ikpaper.experiments import Experiment
 
-__all__ = ["KINDS", "accept", "all_runs", "inventory", "published_runs"]
 
 #: Kinds of what can be accepted. Studies are not among them: their trials are what they are.
 KINDS = (

@@ -16,8 +16,6 @@ from typing import Any
 import torch
 from torch import Generator
 
-__all__ = ["fast_matmul", "use_fast_matmul"]
-
 #: What torch calls oneDNN where it offers a choice for products on the CPU, and its default.
 _ONEDNN, _DEFAULT = "bf16", "none"
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,34 +14,8 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count, check_finite, check_generator, check_positive
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = [
-    "C2ST_EPOCHS",
-    "KERNELS",
-    "VERSION",
-    "Classifiers",
-    "TwoSampleTest",
-    "c2st",
-    "c2st_batch",
-    "distance",
-    "distinct_solutions",
-    "effective_sample_size",
-    "hull_area",
-    "hull_perimeter",
-    "hull_points",
-    "mean_kernel",
-    "mmd2",
-    "mmd2_floor",
-    "resimulation_error",
-    "resimulation_error_halved",
-    "two_sample_test",
-    "two_sample_tests",
-]
 
 #: Raise when numbers change.
 VERSION = 1

@@ -10,20 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "CVAE_RANGES",
-    "CVAE_TABLE",
-    "INN_RANGES",
-    "INN_TABLE",
-    "SEARCH_HOPELESS_AFTER",
-    "SEARCH_HOPELESS_LOSS",
-    "SEARCH_SAMPLES",
-    "SEARCH_TRIALS",
-    "TARGETS",
-    "Ranges",
-    "Table",
-    "reported",
-]
 
 Ranges = Mapping[str, tuple[float, float]]
 Table = Mapping[int, Mapping[str, float]]

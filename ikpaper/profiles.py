@@ -12,7 +12,6 @@ from ikpaper.checks import check_known
 if TYPE_CHECKING:
     from ikpaper.arm import PlanarArm
 
-__all__ = ["PROFILES", "PUBLISHED", "Profile", "get_profile"]
 
 #: The profile whose weights are part of the project.
 PUBLISHED = "paper"

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-__all__ = ["Progress", "duration"]
-
 
 def duration(seconds: float) -> str:
     """Seconds as m:ss or h:mm:ss."""

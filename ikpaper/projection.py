@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count, check_positive
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = ["PATIENCE", "TOLERANCE", "VERSION", "Projected", "damped_step", "project"]
 
 #: Part of the identity of whatever is refined. Raise it when its numbers change.
 VERSION = 2

@@ -7,20 +7,15 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count, check_generator
 from ikpaper.identity import digest
 from ikpaper.projection import PATIENCE, Projected, project
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = ["SAMPLERS", "PosteriorSampler", "Refined", "Sampler", "normal", "refined"]
 
 #: torch fills noise on the CPU in blocks of this size, and draws the rest of it another way.
 _BLOCK = 16

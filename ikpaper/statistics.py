@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = Sequence[float] | np.ndarray | pd.Series
 
-__all__ = ["bootstrap_interval", "mcnemar", "rank_correlation"]
 
 #: What intervals hold, and how often targets are drawn for one by bootstrap.
 _LEVEL, _RESAMPLES = 0.95, 2000

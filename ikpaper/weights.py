@@ -27,18 +27,6 @@ from ikpaper.identity import digest
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 
-__all__ = [
-    "DamagedWeights",
-    "find_weights",
-    "load",
-    "load_record",
-    "load_with_record",
-    "restore",
-    "save",
-    "store",
-    "weights_path",
-]
-
 #: What every record says.
 _RECORDED = {"model": str, "config": dict, "num_parameters": int, "sha256": str}
 

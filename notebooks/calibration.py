@@ -92,11 +92,11 @@ for dof in PlanarArm.PAPER_DOF:
 #
 # ## What they see
 
-# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept. Hatched: an arm without that sampler; refine=3: samples moved onto the target by three Gauss-Newton steps."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
+# %% mystnb={"figure": {"name": "fig-calibration", "caption": "Share of random subsets of 300 simulations (of the classifier, which is trained for each, of three disjoint ones) that a check rejects at level 5 %, and, in the last column of a panel, the share of targets at which a permutation test rejects with exact samples. The first row, of exact samples, is the level that is kept; of the classifier it is uncertain, from three subsets an arm. Hatched: an arm without that sampler; refine=3: samples moved onto the target by three Gauss-Newton steps."}, "image": {"alt": "Four heat maps, one an arm, with a row a sampler and a column a check. The last column, of the test with exact samples, stands out for most samplers; most other cells are faint."}}
 out.figure(plots.power(calibration.shown(rows), SIZES[-1], calibration.LABELS))
 
 # %% [markdown]
-# ```{csv-table} What each check sees: how often it rejects subsets of 100 simulations of exact samples; on how many arms it finds the prior with all simulations; how many of the other samplers it finds that exact samples reject at half of the targets or more, on all arms; and its power for these with 100 and with 300 simulations.
+# ```{csv-table} What each check sees: how often it rejects subsets of 100 simulations of exact samples (for the classifier ten disjoint subsets an arm, so that its rate is uncertain); on how many arms it finds the prior with all simulations; how many of the other samplers it finds that exact samples reject at half of the targets or more, on all arms; and its power for these with 100 and with 300 simulations.
 # :file: tables/calibration-checks.csv
 # :header-rows: 1
 # :name: tab-calibration-checks

@@ -161,8 +161,9 @@ out.table(published.winners(scores, profile.sigma), "winners")
 # {glue:text}`printed_cvae_wide` with the wide prior and
 # {glue:text}`printed_cvae_narrow` with the data's. For the INN they have
 # {glue:text}`printed_inn`; ours is {glue:text}`printed_inn_wide` and
-# {glue:text}`printed_inn_narrow`. The exact sampler has
-# {glue:text}`printed_exact_wide` and {glue:text}`printed_exact_narrow`.
+# {glue:text}`printed_inn_narrow`: the cVAE's value tells the two priors apart, the
+# INN's does not. The exact sampler has {glue:text}`printed_exact_wide` and
+# {glue:text}`printed_exact_narrow`.
 
 # %% tags=["remove-output"]
 ten = ikpaper.PlanarArm.paper(10)

@@ -105,7 +105,8 @@ out.table(tables.overview(studies), "studies")
 #
 # ## Does Bayesian optimisation beat random trials?
 #
-# Too few studies to tell. {glue:text}`worth` {glue:text}`early`
+# Too few studies to tell: random search was run for one network on one arm.
+# {glue:text}`worth` {glue:text}`early`
 
 # %% mystnb={"figure": {"name": "fig-studies-convergence", "caption": "Objective of each trial (dots) and the best so far (line) of the Bayesian studies, in the order in which trials ended; in grey, random search: the best so far of each study (thin), and median and central 90 % of the best of so many trials. A panel of 30 trials or more ends at their 70 % quantile, or at the median of the random ones if that is larger."}, "image": {"alt": "A panel for each study with dots and a falling staircase; where random search was run, a grey band falls beside it."}}
 out.figure(figures.convergence(studies.trials("bayesian"), studies.trials("random")))

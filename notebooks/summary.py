@@ -39,7 +39,7 @@ scores, runs, variants = (
     out.read("ablations"),
 )
 measured = out.read("benchmark")
-random = measured[measured["at"] == "random"]
+random, many = (measured[measured["at"] == at] for at in ("random", "many samples"))
 searched = studies.in_full(studies.Studies.load(get_profile("search")), scores, profile)
 conclusions = verdicts.conclusions(scores, runs, variants, searched, profile)
 
@@ -52,7 +52,9 @@ numbers = {
     **verdicts.plotted(scores),
     **published.wide_prior(scores),
     **beyond.benchmark_numbers(random),
-    **beyond.home_numbers(random),
+    **beyond.home_numbers(random, verdicts.ahead(scores, runs, "posterior")),
+    **beyond.pooled_numbers(random, many),
+    **beyond.lookup_numbers(random),
 }
 for key, text in numbers.items():
     out.number(key, text)

@@ -21,6 +21,7 @@ from ikpaper import calibration, dataset, metrics, projection
 from ikpaper.evaluation import PaperProtocol, Task, task
 from ikpaper.models import CATALOGUE, model_type
 from ikpaper.profiles import Profile
+from ikpaper.samplers import LookupTable
 from ikpaper.samplers.many import ManyTargets
 from ikpaper.search import held_out, study
 from ikpaper.training import TrainingLoop, TrainingRun, loop
@@ -181,6 +182,7 @@ def cases():
         "rejection": ikpaper.RejectionPosterior(ARM, 0.3, 0.1),
         "numerical": ikpaper.NumericalSolver(ARM, 0.3),
         "prior": ikpaper.Prior(ARM, 0.3),
+        "look-up table": LookupTable(ARM, 0.3, entries=200),
     }
     for name, truth in truths.items():
         tcp = [[1.8, 0.3]] if "rail" in name else TCP

@@ -152,6 +152,7 @@ def test_the_version_and_help_are_there():
         (["train", "--model", "cvae", "--dof", "4", "--profile", "smoke"], True),
         (["train", "--model", "cvae", "--dof", "4", "--profile", "smoke", "--fresh"], False),
         (["sample", *FLOW, "3", "0.8"], False),
+        (["benchmark", "--rates"], False),
     ],
 )
 def test_only_what_continues_says_so_when_interrupted(arguments, continues, monkeypatch, capsys):
@@ -160,6 +161,7 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
 
     monkeypatch.setattr("ikpaper.cli.train_all", interrupt)
     monkeypatch.setattr("ikpaper.cli.load", interrupt)
+    monkeypatch.setattr("ikpaper.experiments.published.time_published", interrupt)
     # Python leaves the signal ignored where it was when it started, as in a background job.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +18,6 @@ from ikpaper.evaluation.task import CHECK_KERNEL, Scores, Task
 from ikpaper.files import published
 from ikpaper.format import as_ascii, percent, rounded, significant, with_interval
 from ikpaper.sampler import Sampler, refined
-
-__all__ = [
-    "CHECKS",
-    "CHECK_MMD",
-    "CHECK_REJECTED",
-    "PERMUTATIONS",
-    "PRINTED",
-    "BenchmarkResult",
-    "as_text",
-    "benchmark",
-    "exact_scores",
-    "results",
-    "terminal_text",
-]
 
 #: Columns of formatted rows that a person who compares samplers wants to see.
 PRINTED = (
@@ -239,11 +226,7 @@ def _cells(row: Mapping[Any, Any], labels: Mapping[str, str]) -> dict[str, Any]:
 
 def _spread(known: Mapping[Any, Any], name: str) -> str:
     """A value with its interval, where it has one."""
-    if name not in known:
-        return "–"
-    if f"{name}_low" not in known:
-        return significant(known[name])
-    return with_interval(known[name], known[f"{name}_low"], known[f"{name}_high"])
+    return with_interval(*(known.get(f"{name}{end}", math.nan) for end in ("", "_low", "_high")))
 
 
 def _on_target(missed: int, samples: int) -> str:

@@ -27,8 +27,6 @@ from ikpaper.sampler import Sampler
 from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.statistics import bootstrap_interval
 
-__all__ = ["MANY_PROPOSALS", "PLOTTED_SIGMA", "PaperProtocol", "single_target"]
-
 #: Prior of the ground truth behind the published plot of e_posterior, in radians. The data has
 #: `Profile.sigma`.
 PLOTTED_SIGMA = 0.5

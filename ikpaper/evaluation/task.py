@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from ikpaper import dataset, metrics, projection
 from ikpaper.arm import PlanarArm, as_tensor
-from ikpaper.checks import check_count, check_known
+from ikpaper.checks import Sigma, check_count, check_known
 from ikpaper.identity import digest
 from ikpaper.metrics import (
     C2ST_EPOCHS,
@@ -27,24 +27,10 @@ from ikpaper.metrics import (
     resimulation_error,
     two_sample_tests,
 )
+from ikpaper.profiles import Profile
 from ikpaper.sampler import PosteriorSampler, Sampler
-from ikpaper.samplers import ExactPosterior
+from ikpaper.samplers import ExactPosterior, ManyTargets
 from ikpaper.statistics import bootstrap_interval
-
-if TYPE_CHECKING:
-    from ikpaper.checks import Sigma
-    from ikpaper.profiles import Profile
-
-__all__ = [
-    "CHECK_KERNEL",
-    "LEVEL",
-    "VERSION",
-    "Scores",
-    "Task",
-    "draw",
-    "random_targets",
-    "sampling_rate",
-]
 
 #: Version of the scoring. Raise when numbers change.
 VERSION = 1
@@ -233,6 +219,7 @@ class Task:
             "samples": self.samples,
             "truth": self.truth.name,
             **({"eps": self.truth.eps} if hasattr(self.truth, "eps") else {}),
+            **({"together": ManyTargets.version} if getattr(self.truth, "together", False) else {}),
             "seeds": self.seeds,
             "unbiased": self.unbiased,
             "kernel": self.kernel,
@@ -358,15 +345,16 @@ class Scores:
         """At which targets the permutation test of level 5 % rejects; only those tested."""
         return self.targets[p_value].dropna() <= LEVEL
 
-    def rejected_alone(self, other: Scores) -> tuple[int, int]:
-        """At how many targets this is rejected and `other` is not, and the other way round.
+    def rejected_alone(self, exact: Scores) -> dict[str, int]:
+        """At how many targets only these scores are rejected, and only those of exact samples.
 
-        For `statistics.mcnemar`. Both must be scores of one task, or of its first targets.
+        For `statistics.mcnemar`, as `only_this` and `only_exact`. Both must be scores of one task,
+        or of its first targets.
         """
-        own, others = self.rejected(), other.rejected()
+        own, others = self.rejected(), exact.rejected()
         count = min(len(own), len(others))
         own, others = own[:count], others[:count]
-        return int((own & ~others).sum()), int((others & ~own).sum())
+        return {"only_this": int((own & ~others).sum()), "only_exact": int((others & ~own).sum())}
 
     def summary(self) -> dict[str, Any]:
         """Means over targets, with what tells how they spread.

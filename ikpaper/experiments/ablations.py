@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from ikpaper.evaluation import PaperProtocol
@@ -21,8 +20,6 @@ from ikpaper.profiles import Profile, get_profile
 from ikpaper.progress import Progress
 from ikpaper.training import Diverged, TrainingRun, train
 
-__all__ = ["COLUMNS", "VARIANTS", "Variant", "experiment"]
-
 #: Profile of the table that the book shows.
 PROFILE = "ablation"
 
@@ -31,8 +28,6 @@ COLUMNS = (
     *("study", "variant", "model", "dof", "profile", "seed", "precision"),
     *("outcome", "where", "loss", "mmd2", "e_resim_test", "key"),
 )
-
-_NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ class Variant:
     label: str
     model: str = "inn"
     dof: int = 8
-    changes: Mapping[str, Any] = field(default_factory=lambda: _NO_CHANGES)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "bfloat16"
     seeds: tuple[int, ...] = (42, 43, 44)
     schedule: str | None = None

@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -39,17 +38,6 @@ from ikpaper.sampler import Sampler
 from ikpaper.samplers import SbiSampler
 from ikpaper.training import TrainingRun, train
 
-__all__ = [
-    "BASELINES",
-    "COLUMNS",
-    "DOF",
-    "TARGETS",
-    "Trained",
-    "experiment",
-    "import_sbi",
-    "train_baseline",
-]
-
 #: Part of the identity of what sbi trains here. Raise it when its numbers change, with another
 #: version of sbi for instance.
 VERSION = 1
@@ -58,9 +46,7 @@ VERSION = 1
 #: the optimiser that sbi gives it by default, and the epochs it gets: neural posterior estimation,
 #: which is a flow trained by maximum likelihood (Greenberg et al., 2019), and flow matching
 #: (Wildberger et al., 2023). So many epochs take about as long as the training of our flow.
-BASELINES: Mapping[str, tuple[str, int]] = MappingProxyType(
-    {"npe": ("NPE", 17), "fmpe": ("FMPE", 18)}
-)
+BASELINES: Mapping[str, tuple[str, int]] = {"npe": ("NPE", 17), "fmpe": ("FMPE", 18)}
 
 #: Trainings of each baseline that the book shows: how many times these epochs, and the seed. The
 #: longer ones show what more time gives, and by how much two of them differ.
@@ -180,20 +166,10 @@ class _NoTracker:
 
     log_dir = None
 
-    def log_metric(self, name: str, value: float, step: int | None = None) -> None:
-        pass
+    def log_metric(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        pass
-
-    def log_params(self, params: dict[str, Any]) -> None:
-        pass
-
-    def add_figure(self, name: str, figure: Any, step: int | None = None) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
+    log_metrics = log_params = add_figure = flush = log_metric
 
 
 def experiment(
@@ -221,8 +197,7 @@ def experiment(
     Raises:
         ValueError: If a number is out of range.
     """
-    if epochs is not None:
-        check_count("epochs", epochs, 2)
+    epochs = epochs if epochs is None else check_count("epochs", epochs, 2)
     numbers = get_profile(profile)
     jobs = []
     for dof in dofs:

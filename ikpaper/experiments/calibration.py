@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from ikpaper import calibration, evaluation, metrics
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import LEVEL, draw
 from ikpaper.experiments.published import GUESS, Entry, Remembering, published_entries
@@ -22,21 +22,6 @@ from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress
 from ikpaper.sampler import Sampler, refined
 from ikpaper.samplers import LookupTable, Prior
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = [
-    "CHECKS",
-    "COLUMNS",
-    "COVERAGES",
-    "SAMPLES",
-    "SIMULATIONS",
-    "SIZES",
-    "SKIPPED",
-    "SUBSETS",
-    "experiment",
-]
 
 #: Simulations of the published table, and samples at each.
 SIMULATIONS, SAMPLES = 1000, 127
@@ -108,8 +93,8 @@ def experiment(
         samples: Samples at each.
         profile: Profile of the models.
     """
-    check_count("simulations", simulations, 4)
-    check_count("samples", samples)
+    simulations = check_count("simulations", simulations, 4)
+    samples = check_count("samples", samples)
     numbers = get_profile(profile)
     jobs = []
     for dof in dofs:

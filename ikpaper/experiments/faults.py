@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm
+from ikpaper.arm import PlanarArm, TensorLike
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.metrics import KERNELS, distance
 from ikpaper.sampler import Sampler, normal
 from ikpaper.samplers import ExactPosterior
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = ["FAULTS", "Faulty", "score_faults", "with_mismatch"]
 
 #: Kinds of faults, and the largest size of each.
 FAULTS = {"blurred": 0.5, "mixed": 1.0, "cut": 0.5}

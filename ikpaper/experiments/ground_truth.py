@@ -18,28 +18,8 @@ from ikpaper.sampler import Sampler
 from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
 from ikpaper.statistics import bootstrap_interval
 
-__all__ = [
-    "acceptance_rate",
-    "mismatch_at_target",
-    "mismatch_by_prior",
-    "rejection_bias",
-    "statistic_floor",
-]
-
-
-def acceptance_rate(
-    arm: PlanarArm,
-    tcp: Sequence[float],
-    eps: float,
-    *,
-    sigma: float = 0.2,
-    proposals: int = 1 << 20,
-    generator: Generator | None = None,
-) -> float:
-    """Share of prior samples whose TCP is within `eps` of the target."""
-    points = arm.forward(Prior(arm, sigma).draw(proposals, generator))
-    target = torch.tensor(tcp, dtype=torch.float64)
-    return float(((points - target).norm(dim=1) <= eps).double().mean())
+#: Prior samples by which the share that rejection sampling accepts is estimated.
+_PROPOSALS = 1 << 20
 
 
 def rejection_bias(
@@ -68,7 +48,9 @@ def rejection_bias(
                 for _ in range(repeats)
             )
             values = np.array([float(mmd2(a, b, unbiased=True)) for a, b in pairs])
-            rate = acceptance_rate(arm, tcp, eps, sigma=sigma, generator=generator)
+            points = arm.forward(Prior(arm, sigma).draw(_PROPOSALS, generator))
+            distance = (points - torch.tensor(tcp, dtype=torch.float64)).norm(dim=1)
+            rate = float((distance <= eps).double().mean())
             rows.append((label, eps, values.mean(), *bootstrap_interval(values), rate))
     return pd.DataFrame(rows, columns=["target", "eps", "mmd2", "low", "high", "acceptance"])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from torch import Generator, Tensor
 
 from ikpaper import projection
-from ikpaper.arm import PlanarArm, as_tensor
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Task, exact_scores
 from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
@@ -30,21 +30,6 @@ from ikpaper.samplers import (
     RejectionPosterior,
 )
 from ikpaper.weights import load, load_record, weights_path
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = [
-    "CHECKED",
-    "COLUMNS",
-    "GUESS",
-    "TARGET_COUNT",
-    "Entry",
-    "Remembering",
-    "experiment",
-    "published_entries",
-    "time_published",
-]
 
 #: Random targets of the published table.
 TARGET_COUNT = 1000
@@ -116,7 +101,7 @@ def experiment(
         samples: Samples a target.
         profile: Profile of the models.
     """
-    check_count("targets", targets)
+    targets = check_count("targets", targets)
     numbers = get_profile(profile)
     jobs: list[Job] = []
     for dof in dofs:
@@ -286,13 +271,11 @@ def _job(task: Task, entry: Entry, profile: str) -> Job:
                     permutations=PERMUTATIONS,
                     checks=checks_refined if steps else checks,
                 )
-            only_this, only_exact = scores.rejected_alone(exact)
             rows.append(
                 {
                     "refine": steps,
                     **scores.summary(),
-                    "only_this": only_this,
-                    "only_exact": only_exact,
+                    **scores.rejected_alone(exact),
                     **entry.origin,
                     "samples_per_second": _rate(part, name, plain, steps),
                     "profile": profile,

@@ -20,18 +20,6 @@ from ikpaper.identity import Identity, State, accepted, provenance
 from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
-__all__ = [
-    "Experiment",
-    "Job",
-    "Measured",
-    "ResultTable",
-    "identity_of_trained",
-    "made",
-    "results_path",
-    "weights_folder",
-]
-
-
 Rows = dict[str, Any] | list[dict[str, Any]]
 Measure = Callable[[Progress, bool], Rows]
 

@@ -24,17 +24,6 @@ from ikpaper.sampler import refined
 from ikpaper.samplers import ExactPosterior, Prior
 from ikpaper.training import TrainingRun, train
 
-__all__ = [
-    "COLUMNS",
-    "DOF",
-    "FULL_COLUMNS",
-    "FULL_DOF",
-    "FULL_STEPS",
-    "FULL_TRAININGS",
-    "experiment",
-    "full_experiment",
-]
-
 #: The paper's arms, and larger ones by its rule for lengths.
 DOF = (*PlanarArm.PAPER_DOF, 16, 24, 32)
 
@@ -113,7 +102,7 @@ def _job(run: TrainingRun, task: Task) -> Job:
     folder = weights_folder("scaling")
 
     def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
-        network, record = train(run, directory=folder, progress=progress)
+        network, record = train(run, directory=folder, progress=progress, fresh=fresh)
         scores = task.score(network, permutations=PERMUTATIONS)
         prior = task.score(Prior(run.arm, task.sigma), permutations=PERMUTATIONS)
         return {
@@ -189,7 +178,7 @@ def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...]) -> Job:
     folder, neurons = weights_folder("scaling"), run.config.neurons
 
     def measure(progress: Progress, fresh: bool) -> list[dict[str, Any]]:
-        network, record = train(run, directory=folder, progress=progress)
+        network, record = train(run, directory=folder, progress=progress, fresh=fresh)
         assert isinstance(network, Flow)
         exact, rows = exact_scores(task), []
         for count in steps or (network.steps,):
@@ -197,14 +186,12 @@ def _full_job(run: TrainingRun, task: Task, steps: tuple[int, ...]) -> Job:
             for refine in _REFINE:
                 sampler = refined(network, refine, run.arm)
                 scores = task.score(sampler, permutations=PERMUTATIONS)
-                only_this, only_exact = scores.rejected_alone(exact)
                 rows.append(
                     {
                         **scores.summary(),
                         "steps": count,
                         "refine": refine,
-                        "only_this": only_this,
-                        "only_exact": only_exact,
+                        **scores.rejected_alone(exact),
                         "parameters": network.num_parameters,
                         "training_seconds": record["seconds"],
                         "samples_per_second": task.rate(sampler, targets=_TIMED),

@@ -8,8 +8,6 @@ import pandas as pd
 
 from ikpaper.files import write_text
 
-__all__ = ["save_seed"]
-
 
 def save_seed(scores: pd.DataFrame, table: Path) -> None:
     """Put the scores of one training run, with a column `seed`, into a table of such runs.

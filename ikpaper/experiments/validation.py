@@ -17,8 +17,6 @@ from ikpaper.sampler import noise
 from ikpaper.samplers import ExactPosterior, Prior
 from ikpaper.statistics import bootstrap_interval
 
-__all__ = ["constrained_hmc", "hmc_curve", "integral_distances", "three_link_posterior"]
-
 #: Steps of Newton's method onto the manifold, and the distance to the target that ends them.
 _NEWTON, _ON_TARGET = 20, 1e-10
 #: How closely a step back must return for the step to be reversible, in radians.

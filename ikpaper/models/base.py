@@ -18,18 +18,6 @@ from ikpaper.paper import Ranges, Table
 from ikpaper.profiles import Profile
 from ikpaper.sampler import PosteriorSampler, noise, normal
 
-__all__ = [
-    "NETWORKS",
-    "SCHEDULES",
-    "ModelConfig",
-    "NetworkSampler",
-    "Recipe",
-    "count",
-    "hidden_layers",
-    "noise_like",
-    "positive",
-]
-
 #: The classes of models by name.
 NETWORKS: dict[str, type[NetworkSampler]] = {}
 

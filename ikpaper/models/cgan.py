@@ -14,8 +14,6 @@ from ikpaper.models.base import Recipe, count, hidden_layers, positive
 from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures
 from ikpaper.sampler import noise
 
-__all__ = ["CGAN", "CGANConfig"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CGANConfig(ScaledConfig):

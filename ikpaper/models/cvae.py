@@ -12,8 +12,6 @@ from ikpaper.models.base import ModelConfig, NetworkSampler, count, hidden_layer
 from ikpaper.models.fast.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
 
-__all__ = ["CVAE", "CVAEConfig"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CVAEConfig(ModelConfig):

@@ -15,17 +15,6 @@ from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures, t
 from ikpaper.projection import damped_step
 from ikpaper.sampler import noise
 
-__all__ = [
-    "BOUND",
-    "Flow",
-    "FlowConfig",
-    "FlowMatching",
-    "PlainFlow",
-    "ResidualNetwork",
-    "Transport",
-    "TransportConfig",
-]
-
 #: Training times end here: the guess of the velocity divides by 1 - t.
 _LAST = 0.999
 

@@ -13,8 +13,6 @@ from ikpaper.models.flow import BOUND, ResidualNetwork, Transport, TransportConf
 from ikpaper.models.scaled import TargetFeatures
 from ikpaper.projection import damped_step
 
-__all__ = ["FlowFast", "FlowFastConfig"]
-
 #: Samples that the teacher is asked for at a time.
 _ROWS = 1 << 12
 

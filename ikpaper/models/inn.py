@@ -18,8 +18,6 @@ from ikpaper.models.fast.coupling import CouplingChain
 from ikpaper.models.fast.mmd import mmd2_loss
 from ikpaper.paper import INN_RANGES, INN_TABLE
 
-__all__ = ["INN", "CouplingConfig", "INNConfig", "InvertibleNetwork"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class CouplingConfig(ModelConfig):

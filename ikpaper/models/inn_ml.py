@@ -13,8 +13,6 @@ from ikpaper.arm import PlanarArm
 from ikpaper.models.base import Recipe, noise_like, positive
 from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
 
-__all__ = ["INNML", "INNMLConfig", "INNMLSmall"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class INNMLConfig(CouplingConfig):

@@ -11,8 +11,6 @@ from ikpaper.arm import PlanarArm, constant
 from ikpaper.checks import Sigma, check_sigma
 from ikpaper.models.base import ModelConfig, NetworkSampler
 
-__all__ = ["ScaledConfig", "ScaledNetwork", "TargetFeatures", "tcp_steps"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledConfig(ModelConfig):

@@ -19,8 +19,6 @@ import numpy as np
 
 from ikpaper.format import as_ascii
 
-__all__ = ["TOLERANCES", "VERDICTS", "Comparison", "Tolerance", "compare", "tolerance_of"]
-
 
 @dataclass(frozen=True)
 class Tolerance:

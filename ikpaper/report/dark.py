@@ -8,8 +8,6 @@ import re
 
 import numpy as np
 
-__all__ = ["dark_colours", "dark_svg"]
-
 #: Lightness on a white page, and on a dark one: white becomes the page's ground, ink becomes light,
 #: and what lies between stays as visible as it was. It falls throughout, so that of two shades of a
 #: scale the one that stands out more still does.

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["glued", "readable"]
-
 #: A directive: its fence, name, argument and lines.
 _DIRECTIVE = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{(?P<name>[\w:-]+)\} *(?P<title>.*)\n"
@@ -93,12 +91,14 @@ def _directive(found: re.Match[str], book: Path, resolve: Callable[[str, str], s
         return f"```{found['title']}\n{body}\n```"
     if (path := book / options.get("file", "")).suffix == ".csv":
         number = resolve("numref", options["name"]) if "name" in options else "Table"
-        return f"**{number}.** {found['title']}\n\n{_table(path.read_text(encoding='utf-8'))}"
+        table = markdown_table(path.read_text(encoding="utf-8"))
+        return f"**{number}.** {found['title']}\n\n{table}"
     quoted = "\n\n".join(part for part in (f"**{found['title']}**", body) if part != "****")
     return re.sub("^", "> ", quoted, flags=re.MULTILINE)
 
 
-def _table(text: str) -> str:
+def markdown_table(text: str) -> str:
+    """A table in CSV as one in Markdown."""
     rows = [[cell.replace("|", r"\|") for cell in row] for row in csv.reader(io.StringIO(text))]
     rows.insert(1, ["---"] * len(rows[0]))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

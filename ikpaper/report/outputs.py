@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ikpaper.arm import PlanarArm
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["NARROW", "Outputs", "parameters"]
 
 #: MIME type of a figure's version for narrow screens, in the outputs of a notebook that runs.
 NARROW = "application/vnd.ikpaper.narrow+svg"
@@ -86,15 +85,13 @@ def _path(value: Any) -> str:
 
 
 #: How a notebook's parameters are read, by name.
-_PARAMETERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {
-        **dict.fromkeys(("dof", "trials", "epochs", "seed"), _whole),
-        "train": _boolean,
-        "model": lambda value: model_type(value).name,
-        **dict.fromkeys(("profile", "trials_profile"), get_profile),
-        **dict.fromkeys(("book", "folder", "studies"), _path),
-    }
-)
+_PARAMETERS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("dof", "trials", "epochs", "seed"), _whole),
+    "train": _boolean,
+    "model": lambda value: model_type(value).name,
+    **dict.fromkeys(("profile", "trials_profile"), get_profile),
+    **dict.fromkeys(("book", "folder", "studies"), _path),
+}
 
 #: Commands that make results, where no page does.
 _MADE_BY = {

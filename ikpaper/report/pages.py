@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import json
 import re
 import shutil
 import time
+import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,25 +26,10 @@ from ikpaper.files import atomic, project_root, write_json, write_text
 from ikpaper.identity import Identity, State, accepted, digest, file_digest, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
+from ikpaper.report.download import markdown_table
 from ikpaper.report.outputs import NARROW
 from ikpaper.sampler import SAMPLERS
 from ikpaper.weights import load_record, weights_path
-
-__all__ = [
-    "PAGES",
-    "VERSION",
-    "Page",
-    "PageError",
-    "accept",
-    "build_pages",
-    "choose",
-    "load_records",
-    "publishable",
-    "run_page",
-    "status",
-    "write_codecheck",
-    "write_readme_table",
-]
 
 #: Raise when pages must be made anew though neither notebooks nor their inputs changed.
 VERSION = 3
@@ -133,11 +120,12 @@ class Page:
 
 
 def _read_digest(path: Path, dof: int | None) -> str:
-    """Digest of a result file, or of what it has for one arm."""
+    """Digest of a result file, or of what it has for one arm: rows without `dof` are of any."""
     if dof is None:
         return file_digest(path)
     with path.open(newline="", encoding="utf-8") as file:
-        return digest([row for row in csv.DictReader(file) if row["dof"] == str(dof)])
+        rows = csv.DictReader(file)
+        return digest(rows.fieldnames, [row for row in rows if row.get("dof") in (None, str(dof))])
 
 
 def read_notebook(root: Path, name: str) -> dict[str, Any]:
@@ -157,13 +145,26 @@ def _computed(cell: Mapping[str, Any]) -> list[Any]:
         return []
     metadata = cell["metadata"]
     figure = metadata.get("mystnb", {}).get("figure", {}).get("name", "")
-    return [cell["source"], metadata.get("tags", []), figure]
+    return [_without_comments(cell["source"]), metadata.get("tags", []), figure]
+
+
+def _without_comments(source: str) -> str:
+    """Python code without comments and empty lines."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def _written(cell: Mapping[str, Any]) -> list[Any]:
-    """What of a cell is text: Markdown, captions, descriptions of figures."""
+    """What of a cell is text: Markdown, captions, descriptions of figures, comments.
+
+    Of code it is all of it: the page shows it, and other code needs another run anyway.
+    """
     metadata = {name: value for name, value in cell["metadata"].items() if name != "tags"}
-    return [cell["cell_type"], "" if cell["cell_type"] == "code" else cell["source"], metadata]
+    return [cell["cell_type"], cell["source"], metadata]
 
 
 def _arm_page(dof: int) -> Page:
@@ -507,18 +508,11 @@ def _narrow_figures(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def write_readme_table(root: Path) -> None:
     """Put two tables between the marks in README.md: the front page's, and the conclusions."""
-    tables = []
-    for name in ("home", "conclusions"):
-        path = root / "book" / "tables" / f"{name}.csv"
-        if not path.exists():
-            return
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
-        table = (header, ["---"] * len(header), *rows)
-        tables.append(["| " + " | ".join(line) + " |" for line in table])
-    home, conclusions = tables
-    lines = [*home, "", *conclusions]
-    _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")
+    paths = [root / "book" / "tables" / f"{name}.csv" for name in ("home", "conclusions")]
+    if all(path.exists() for path in paths):
+        home, conclusions = (markdown_table(path.read_text(encoding="utf-8")) for path in paths)
+        lines = [home, "", conclusions]
+        _between(root / "README.md", "<!-- results:begin -->", lines, "<!-- results:end -->")
 
 
 def write_codecheck(root: Path, pages: Sequence[Page] = PAGES) -> None:

@@ -12,8 +12,6 @@ import shutil
 import sys
 from pathlib import Path
 
-__all__ = ["main"]
-
 #: Until all equations are drawn and all pictures are there.
 _READY = """
 async () => {

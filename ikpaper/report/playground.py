@@ -14,7 +14,6 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,25 +32,12 @@ from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.report.plots.style import COLORS, LABELS
 from ikpaper.weights import load
 
-__all__ = [
-    "LEVELS",
-    "SAMPLERS",
-    "START",
-    "Region",
-    "common_targets",
-    "export",
-    "packed",
-    "unpacked",
-]
-
 #: Samplers of the page, in the order in which it offers them.
 SAMPLERS = ("exact", "flow-fast", "flow", "cvae", "inn", "prior")
 
 #: Steps between zero and the largest weight of a matrix, by model: as few as leave its samples
 #: what they are, which `export` measures.
-LEVELS: Mapping[str, int] = MappingProxyType(
-    {"flow-fast": 255, "flow": 255, "cvae": 4095, "inn": 511}
-)
+LEVELS: Mapping[str, int] = {"flow-fast": 255, "flow": 255, "cvae": 4095, "inn": 511}
 
 #: The same for biases and single numbers, of which there are few.
 _FINE = 32767

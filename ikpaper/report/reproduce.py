@@ -22,8 +22,6 @@ from ikpaper.progress import Progress, duration
 from ikpaper.report.compare import TOLERANCES, VERDICTS, Comparison, compare
 from ikpaper.report.pages import PAGES, Page, PageError, choose, load_records, run_page, status
 
-__all__ = ["certify", "reproduce"]
-
 #: File in the folder of a reproduced page that says what it was made from.
 _STAMP = "run.json"
 #: In its provenance, what may be another for a page that is not run again.

@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from textwrap import shorten
@@ -23,8 +23,6 @@ from sphinx.application import Sphinx
 from ikpaper.files import write_json, write_text
 from ikpaper.report.dark import dark_svg
 from ikpaper.report.download import glued, readable
-
-__all__ = ["setup"]
 
 #: Below this width of the window, in pixels, the versions for narrow screens are shown.
 _NARROW = 600
@@ -174,7 +172,7 @@ def _describe(
     notebook = Path(app.srcdir, f"{page}.ipynb")
     download = f"_downloads/{page}.ipynb"
     if notebook.is_file():
-        plain = readable(_read(notebook), Path(app.srcdir), _Roles(app, page).text)
+        plain = readable(_read(notebook), Path(app.srcdir), partial(_role, app, page))
         write_json(Path(app.outdir, download), plain)
     for group in context.get("header_buttons", ()):
         if group["label"] == "download-buttons":
@@ -203,54 +201,33 @@ def _read(notebook: Path) -> dict[str, Any]:
     return json.loads(notebook.read_text(encoding="utf-8"))
 
 
-class _Roles:
-    """What roles of a page say, as plain text.
+def _role(app: Sphinx, page: str, role: str, content: str) -> str:
+    """What a role of a page says, as plain text; its content as code if the role is another one.
 
     Args:
         app: The application, with all pages read.
         page: The page.
+        role: Name of the role.
+        content: What stands in it.
     """
-
-    def __init__(self, app: Sphinx, page: str) -> None:
-        self._app, self._page = app, page
-
-    def text(self, role: str, content: str) -> str:
-        """The text of a role; its content as code if the role is another one."""
-        roles = {
-            "glue:text": self._glue,
-            "ref": self._ref,
-            "numref": self._numref,
-            "eq": self._eq,
-            "cite": self._cite,
-        }
-        # Of a label that is not there, Sphinx has warned.
-        with suppress(KeyError):
-            if role in roles:
-                return roles[role](content)
-        return f"`{content}`"
-
-    def _glue(self, content: str) -> str:
-        page, _, key = content.rpartition("::")
-        key, _, form = key.partition(":")
-        notebook = Path(self._app.srcdir, page or f"{self._page}.ipynb")
-        value = glued(_read(notebook))[key]
-        return value if form in ("", "s") else format(float(value), form)
-
-    def _ref(self, label: str) -> str:
-        if titled := re.fullmatch(r"(.+) <.+>", label):
-            return titled[1]
-        return f"*{self._app.env.domaindata['std']['labels'][label][2]}*"
-
-    def _numref(self, label: str) -> str:
-        page = self._app.env.domaindata["std"]["anonlabels"][label][0]
-        for kind, name in (("figure", "Figure"), ("table", "Table")):
-            numbers = self._app.env.toc_fignumbers.get(page, {}).get(kind, {})
-            if label in numbers:
-                return f"{name} {numbers[label][-1]}"
-        return f"`{label}`"
-
-    def _eq(self, label: str) -> str:
-        return f"equation {self._app.env.domaindata['math']['objects'][label][1]}"
-
-    def _cite(self, keys: str) -> str:
-        return f"[{keys.replace(',', ', ')}]"
+    data = app.env.domaindata
+    # Of a label that is not there, Sphinx has warned.
+    with suppress(KeyError):
+        if role == "glue:text":
+            other, _, key = content.rpartition("::")
+            key, _, form = key.partition(":")
+            value = glued(_read(Path(app.srcdir, other or f"{page}.ipynb")))[key]
+            return value if form in ("", "s") else format(float(value), form)
+        if role == "ref":
+            titled = re.fullmatch(r"(.+) <.+>", content)
+            return titled[1] if titled else f"*{data['std']['labels'][content][2]}*"
+        if role == "numref":
+            numbers = app.env.toc_fignumbers.get(data["std"]["anonlabels"][content][0], {})
+            for kind in ("figure", "table"):
+                if content in numbers.get(kind, {}):
+                    return f"{kind.title()} {numbers[kind][content][-1]}"
+        if role == "eq":
+            return f"equation {data['math']['objects'][content][1]}"
+        if role == "cite":
+            return f"[{content.replace(',', ', ')}]"
+    return f"`{content}`"

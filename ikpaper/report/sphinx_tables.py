@@ -20,8 +20,6 @@ from sphinx.directives.patches import CSVTable
 
 from ikpaper.format import joined
 
-__all__ = ["ResultTable", "keys", "setup", "visible"]
-
 #: Columns that are shown; a table of up to `_SMALL` columns shows all.
 SHOWN, _SMALL = 6, 4
 

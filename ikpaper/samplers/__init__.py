@@ -2,6 +2,7 @@
 
 from ikpaper.samplers.exact import ExactDraw, ExactPosterior
 from ikpaper.samplers.lookup import LargeLookupTable, LookupTable
+from ikpaper.samplers.many import ManyTargets
 from ikpaper.samplers.prior import Prior
 from ikpaper.samplers.rejection import RejectionPosterior
 from ikpaper.samplers.sbi import SbiSampler
@@ -12,6 +13,7 @@ __all__ = [
     "ExactPosterior",
     "LargeLookupTable",
     "LookupTable",
+    "ManyTargets",
     "NumericalSolver",
     "Prior",
     "RejectionPosterior",

@@ -5,24 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Generator, Tensor
 
-from ikpaper.arm import PlanarArm, wrap
+from ikpaper.arm import PlanarArm, TensorLike, wrap
 from ikpaper.checks import Sigma, check_count, check_generator, check_positive
 from ikpaper.metrics import effective_sample_size
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.many import ManyTargets
 from ikpaper.samplers.prior import Prior
-
-if TYPE_CHECKING:
-    from ikpaper.arm import TensorLike
-
-__all__ = ["ExactDraw", "ExactPosterior"]
 
 #: Proposals that are computed at once; up to four times as many where they cost little memory.
 _CHUNK = 1 << 16

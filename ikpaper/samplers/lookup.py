@@ -13,8 +13,6 @@ from ikpaper.checks import Sigma, check_count
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.prior import Prior
 
-__all__ = ["LargeLookupTable", "LookupTable"]
-
 
 class LookupTable(PosteriorSampler):
     """What no learning at all gives: of many prior samples, those that end nearest to the target.

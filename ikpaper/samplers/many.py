@@ -12,8 +12,6 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.samplers.prior import Prior
 
-__all__ = ["Closed", "ManyTargets"]
-
 #: Proposals of the first round, for each effective sample that is wanted. A further one draws as
 #: many as all before it.
 _OPENING = 1.2

@@ -11,8 +11,6 @@ from ikpaper.arm import PlanarArm
 from ikpaper.checks import Sigma
 from ikpaper.sampler import PosteriorSampler, normal
 
-__all__ = ["Prior"]
-
 
 class Prior(PosteriorSampler):
     """Independent joint angles theta_j ~ N(0, sigma_j^2).

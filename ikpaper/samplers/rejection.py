@@ -12,8 +12,6 @@ from ikpaper.checks import Sigma, check_count, check_positive
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.prior import Prior
 
-__all__ = ["RejectionPosterior"]
-
 
 class RejectionPosterior(PosteriorSampler):
     """The paper's ground truth: prior samples whose TCP is within `eps` of the target.

@@ -11,8 +11,6 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.sampler import PosteriorSampler
 
-__all__ = ["SbiSampler"]
-
 
 @dataclass(frozen=True)
 class SbiSampler(PosteriorSampler):

@@ -12,8 +12,6 @@ from ikpaper.checks import Sigma, check_count, check_positive
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.prior import Prior
 
-__all__ = ["NumericalSolver"]
-
 
 class NumericalSolver(PosteriorSampler):
     """Levenberg-Marquardt (SciPy's trust-region least squares) from starts drawn from the prior.

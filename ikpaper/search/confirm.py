@@ -28,9 +28,6 @@ from ikpaper.search.study import VERSION, StudyRecord
 from ikpaper.search.trial import Trial
 from ikpaper.training import Diverged, TrainingRun, train
 
-__all__ = ["PRINTED", "confirm", "confirmed", "spread"]
-
-
 #: Number, in place of a trial's, of the hyperparameters that the slides print for an arm.
 PRINTED = 0
 

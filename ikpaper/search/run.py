@@ -24,8 +24,6 @@ from ikpaper.progress import Progress, duration
 from ikpaper.search.study import GIVE_UP, INITIAL_POINTS, Study, read_trials, space
 from ikpaper.search.trial import Trial
 
-__all__ = ["halving", "run_study"]
-
 #: Successive halving compares trials after 1/9 of the epochs, then after three times as many, and
 #: lets a third of them go on.
 _HALVING = 3
@@ -71,9 +69,8 @@ def run_study(
         OSError: If the table of trials cannot be written.
         RuntimeError: If another process is at work on the study, or it was given up.
     """
-    check_count("trials", trials)
-    if parallel is not None:
-        check_count("parallel", parallel)
+    trials = check_count("trials", trials)
+    parallel = parallel if parallel is None else check_count("parallel", parallel)
     folder = folder or project_root() / "book" / "results" / "studies" / study.name
     _check_folder(folder, study)
     log = TrialLog(study, folder, trials, cpus, gpus)

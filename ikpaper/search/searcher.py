@@ -11,8 +11,6 @@ from ray.tune.search import Searcher
 from skopt import Optimizer
 from skopt.space import Dimension
 
-__all__ = ["SkoptSearcher"]
-
 
 class SkoptSearcher(Searcher):
     """Proposes trials to Ray Tune by Bayesian optimisation with scikit-optimize.

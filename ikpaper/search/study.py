@@ -23,19 +23,6 @@ from ikpaper.paper import Ranges
 from ikpaper.profiles import PROFILES, Profile, get_profile
 from ikpaper.training import TrainingRun
 
-__all__ = [
-    "GIVE_UP",
-    "INITIAL_POINTS",
-    "METHODS",
-    "OBJECTIVES",
-    "VERSION",
-    "Study",
-    "StudyRecord",
-    "load_studies",
-    "space",
-]
-
-
 #: Raise when numbers change: when the same study proposes or values other trials.
 VERSION = 1
 

@@ -15,9 +15,6 @@ from ikpaper.samplers import Prior
 from ikpaper.search.study import Study
 from ikpaper.training import Diverged, TrainingLoop, resolve_device
 
-__all__ = ["Trial", "held_out"]
-
-
 #: An MMD^2 below this share of the prior's counts as this: less is noise of the samples.
 _RESOLVED = 1e-3
 

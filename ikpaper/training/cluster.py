@@ -16,8 +16,6 @@ from ikpaper.training.run import TrainingRun
 from ikpaper.training.train import train, trained, waves
 from ikpaper.weights import load_record, store
 
-__all__ = ["train_on_cluster"]
-
 
 def train_on_cluster(
     runs: Sequence[TrainingRun],

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["CapturedStep"]
-
 
 class CapturedStep:
     """A step on a GPU as one CUDA graph: its small kernels no longer wait for Python.

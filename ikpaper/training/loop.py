@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from ikpaper.models import NetworkSampler
     from ikpaper.training.run import TrainingRun
 
-__all__ = [
-    "PLATEAU_FACTOR",
-    "PLATEAU_PATIENCE",
-    "VERSION",
-    "Diverged",
-    "Report",
-    "TrainingLoop",
-]
 
 #: Raise when numbers change: when the same run ends in other weights.
 VERSION = 1

@@ -20,9 +20,6 @@ from ikpaper.profiles import Profile, get_profile
 from ikpaper.training.loop import VERSION
 from ikpaper.weights import find_weights, load_record, weights_path
 
-__all__ = ["PRECISIONS", "TrainingRun", "resolve_device"]
-
-
 #: What the products between hidden layers may be computed in.
 PRECISIONS = ("float32", "bfloat16")
 

@@ -20,16 +20,6 @@ from ikpaper.training.loop import Diverged, Report, TrainingLoop
 from ikpaper.training.run import TrainingRun, resolve_device
 from ikpaper.weights import load_with_record, restore, save
 
-__all__ = [
-    "Outdated",
-    "accept",
-    "train",
-    "train_all",
-    "train_model",
-    "trained",
-    "trained_models",
-]
-
 
 class Outdated(RuntimeError):
     """Published weights are there, and not those of the run; only `fresh` overwrites them.
@@ -284,13 +274,10 @@ def trained_models(
     profile: str | Profile,
     *,
     train_here: bool,
-    directory: str | os.PathLike[str] | None = None,
 ) -> dict[str, tuple[NetworkSampler, dict[str, Any]]]:
     """Models of one of the paper's arms by name, each with its record; see `trained`."""
     return {
-        name: trained(
-            TrainingRun.of(name, dof, profile=profile), train_here=train_here, directory=directory
-        )
+        name: trained(TrainingRun.of(name, dof, profile=profile), train_here=train_here)
         for name in names
     }
 

@@ -8,7 +8,10 @@ from tests.report.runs import run_page
 
 @pytest.mark.parametrize(
     "name",
-    ["hyperparameters", "models", "comparison", "studies", "longer-arms", "baselines", "speed"],
+    [
+        *("hyperparameters", "models", "comparison", "studies", "summary"),
+        *("longer-arms", "baselines", "speed", "calibration"),
+    ],
 )
 def test_pages_of_published_results_make_the_committed_tables(name, tmp_path):
     run_page(name, tmp_path)

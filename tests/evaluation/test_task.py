@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -83,10 +84,10 @@ def test_rejections_are_counted_in_pairs():
 
     one, other = scores(0.01, 0.05, 0.9, 0.01), scores(0.01, 0.06, 0.01, 0.9)
     assert one.rejected().tolist() == [True, True, False, True]
-    assert one.rejected_alone(other) == (2, 1)
+    assert one.rejected_alone(other) == {"only_this": 2, "only_exact": 1}
     # Of fewer targets, those that both have.
-    assert scores(0.01, 0.9).rejected_alone(other) == (0, 0)
-    assert other.rejected_alone(scores(0.9)) == (1, 0)
+    assert scores(0.01, 0.9).rejected_alone(other) == {"only_this": 0, "only_exact": 0}
+    assert other.rejected_alone(scores(0.9)) == {"only_this": 1, "only_exact": 0}
 
 
 def test_another_kernel_scores_otherwise():
@@ -231,6 +232,7 @@ def test_what_decides_a_score_is_told():
         Task.random(ikpaper.PlanarArm([0.5, 0.5, 0.6, 1.0]), 2, samples=20),
         Task.at(ARM, (2.2, 0.5), samples=20),
         Task.test_set(ARM, PROFILES["smoke"]),
+        replace(task, truth=ikpaper.ExactPosterior(ARM, 0.2, together=True)),
     ]
     assert all(other.settings() != task.settings() for other in others)
     assert task.versions().keys() == {"scoring", "metrics", "dataset", "exact"}

@@ -137,7 +137,7 @@ def test_results_of_all_arms_are_of_one_profile(tmp_path):
         out.read_arms("scores", "smoke")
 
 
-@style()
+@style
 def drawn():
     figure, _ = new_grid(2)
     return figure

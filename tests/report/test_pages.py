@@ -187,6 +187,21 @@ def test_other_text_is_published_without_another_run(project, capsys, monkeypatc
         assert "input code: " in reasons(project)["first"]
 
 
+def test_a_comment_in_code_needs_no_other_run(project, capsys):
+    build(project)
+    commented = GOOD.replace('print("seen")', '# Why it is printed.\n\nprint("seen")  # "#"')
+    (project / "notebooks" / "one.py").write_text(commented)
+    for reason in reasons(project).values():
+        assert reason.startswith("input text: ")
+    capsys.readouterr()
+    assert build(project) == 0
+    assert ran(capsys) == []
+    assert "# Why it is printed." in (project / "book" / "first.ipynb").read_text()
+    # What only looks like a comment is code.
+    (project / "notebooks" / "one.py").write_text(GOOD.replace('"seen"', '"seen # here"'))
+    assert "input code: " in reasons(project)["first"]
+
+
 def test_a_page_that_was_never_run_cannot_be_accepted(project):
     with pytest.raises(ValueError, match="page first was never run"):
         accept(["first"], "smoke", reason="read", root=project, pages=PAGES)

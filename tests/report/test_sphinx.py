@@ -42,7 +42,7 @@ Set `--dof 6`.
 """
 
 
-@style()
+@style
 def drawn():
     figure, grid = new_grid(2)
     grid[0, 0].plot([1, 2], color="#0072b2")

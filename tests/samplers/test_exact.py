@@ -395,10 +395,16 @@ def test_a_closed_pair_is_two_ways_to_the_same_target(arm):
     assert closed.nonzero().flatten().tolist() == [0, 3]
 
 
-@pytest.mark.parametrize("dof", PAPER_TARGETS)
-def test_single_samples_at_many_targets_are_distributed_as_the_prior(dof):
+@pytest.mark.parametrize(
+    ("dof", "count"),
+    [
+        *((dof, 4000) for dof in PAPER_TARGETS),
+        *(pytest.param(dof, 100_000, marks=pytest.mark.slow) for dof in (4, 10)),
+    ],
+)
+def test_single_samples_at_many_targets_are_distributed_as_the_prior(dof, count):
     # Of a target drawn with the prior's own samples, one exact sample is a sample of the prior.
-    arm, count = PlanarArm.paper(dof), 4000
+    arm = PlanarArm.paper(dof)
     tcp = random_targets(arm, count, 0.2, 5)
     theta = ExactPosterior(arm, 0.2, together=True).sample(tcp, 1, generator=seeded(1))[:, 0]
     residual = arm.forward(theta) - tcp
@@ -430,6 +436,14 @@ def test_far_in_the_tail_many_targets_get_samples_of_their_posterior(sigma, tcp)
     assert test.p_value > 0.01
     energies = [0.5 * (theta / sigma).square().sum(-1).mean() for theta in (many, alone)]
     assert float(energies[0]) == pytest.approx(float(energies[1]), rel=0.01)
+
+
+def test_an_arm_in_millimetres_has_the_samples_of_one_in_metres():
+    metres, millimetres = RailArm([0.5, 0.5, 1.0]), RailArm([500.0, 500.0, 1000.0])
+    theta = ExactPosterior(metres).sample([1.8, 0.2], 200, generator=seeded(1))
+    scaled = ExactPosterior(millimetres).sample([1800.0, 200.0], 200, generator=seeded(1))
+    scaled[:, 0] /= 1000.0
+    torch.testing.assert_close(scaled, theta, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("stages", [["modes"], ["pairs"]])

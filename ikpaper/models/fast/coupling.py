@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from FrEIA.framework import SequenceINN
     from FrEIA.modules import RNVPCouplingBlock
 
-__all__ = ["CouplingChain"]
-
 
 class CouplingChain:
     """What `SequenceINN` computes, faster; for permutations and affine coupling blocks.

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["mmd2_loss"]
-
 #: Rows of a kernel matrix that are worked on at a time on the CPU: they stay in its cache.
 _ROWS = 128
 

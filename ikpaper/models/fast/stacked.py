@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
-__all__ = ["StackedNetworks", "linear_layers"]
-
 
 class StackedNetworks:
     """Networks of linear layers with LeakyReLUs (slope 0: ReLUs) that share their input.

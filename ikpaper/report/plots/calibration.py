@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 
 from ikpaper.report.plots.style import LABELS, MUTED, new_grid, style
 
-__all__ = ["power"]
 
-
-@style()
+@style
 def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
     """Share of subsets that a check rejects, a panel an arm, beside the test with exact samples.
 

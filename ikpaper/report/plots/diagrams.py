@@ -26,7 +26,6 @@ from ikpaper.report.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["coupling_block", "cvae", "flow", "inn"]
 
 Point = tuple[float, float]
 
@@ -95,7 +94,7 @@ def _arrow(ax: Axes, *points: Point, color: str = INK) -> None:
     ax.add_patch(head)
 
 
-@style()
+@style
 def cvae() -> Figure:
     """The conditional variational autoencoder: training above, sampling below."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
@@ -147,7 +146,7 @@ def cvae() -> Figure:
     return figure
 
 
-@style()
+@style
 def inn() -> Figure:
     """The invertible network with its passes in both directions and the four loss terms."""
     figure, ax = _canvas(WIDTH, 3.9, 12.0, 6.5)
@@ -198,7 +197,7 @@ def inn() -> Figure:
     return figure
 
 
-@style()
+@style
 def coupling_block() -> Figure:
     """The affine coupling block: forwards above, its inverse below."""
     figure, ax = _canvas(WIDTH, 6.6, 12.0, 11.0, turns=False)
@@ -280,7 +279,7 @@ def _carried(start: np.ndarray, steps: int) -> np.ndarray:
     return np.stack(path)
 
 
-@style()
+@style
 def flow() -> Figure:
     """What the flow does: paths from the prior to the posterior, and one velocity in its parts.
 

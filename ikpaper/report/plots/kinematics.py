@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc, Circle
 
-from ikpaper.arm import PlanarArm, as_tensor, wrap
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor, wrap
 from ikpaper.report.plots.style import (
     COLORS,
     DASHED,
@@ -33,19 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from torch import Tensor
 
-    from ikpaper.arm import TensorLike
     from ikpaper.dataset import Dataset
     from ikpaper.samplers import Prior
-
-__all__ = [
-    "arm_drawing",
-    "data_sets",
-    "draw_arms",
-    "draw_target",
-    "ill_posedness",
-    "solution_curve",
-    "tcp_distribution",
-]
 
 
 def draw_arms(
@@ -78,7 +67,7 @@ def draw_target(ax: Axes, tcp: Sequence[float], size: float = 13, width: float =
     ax.plot(*tcp, "+", color=color, markersize=size, markeredgewidth=width, zorder=10)
 
 
-@style()
+@style
 def arm_drawing(arm: PlanarArm, theta: TensorLike) -> Figure:
     """One configuration with its joint angles, link lengths and TCP named.
 
@@ -127,7 +116,7 @@ def _each(ax: Axes, arm: PlanarArm, theta: Tensor) -> None:
         )
 
 
-@style()
+@style
 def ill_posedness(
     cases: Mapping[str, tuple[PlanarArm, Sequence[tuple[Sequence[float], Tensor]]]],
 ) -> Figure:
@@ -178,7 +167,7 @@ def _curve(arm: PlanarArm, tcp: Sequence[float], steps: int = 8000) -> list[Tens
     return stretches
 
 
-@style()
+@style
 def solution_curve(
     arm: PlanarArm, tcp: Sequence[float], prior: Prior, samples: Tensor, solved: Tensor
 ) -> Figure:
@@ -217,7 +206,7 @@ def solution_curve(
     return figure
 
 
-@style()
+@style
 def data_sets(
     sets: Sequence[Dataset], arms: int = 300, points: int = 3000, alpha: float = 0.07
 ) -> Figure:
@@ -244,7 +233,7 @@ def data_sets(
     return figure
 
 
-@style()
+@style
 def tcp_distribution(sets: Sequence[Dataset]) -> Figure:
     """Where the TCPs lie: their density in the plane, over the radius and over the heading.
 

@@ -20,10 +20,8 @@ from ikpaper.report.plots.style import (
     style,
 )
 
-__all__ = ["pairs"]
 
-
-@style()
+@style
 def pairs(
     reference: Tensor,
     samples: Mapping[tuple[str, float], Tensor],

@@ -51,27 +51,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-__all__ = [
-    "bias_near_reach",
-    "chains_to_exact",
-    "eps_bias",
-    "home",
-    "hulls",
-    "joint_marginals",
-    "kernel_shapes",
-    "median_sample",
-    "mismatch_by_prior",
-    "pareto",
-    "posterior_arms",
-    "proposal_closure",
-    "result_plots",
-    "scaling",
-    "scores_over",
-    "speedups",
-    "training_curves",
-    "two_references",
-    "v_statistic_floor",
-]
 
 #: Loss terms in the order of their equations, and how they are called there.
 _TERMS = {
@@ -85,6 +64,9 @@ _TERMS = {
 
 #: Up to so many decades, a logarithmic axis has ticks at 2 and 5 as well.
 _FEW_DECADES = 2.5
+
+#: Most arms that a panel shows.
+_FAN = 1000
 
 _TO_EXACT = r"unbiased MMD$^2$ to the exact posterior"
 #: Columns of a value and its interval.
@@ -147,7 +129,7 @@ def _around_zero(ax: Axes, low: pd.Series) -> None:
     ax.set_ylim(bottom=min(-2e-4, 1.2 * float(low.min())))
 
 
-@style()
+@style
 def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Loss terms of a batch over epochs, and the learning rate below, a column a model.
 
@@ -204,12 +186,11 @@ def _titled(ax: Axes, name: str, notes: Mapping[str, str] | None) -> None:
     ax.set_title(f"{LABELS[name]}\n{below}" if below else LABELS[name])
 
 
-@style()
+@style
 def hulls(
     arm: PlanarArm,
     tcp: Sequence[float],
     samples: Mapping[str, Tensor],
-    percentile: float = 97,
     notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Re-simulated TCPs around the target with the convex hull of the nearest (Figure 4).
@@ -218,7 +199,6 @@ def hulls(
         arm: The arm.
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
-        percentile: Share of the points inside the hull, in percent.
         notes: What stands below a panel's title, by sampler name.
     """
     figure, grid = new_grid(len(samples), height=3.1, stacked=(1, 2.7), sharex=True, sharey=True)
@@ -226,7 +206,7 @@ def hulls(
     for ax, (name, theta) in zip(grid[0], samples.items(), strict=True):
         color = COLORS[name]
         points = arm.forward(theta).double().cpu().numpy()
-        kept = hull_points(points, as_tensor(tcp), percentile)
+        kept = hull_points(points, as_tensor(tcp))
         extent = max(extent, float(np.abs(kept - np.asarray(tcp)).max()))
         ax.scatter(*points.T, s=3, color=color, alpha=0.35, linewidth=0, rasterized=True)
         # Without an extent, the points lie on the target.
@@ -246,12 +226,11 @@ def hulls(
     return figure
 
 
-@style()
+@style
 def posterior_arms(
     arm: PlanarArm,
     tcp: Sequence[float],
     samples: Mapping[str, Tensor],
-    shown: int = 1000,
     notes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Arms of each sampler's posterior, translucent, one highlighted (Figure 6).
@@ -262,10 +241,9 @@ def posterior_arms(
         arm: The arm.
         tcp: Target, shape (2,).
         samples: Joint angles (n, dof) by sampler name.
-        shown: Arms drawn at most.
         notes: What stands below a panel's title, by sampler name.
     """
-    drawn = [arm.joint_positions(theta[:shown]).flatten(0, 1) for theta in samples.values()]
+    drawn = [arm.joint_positions(theta[:_FAN]).flatten(0, 1) for theta in samples.values()]
     low, high = torch.cat(drawn).cpu().aminmax(dim=0)
     margin = 0.05 * (high - low)[1]
     low, high = low - margin, high + margin
@@ -279,7 +257,7 @@ def posterior_arms(
         len(samples), columns, height=height, stacked=stacked, sharex=True, sharey=True
     )
     for ax, (name, theta) in zip(grid.flat, samples.items(), strict=False):
-        fan = theta[:shown]
+        fan = theta[:_FAN]
         alpha = min(1.0, 30 / len(fan))
         median = median_sample(arm, tcp, fan)
         draw_arms(ax, arm, fan, color=COLORS[name], alpha=alpha, linewidth=0.8, highlight=median)
@@ -290,7 +268,7 @@ def posterior_arms(
     return figure
 
 
-@style()
+@style
 def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     """Density of every joint angle, one panel a joint, one line a sampler.
 
@@ -319,7 +297,7 @@ def joint_marginals(samples: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
-@style()
+@style
 def scores_over(means: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
     """Scores of samplers over the DoF, with intervals where there are any.
 
@@ -345,7 +323,7 @@ def scores_over(means: pd.DataFrame, quantities: Mapping[str, str]) -> Figure:
     return figure
 
 
-@style()
+@style
 def result_plots(
     rows: pd.DataFrame, parameters: Mapping[tuple[int, str], int], titles: Mapping[str, str]
 ) -> Figure:
@@ -381,7 +359,7 @@ def result_plots(
     return figure
 
 
-@style()
+@style
 def eps_bias(curves: pd.DataFrame) -> Figure:
     """Distance of rejection sampling from the exact posterior over its tolerance.
 
@@ -402,7 +380,7 @@ def eps_bias(curves: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def chains_to_exact(curve: pd.DataFrame) -> Figure:
     """How chains of constrained HMC approach exact samples.
 
@@ -421,7 +399,7 @@ def chains_to_exact(curve: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
     """V-statistic and U-statistic between two draws of one posterior over the sample size.
 
@@ -445,7 +423,7 @@ def v_statistic_floor(measured: pd.DataFrame, floor: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def kernel_shapes(kernels: Mapping[str, Any]) -> Figure:
     """Kernels over the distance of two configurations, scaled to 1 at zero.
 
@@ -462,7 +440,7 @@ def kernel_shapes(kernels: Mapping[str, Any]) -> Figure:
     return figure
 
 
-@style()
+@style
 def proposal_closure(arm: PlanarArm, theta: Tensor, k: int, tcp: Sequence[float]) -> Figure:
     """How the exact sampler closes joints 1 and k + 1 onto a target: both elbows of one proposal.
 
@@ -497,7 +475,7 @@ def proposal_closure(arm: PlanarArm, theta: Tensor, k: int, tcp: Sequence[float]
     return figure
 
 
-@style()
+@style
 def home(
     arm: PlanarArm, tcp: Sequence[float], samples: Mapping[str, Tensor], scores: pd.DataFrame
 ) -> Figure:
@@ -551,7 +529,7 @@ def home(
     return figure
 
 
-@style()
+@style
 def two_references(
     scores: pd.DataFrame, reported: Mapping[str, pd.DataFrame], references: Mapping[str, float]
 ) -> Figure:
@@ -582,7 +560,7 @@ def two_references(
     return figure
 
 
-@style()
+@style
 def mismatch_by_prior(scores: pd.DataFrame) -> Figure:
     """Score of the exact sampler over the width of its prior, against references of two priors.
 
@@ -602,7 +580,7 @@ def mismatch_by_prior(scores: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def bias_near_reach(bias: pd.DataFrame) -> Figure:
     """Distance of rejection sampling from the exact posterior over the distance from full reach.
 
@@ -622,7 +600,7 @@ def bias_near_reach(bias: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def speedups(bench: pd.DataFrame) -> Figure:
     """Ratio of our throughput to the reference implementation's over the DoF.
 
@@ -648,7 +626,7 @@ def speedups(bench: pd.DataFrame) -> Figure:
     return figure
 
 
-@style()
+@style
 def pareto(table: pd.DataFrame) -> Figure:
     """Quality over the cost of a sample: a row of panels a quantity, a column an arm.
 
@@ -704,7 +682,7 @@ def _front(cost: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return cost[error < cheaper], error[error < cheaper]
 
 
-@style()
+@style
 def scaling(table: pd.DataFrame) -> Figure:
     """Quality, cost of training and rate of sampling over the number of joints.
 

@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-__all__ = ["convergence", "parallel_coordinates", "partial_dependence", "ranks"]
 
 #: Of fewer trials all are shown, however bad.
 _MANY = 30
 
 
-@style()
+@style
 def convergence(
     panels: Mapping[str, Sequence[pd.DataFrame]],
     random: Mapping[str, Sequence[pd.DataFrame]] | None = None,
@@ -103,7 +102,7 @@ def _random_search(ax: Axes, studies: Sequence[pd.DataFrame], trials: int) -> No
     ax.plot(numbers, median, color=color, label="best of random trials")
 
 
-@style()
+@style
 def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> Figure:
     """Scores with more data over the objective of the search, a row a study.
 
@@ -127,7 +126,7 @@ def ranks(panels: Mapping[str, pd.DataFrame], quantities: Mapping[str, str]) -> 
     return figure
 
 
-@style()
+@style
 def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
     """Each trial as a line across its hyperparameters, coloured by the objective.
 
@@ -162,7 +161,7 @@ def parallel_coordinates(table: pd.DataFrame, ranges: Ranges) -> Figure:
     return figure
 
 
-@style()
+@style
 def partial_dependence(table: pd.DataFrame, space: Mapping[str, Any], *, seed: int = 0) -> Figure:
     """What a surrogate of scikit-optimize thinks of each hyperparameter and each pair.
 

@@ -19,31 +19,6 @@ import ikpaper.samplers  # noqa: F401 - which registers them
 from ikpaper.models import CATALOGUE
 from ikpaper.sampler import SAMPLERS
 
-__all__ = [
-    "COLORS",
-    "DASHED",
-    "DASHED_CURVE",
-    "INK",
-    "LABELS",
-    "MARKERS",
-    "MUTED",
-    "NEUTRAL",
-    "WIDTH",
-    "is_narrow",
-    "legend_entries",
-    "look",
-    "narrow",
-    "new_figure",
-    "new_grid",
-    "note",
-    "number_ticks",
-    "outer_labels",
-    "shared_legend",
-    "style",
-    "to_png",
-    "to_svg",
-]
-
 #: Width of a figure that fills the text column, in inches; and on a phone of 390 pixels.
 WIDTH = 7.2
 _NARROW = 3.7
@@ -134,30 +109,20 @@ _DRAWS_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
 _DRAW_AGAIN: WeakKeyDictionary[Figure, Callable[[], Figure]] = WeakKeyDictionary()
 
 
-class style:
-    """Matplotlib settings of the book: a `with` block, or `@style()` on a plotting function.
+def style(plot: Callable[..., Figure]) -> Callable[..., Figure]:
+    """The plotting function with the matplotlib settings of the book.
 
-    Figures of such a function can be drawn again for a narrow screen, see `narrow`.
+    Its figures can be drawn again for a narrow screen, see `narrow`.
     """
 
-    def __enter__(self) -> None:
-        self._settings = mpl.rc_context(_RC)
-        self._settings.__enter__()
+    @functools.wraps(plot)
+    def draw(*args: Any, **options: Any) -> Figure:
+        with mpl.rc_context(_RC):
+            figure = plot(*args, **options)
+        _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
+        return figure
 
-    def __exit__(self, *error: Any) -> None:
-        self._settings.__exit__(*error)
-
-    def __call__(self, plot: Callable[..., Figure]) -> Callable[..., Figure]:
-        """The plotting function with these settings."""
-
-        @functools.wraps(plot)
-        def draw(*args: Any, **options: Any) -> Figure:
-            with style():
-                figure = plot(*args, **options)
-            _DRAW_AGAIN[figure] = functools.partial(draw, *args, **options)
-            return figure
-
-        return draw
+    return draw
 
 
 def narrow(figure: Figure) -> Figure | None:
@@ -185,7 +150,7 @@ def new_figure(width: float = WIDTH, height: float = 3.0) -> Figure:
     On a narrow screen it is no wider than that.
     """
     width = min(width, _NARROW) if is_narrow() else width
-    with style():
+    with mpl.rc_context(_RC):
         return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -344,17 +309,16 @@ def legend_entries(axes: Iterable[Axes]) -> dict[str, Any]:
 
 def to_svg(figure: Figure) -> str:
     """The figure as an SVG document without date, equal for equal figures."""
-    buffer = io.StringIO()
-    with style():
-        figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
-    return buffer.getvalue()
+    return _saved(figure, format="svg", dpi=160, metadata={"Date": None}).decode()
 
 
 def to_png(figure: Figure) -> bytes:
     """The figure as a picture for slides, twice as wide as a column, equal for equal figures."""
+    return _saved(figure, format="png", dpi=220, facecolor="white", metadata={"Software": None})
+
+
+def _saved(figure: Figure, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    with style():
-        figure.savefig(
-            buffer, format="png", dpi=220, facecolor="white", metadata={"Software": None}
-        )
+    with mpl.rc_context(_RC):
+        figure.savefig(buffer, **options)
     return buffer.getvalue()

@@ -23,7 +23,6 @@ from ikpaper.report.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["summary"]
 
 #: Where markers of the samplers stand beside the number of joints.
 _SHIFTS = {"prior": 0.44, "inn": 0.22, "cvae": -0.22, "exact": 0.0, "flow": 0.22}
@@ -44,7 +43,7 @@ def _theirs(ax: Axes, published: pd.DataFrame) -> None:
         ax.plot(rows["dof"] + _SHIFTS[str(name)], rows["value"], **own, markerfacecolor="none")
 
 
-@style()
+@style
 def summary(scores: pd.DataFrame, reported: pd.DataFrame, random: pd.DataFrame) -> Figure:
     """The paper's claim, what its numbers measured, the floor, and the way past it.
 

@@ -11,18 +11,6 @@ from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables.base import ERRORS, label
 
-__all__ = [
-    "ablations",
-    "budget",
-    "divergences",
-    "effects",
-    "inverse_losses",
-    "schedule_effects",
-    "schedules",
-    "spreads",
-    "variant_name",
-]
-
 #: Variants that the text tells about, by key.
 _VARIANTS: Mapping[str, str] = {
     "without_x": "without L_x",

@@ -23,19 +23,6 @@ from ikpaper.report.tables.base import (
     over_seeds,
 )
 
-__all__ = [
-    "at_target",
-    "distinct",
-    "findings",
-    "links",
-    "other_targets",
-    "panel_notes",
-    "scores",
-    "single",
-    "training_terms",
-    "trainings",
-]
-
 
 def links(arm: PlanarArm) -> str:
     """The lengths of an arm's links, `9 × 0.5 and 1`."""
@@ -59,11 +46,8 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> str:
         )
         if count := len(record["divergences"]):
             sentences.append(
-                f"Its training diverged {times(count)}, each time in an epoch that was then "
-                "repeated with other noise."
-                if count > 1
-                else "Its training diverged once, in an epoch that was then repeated with other "
-                "noise."
+                f"Its training diverged {times(count)}, {'each time ' * (count > 1)}in an epoch "
+                "that was then repeated with other noise."
             )
     return " ".join(sentences)
 

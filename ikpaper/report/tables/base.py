@@ -13,23 +13,6 @@ from ikpaper.evaluation import as_text
 from ikpaper.format import cell, with_interval
 from ikpaper.report.plots.style import LABELS
 
-__all__ = [
-    "BRIEF",
-    "ERRORS",
-    "NETWORKS",
-    "UNDECIDED",
-    "Column",
-    "better",
-    "by_sampler",
-    "formatted",
-    "interval",
-    "label",
-    "named",
-    "over_seeds",
-    "reported",
-    "sides",
-]
-
 #: The paper's networks.
 NETWORKS = ("cvae", "inn")
 
@@ -81,9 +64,14 @@ def named(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return as_text(rows, columns, LABELS)
 
 
-def label(name: str) -> str:
-    """How a sampler is called in tables; one without a label by its name."""
-    return LABELS[name]
+def label(name: str, steps: int = 0) -> str:
+    """How a sampler is called in tables; one without a label by its name.
+
+    Args:
+        name: Name of the sampler.
+        steps: Steps by which its samples are moved onto the target.
+    """
+    return LABELS[name] + (f", refine={steps}" if steps else "")
 
 
 def interval(name: str) -> tuple[Any, ...]:

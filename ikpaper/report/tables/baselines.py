@@ -10,8 +10,6 @@ import pandas as pd
 from ikpaper.format import extent, percent, percent_extent, rounded, significant, with_interval
 from ikpaper.report.tables.base import BRIEF, named
 
-__all__ = ["baselines", "kinematics", "numbers"]
-
 _SCORES = ("DoF", *(column for column in BRIEF[:-2] if column != "C2ST"))
 _REST = ("parameters", "worst target", "targets", "profile")
 

@@ -11,8 +11,6 @@ from ikpaper.evaluation import PRINTED
 from ikpaper.format import significant
 from ikpaper.report.tables.base import BRIEF, named
 
-__all__ = ["FIELD", "handwritten", "rail", "rail_flow"]
-
 #: Kernel by which invertible networks are usually compared; see `metrics.KERNELS`.
 FIELD = "multi-bandwidth"
 

@@ -31,35 +31,6 @@ from ikpaper.projection import PATIENCE, TOLERANCE
 from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, interval, label, named
 from ikpaper.statistics import bootstrap_interval, mcnemar
 
-__all__ = [
-    "FLOWS",
-    "KINEMATICS",
-    "NO_LEARNING",
-    "aims",
-    "amortised",
-    "amortised_numbers",
-    "benchmark_numbers",
-    "classifier_stop",
-    "classifier_stops",
-    "classifier_stops_numbers",
-    "flow_steps",
-    "flow_steps_numbers",
-    "home",
-    "home_numbers",
-    "likelihood",
-    "likelihood_numbers",
-    "many_samples",
-    "many_samples_numbers",
-    "over_arms",
-    "paired",
-    "paired_numbers",
-    "projection",
-    "projection_numbers",
-    "samplers",
-    "tails",
-    "tails_numbers",
-]
-
 #: The samplers that this project adds.
 FLOWS = ("flow", "flow-fast")
 
@@ -84,10 +55,6 @@ _PAIRED = (("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS))
 
 #: The INN by the paper's losses, and by maximum likelihood, of the same size and smaller.
 _LIKELIHOOD = ("inn", "inn-ml", "inn-ml-small")
-
-
-def _refined(name: str, steps: int) -> str:
-    return label(name) + (f", refine={steps}" if steps else "")
 
 
 def _shown(random: pd.DataFrame) -> pd.DataFrame:
@@ -139,11 +106,17 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def home_numbers(random: pd.DataFrame) -> dict[str, str]:
-    """Numbers of the front page's sentences, by key; `random` as in `samplers`."""
+def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
+    """Numbers of the front page's sentences, by key.
+
+    Args:
+        random: As in `samplers`.
+        ahead: The network that is closer to the posterior on each arm at other targets, by
+            intervals and training runs; see `verdicts.ahead`.
+    """
     cvae, inn = (_of(random, name) for name in NETWORKS)
-    closer = (cvae["mmd2_high"] < inn["mmd2_low"]).sum()
-    numbers = {"home_cvae": f"{closer} of {len(cvae)}", "home_arms": joined(cvae.index)}
+    closer = (cvae["mmd2_high"] < inn["mmd2_low"]) & (ahead == label("cvae"))
+    numbers = {"home_cvae": f"{closer.sum()} of {len(cvae)}", "home_arms": joined(cvae.index)}
     for name in _HOME:
         numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
     return numbers
@@ -165,7 +138,7 @@ def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.D
     found = ((name, steps, _of(random, name, steps)) for name, steps in samplers)
     return pd.DataFrame(
         {
-            "sampler": _refined(name, steps),
+            "sampler": label(name, steps),
             "MMD² to exact": extent(mine["mmd2"]),
             "rejected": percent_extent(mine["rejected"], "{:.1f}"),
             "E‖f(θ) − y‖²": extent(mine["e_resim"]),
@@ -201,7 +174,7 @@ def paired(random: pd.DataFrame) -> pd.DataFrame:
         _paired_rows(random).sort_values("dof", kind="stable"),
         {
             "DoF": "dof",
-            "sampler": ("sampler", "refine", _refined),
+            "sampler": ("sampler", "refine", label),
             "rejected": ("rejected", percent),
             "exact": ("rejected_exact", percent),
             "difference, %": ("only_this", "only_exact", "targets", _difference),
@@ -231,6 +204,42 @@ def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
         "pairs_most": percent(max(_paired_difference(*each)[2] for each in counts)),
         "pairs_share": percent((rows["mmd2_high"] / prior).max(), 2),
         **{f"check_{name}": percent_extent(shares) for name, shares in checks.items()},
+    }
+
+
+def pooled_numbers(random: pd.DataFrame, many: pd.DataFrame) -> dict[str, str]:
+    """The flow and the exact sampler at the targets of all arms together, by key.
+
+    Targets at which the flow alone is rejected (`pooled_flow`), the exact sampler alone
+    (`pooled_exact`), and McNemar's p-value (`pooled_p`); with more samples `more_pooled_flow`
+    and so on.
+
+    Args:
+        random: As in `samplers`.
+        many: As `rows` in `many_samples`.
+    """
+    numbers = {}
+    for prefix, rows in (("pooled", random), ("more_pooled", many)):
+        pairs = _of(_paired_rows(rows), "flow")
+        alone = [int(pairs[column].sum()) for column in ("only_this", "only_exact")]
+        texts = (*map(str, alone), significant(mcnemar(*alone), 2))
+        ends = ("flow", "exact", "p")
+        numbers |= {f"{prefix}_{end}": text for end, text in zip(ends, texts, strict=True)}
+    return numbers
+
+
+def lookup_numbers(random: pd.DataFrame) -> dict[str, str]:
+    """On how many arms the smaller look-up table, as it is, is closer than each network, by key.
+
+    Closer is an interval of the MMD^2 below the network's; `random` as in `samplers`.
+    """
+    table = _of(random, "lookup")
+    return {
+        f"lookup_plain_{name}": (
+            f"{(table['mmd2_high'] < _of(random, name)['mmd2_low']).sum() or 'none'} "
+            f"of {len(table)}"
+        )
+        for name in NETWORKS
     }
 
 
@@ -590,7 +599,7 @@ def amortised(rows: pd.DataFrame) -> pd.DataFrame:
         header: (column, lambda seconds: significant(1e6 * seconds, 2))
         for column, header in _CALLS.items()
     }
-    return formatted(rows, {"sampler": ("sampler", "refine", _refined), **columns})
+    return formatted(rows, {"sampler": ("sampler", "refine", label), **columns})
 
 
 def amortised_numbers(rows: pd.DataFrame, random: pd.DataFrame, dof: int) -> dict[str, str]:
@@ -606,7 +615,7 @@ def amortised_numbers(rows: pd.DataFrame, random: pd.DataFrame, dof: int) -> dic
     others = seconds.reindex([("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS)])
     times = seconds.loc["exact", 0] / others
     ratios = {
-        f"{column}_{name}{'_refined' * bool(refine)}": significant(value, 2)
+        f"{column}_{name}{'label' * bool(refine)}": significant(value, 2)
         for (name, refine), row in times.iterrows()
         for column, value in row.items()
     }

@@ -9,8 +9,6 @@ from ikpaper.experiments.calibration import CHECKS, SIZES
 from ikpaper.format import extent, joined, percent, significant
 from ikpaper.report.tables.base import NETWORKS, formatted, label
 
-__all__ = ["LABELS", "WRONG", "by_sampler", "checks", "joined_rows", "numbers", "shown"]
-
 #: How checks are called in tables and figures.
 LABELS = {
     "sbc": "SBC",
@@ -60,15 +58,11 @@ def by_sampler(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
     return formatted(
         _p_values(rows[rows["dof"] == dof]),
         {
-            "sampler": ("sampler", "refine", _refined),
+            "sampler": ("sampler", "refine", label),
             **{f"p, {LABELS[check]}": (check, _p) for check in _TABULATED},
             "rejected": ("rejected", percent),
         },
     )
-
-
-def _refined(name: str, steps: int) -> str:
-    return label(name) + (f", refine={steps}" if steps else "")
 
 
 def _p(value: float) -> str:

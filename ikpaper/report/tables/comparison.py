@@ -39,29 +39,7 @@ from ikpaper.report.tables.base import (
     reported,
     sides,
 )
-from ikpaper.report.tables.verdicts import HOLDS, REVERSED, arms
-
-__all__ = [
-    "FAR",
-    "NEAR",
-    "agreement",
-    "beside_seeds",
-    "conclusions",
-    "divergences",
-    "hardware",
-    "held",
-    "networks",
-    "networks_numbers",
-    "notice",
-    "profiles",
-    "repeated",
-    "reported_and_ours",
-    "seeds",
-    "side_by_side",
-    "summary",
-    "training_times",
-    "verdicts",
-]
+from ikpaper.report.tables.verdicts import HOLDS, REVERSED, ahead, arms
 
 #: Records of trained models by DoF and name; see `training.train`.
 Records = Mapping[int, Mapping[str, Mapping[str, Any]]]
@@ -189,7 +167,7 @@ def reported_and_ours(rows: pd.DataFrame) -> pd.DataFrame:
             "quantity, source": ("quantity", "source", "{} ({})"),
             "network": ("sampler", "dof", _network),
             "reported": ("reported", concise),
-            "ours": ("ours", "low", "high", _with_interval),
+            "ours": ("ours", "low", "high", with_interval),
             "ours / reported": ("ratio", 2),
             "verdict": ("ratio", _verdict),
         },
@@ -229,10 +207,6 @@ def _network(name: str, dof: int) -> str:
     return f"{label(name)}, {dof} DoF"
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    return significant(value) if math.isnan(low) else with_interval(value, low, high)
-
-
 def _verdict(ratio: float) -> str:
     far = max(ratio, 1 / ratio)
     return _VERDICTS[0] if far <= NEAR else _VERDICTS[1] if far <= FAR else _VERDICTS[2]
@@ -267,11 +241,6 @@ def divergences(records: Records, runs: pd.DataFrame) -> pd.DataFrame:
         rows.append((run, seed, epoch, batch, what))
     columns = ["training", "seed", "epoch", "batch", "what diverged"]
     return pd.DataFrame(rows, columns=columns).fillna("–")
-
-
-def _networks(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the paper's networks, one network after the other, of a table by DoF, sampler."""
-    return pd.concat([table.xs(name, level="sampler", drop_level=False) for name in NETWORKS])
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
@@ -390,19 +359,19 @@ def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def conclusions(scores: pd.DataFrame) -> dict[str, str]:
-    """On how many arms the cVAE has the smaller scores, for the text, by key.
+def conclusions(scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
+    """On how many arms the cVAE is better, by `verdicts.ahead`, for the text, by key.
 
     Args:
         scores: As in `reported_and_ours`.
+        runs: As in `seeds`.
     """
-    means = by_sampler(scores)
-    cvae, inn = (means.xs(name, level="sampler") for name in NETWORKS)
-    numbers = {"complete": joined(cvae.index)}
-    for key, quantity in (("posterior", "mmd2"), ("resim", "e_resim_best")):
-        lower = int((cvae[quantity] < inn[quantity]).sum())
-        numbers[f"better_{key}_count"] = f"{lower} of {len(cvae)}"
-    return numbers
+    numbers = {}
+    for key, comparison in (("posterior", "posterior"), ("resim", "e_resim")):
+        networks = ahead(scores, runs, comparison)
+        better_on = (networks == label("cvae")).sum()
+        numbers[f"better_{key}_count"] = f"{better_on or 'none'} of {len(networks)}"
+    return {"complete": joined(networks.index), **numbers}
 
 
 def seeds(runs: pd.DataFrame) -> pd.DataFrame:
@@ -487,7 +456,6 @@ def training_times(records: Records) -> pd.DataFrame:
     rows = []
     for dof, models in records.items():
         for name, record in models.items():
-            machine = record.get("environment") or record["provenance"]
             epochs, seconds = record["training"]["epochs"], record["seconds"]
             rows.append(
                 {
@@ -498,7 +466,7 @@ def training_times(records: Records) -> pd.DataFrame:
                     "epochs repeated after divergence": len(record["divergences"]),
                     "parameters": f"{record['num_parameters']:,}",
                     "epochs": epochs,
-                    "threads": machine["cpu_threads"],
+                    "threads": record["provenance"]["cpu_threads"],
                 }
             )
     return pd.DataFrame(rows)

@@ -15,7 +15,8 @@ from ikpaper.format import significant, with_interval
 from ikpaper.report.tables.arm import links
 from ikpaper.samplers import ExactPosterior
 
-__all__ = ["arms", "exact_sampler", "validation"]
+#: Samples of a draw of the exact sampler.
+_DRAWN = 1000
 
 
 def arms(sets: Sequence[Dataset]) -> pd.DataFrame:
@@ -33,14 +34,11 @@ def arms(sets: Sequence[Dataset]) -> pd.DataFrame:
     )
 
 
-def exact_sampler(
-    sigma: float, n: int = 1000, *, generator: Generator | None = None
-) -> pd.DataFrame:
+def exact_sampler(sigma: float, *, generator: Generator | None = None) -> pd.DataFrame:
     """How the exact sampler does on the paper's arms, at the slides' targets where there are any.
 
     Args:
         sigma: Prior, in radians.
-        n: Samples a draw.
         generator: Source of randomness.
     """
     rows = []
@@ -48,9 +46,9 @@ def exact_sampler(
         arm = PlanarArm.paper(dof)
         exact = ExactPosterior(arm, sigma)
         tcp = paper.TARGETS.get(dof, (0.9 * arm.reach, 0.2 * arm.reach))
-        drawn = exact.draw(tcp, n, generator=generator)
+        drawn = exact.draw(tcp, _DRAWN, generator=generator)
         residual = arm.forward(drawn.theta) - torch.tensor(tcp, dtype=torch.float64)
-        again = exact.sample(tcp, n, generator=generator)
+        again = exact.sample(tcp, _DRAWN, generator=generator)
         distance = metrics.mmd2(drawn.theta, again, unbiased=True)
         rows.append(
             {

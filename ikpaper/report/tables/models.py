@@ -8,9 +8,8 @@ from ikpaper import models, paper
 from ikpaper.format import concise, significant
 from ikpaper.models import INNConfig
 from ikpaper.profiles import PUBLISHED, get_profile
+from ikpaper.report.tables.base import NETWORKS
 from ikpaper.report.tables.search import PARAMETERS
-
-__all__ = ["counts_agree", "hyperparameters", "inn_loss", "ranges", "sources"]
 
 
 def sources(inn: INNConfig) -> pd.DataFrame:
@@ -110,10 +109,9 @@ def hyperparameters(model: str, table: paper.Table) -> pd.DataFrame:
 
 def counts_agree() -> str:
     """How many of the printed numbers of trainable parameters are those of the models here."""
-    tables = {"cvae": paper.CVAE_TABLE, "inn": paper.INN_TABLE}
     agree = [
         models.build(model, dof=dof).num_parameters == row["trainable_parameters"]
-        for model, table in tables.items()
-        for dof, row in table.items()
+        for model in NETWORKS
+        for dof, row in models.model_type(model).table.items()
     ]
     return f"{sum(agree)} of {len(agree)} counts"

@@ -34,22 +34,6 @@ from ikpaper.report.tables.base import (
     reported,
 )
 
-__all__ = [
-    "floor",
-    "halved",
-    "halves",
-    "hulls",
-    "left",
-    "near_the_edge",
-    "printed",
-    "printed_numbers",
-    "schedule",
-    "schedule_numbers",
-    "wide_prior",
-    "winners",
-    "wins",
-]
-
 #: Closer than that, and scores over 1000 targets cannot separate two networks.
 _TIE = 1.05
 

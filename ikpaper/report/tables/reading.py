@@ -8,8 +8,6 @@ from ikpaper.evaluation import LEVEL
 from ikpaper.format import concise, extent, percent, percent_extent, significant
 from ikpaper.report.tables.base import formatted
 
-__all__ = ["NAMES", "faults", "numbers"]
-
 #: How faults are called, and the unit of their size.
 NAMES = {
     "none": "none: exact samples again",

@@ -9,8 +9,6 @@ from ikpaper.format import joined, percent, significant
 from ikpaper.report.tables.base import formatted, interval
 from ikpaper.statistics import mcnemar
 
-__all__ = ["in_full", "in_full_numbers", "longer_arms", "numbers"]
-
 
 def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
     """One model on arms of more and more joints.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,15 @@ import pandas as pd
 from ikpaper.paper import Ranges
 from ikpaper.report.tables.base import formatted
 
-__all__ = [
-    "PARAMETERS",
-    "best_trials",
-    "core_hours",
-    "position",
-    "random_best",
-]
-
 #: How hyperparameters are called on axes and in tables.
-PARAMETERS: Mapping[str, str] = MappingProxyType(
-    {
-        "learning_rate": "learning rate",
-        "subnet_layers": "subnet layers",
-        "coupling_layers": "coupling layers",
-        "hidden_layers": "hidden layers",
-        "neurons": "neurons per layer",
-        "weight_decay": "weight decay",
-    }
-)
+PARAMETERS: Mapping[str, str] = {
+    "learning_rate": "learning rate",
+    "subnet_layers": "subnet layers",
+    "coupling_layers": "coupling layers",
+    "hidden_layers": "hidden layers",
+    "neurons": "neurons per layer",
+    "weight_decay": "weight decay",
+}
 
 
 def best_trials(trials: pd.DataFrame, ranges: Ranges, count: int = 5) -> pd.DataFrame:

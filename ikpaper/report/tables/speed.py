@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import pandas as pd
 
 from ikpaper.format import extent, joined, rounded, significant
 from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.report.tables.base import NETWORKS, Column, formatted, label
-
-__all__ = ["OTHERS", "breakdown", "numbers", "others", "throughput"]
 
 _KINDS = ("products", "activations", "copies", "other")
 
@@ -40,17 +37,15 @@ def throughput(bench: pd.DataFrame, what: str, sizes: Sequence[int]) -> pd.DataF
 
 
 #: What is compared besides training and sampling, by the start of its rows' names in `make bench`.
-OTHERS: Mapping[str, str] = MappingProxyType(
-    {
-        "flow": "samples against FrEIA's INN",
-        "mmd": "MMD, ",
-        "exact": "exact against rejection sampling",
-        "many": "exact samples of many targets",
-        "c2st": "C2ST together",
-        "memory": "training memory",
-        "runs": "runs with a thread each",
-    }
-)
+OTHERS: Mapping[str, str] = {
+    "flow": "samples against FrEIA's INN",
+    "mmd": "MMD, ",
+    "exact": "exact against rejection sampling",
+    "many": "exact samples of many targets",
+    "c2st": "C2ST together",
+    "memory": "training memory",
+    "runs": "runs with a thread each",
+}
 
 
 def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:

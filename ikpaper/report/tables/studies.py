@@ -21,32 +21,6 @@ from ikpaper.report.tables.search import PARAMETERS, core_hours, position
 from ikpaper.search import INITIAL_POINTS, PRINTED, Study, StudyRecord, load_studies
 from ikpaper.statistics import rank_correlation
 
-__all__ = [
-    "NEAR",
-    "Place",
-    "Studies",
-    "as_trials",
-    "at_bounds",
-    "beside_seeds",
-    "bounds",
-    "collapse",
-    "early",
-    "found",
-    "good_trials",
-    "in_full",
-    "overview",
-    "protocol",
-    "rank_counts",
-    "rank_panels",
-    "ranks",
-    "short_studies",
-    "surrogate",
-    "title",
-    "untrained",
-    "winners",
-    "worth",
-]
-
 #: A network and the DoF of an arm.
 Place = tuple[str, int]
 
@@ -610,9 +584,7 @@ def winners(pairs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
 
 def _score(value: float, low: float, high: float) -> str:
     """A score with its interval; the loss has none."""
-    if math.isnan(value):
-        return "diverged"
-    return significant(value) if math.isnan(low) else with_interval(value, low, high)
+    return "diverged" if math.isnan(value) else with_interval(value, low, high)
 
 
 def untrained(studies: Studies, profile: Profile) -> str:

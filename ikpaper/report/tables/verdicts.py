@@ -21,17 +21,6 @@ from ikpaper.report.tables.base import (
     sides,
 )
 
-__all__ = [
-    "HOLDS",
-    "REVERSED",
-    "ahead",
-    "arms",
-    "conclusions",
-    "numbers",
-    "overall",
-    "plotted",
-]
-
 HOLDS, REVERSED = "holds", "reversed"
 
 #: The two comparisons of networks that the paper draws: score, who it has ahead, and in words.

@@ -35,7 +35,7 @@ def test_tables_are_the_committed_ones(measured, random):
     assert_committed(made)
 
 
-def test_numbers_of_the_text(random):
+def test_numbers_of_the_text(measured, random):
     numbers = beyond.benchmark_numbers(random)
     known = {
         "targets": "1,000",
@@ -57,7 +57,11 @@ def test_numbers_of_the_text(random):
         "lookup_inn": "4 of 4",
     }
     assert {key: numbers[key] for key in known} == known
-    assert beyond.home_numbers(random) == {
+    ahead = pd.Series("cVAE", [4, 6, 8, 10])
+    assert beyond.home_numbers(random, ahead.mask(ahead.index == 4, "undecided"))["home_cvae"] == (
+        "3 of 4"
+    )
+    assert beyond.home_numbers(random, ahead) == {
         "home_cvae": "4 of 4",
         "home_arms": "4, 6, 8 and 10",
         "home_rejected_exact": "4 to 6\xa0%",
@@ -66,6 +70,14 @@ def test_numbers_of_the_text(random):
         "home_rejected_inn": "96 to 100\xa0%",
         "home_rejected_prior": "100\xa0%",
     }
+    assert beyond.lookup_numbers(random) == {
+        "lookup_plain_cvae": "none of 4",
+        "lookup_plain_inn": "4 of 4",
+    }
+    # The conclusions say that more samples show a difference over all arms together.
+    pooled = beyond.pooled_numbers(random, measured.query("at == 'many samples'"))
+    assert (pooled["pooled_flow"], pooled["pooled_exact"]) == ("200", "169")
+    assert float(pooled["pooled_p"]) > 0.05 > float(pooled["more_pooled_p"])
     pairs = beyond.paired_numbers(random)
     assert (pairs["pairs"], pairs["pairs_unequal"]) == ("12", "none")
     assert beyond.likelihood_numbers(random) == {

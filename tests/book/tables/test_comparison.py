@@ -44,7 +44,7 @@ def test_tables_are_the_committed_ones(scores, records, reported):
 
 
 def test_conclusions_are_those_of_the_scores(scores):
-    told = comparison.conclusions(scores)
+    told = comparison.conclusions(scores, result("seeds"))
     assert told["complete"] == "4, 6, 8 and 10"
     assert (told["better_posterior_count"], told["better_resim_count"]) == ("4 of 4", "3 of 4")
 

@@ -12,3 +12,12 @@ def test_tables_are_the_committed_ones():
         "speed-breakdown": speed.breakdown(steps),
     }
     assert_committed(made)
+
+
+def test_ratios_are_those_of_what_was_measured():
+    table = result("bench")
+    better = table["plain"] / table["ours"]
+    higher = table["unit"].str.endswith("/s")
+    better[higher] = (table["ours"] / table["plain"])[higher]
+    assert (better - table["ratio"]).abs().max() < 1e-6
+    assert {"inn", "cvae"} <= set(table["model"].dropna()) <= {"inn", "cvae", "flow-fast"}

@@ -84,7 +84,7 @@ def test_equal_figures_are_equal_documents():
     assert "<dc:date>" not in draw()
 
 
-@style()
+@style
 def panels(count, columns, **options):
     figure, grid = new_grid(count, columns, height=2.0, **options)
     for number, ax in enumerate(grid.flat[:count]):

@@ -39,7 +39,7 @@ def test_labels():
 def test_ranges_lie_below_among_or_above_others():
     others = pd.DataFrame({"min": [1.0] * 6, "max": [2.0] * 6})
     low = pd.Series([0.5, 1.0, 2.0, 2.5, 0.5, 0.5])
-    ranges = pd.DataFrame({"min": low, "max": low + [0, 0, 0, 0, 0.4, 2.5]})
+    ranges = pd.DataFrame({"min": low, "max": low + pd.Series([0, 0, 0, 0, 0.4, 2.5])})
     found = sides(ranges, others)
     assert list(found) == ["below", "among", "among", "above", "below", "among"]
     # In this order also where a side has none.

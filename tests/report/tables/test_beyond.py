@@ -140,6 +140,16 @@ def test_many_samples_stand_beside_the_exact_sampler(random):
     assert numbers["more_exact_above"] == "none of 2"
 
 
+def test_targets_of_all_arms_are_counted_together(random):
+    first = (random["sampler"] == "flow") & (random["refine"] == 0)
+    random.loc[first, ["only_this", "only_exact"]] = [[20, 10], [11, 6]]
+    other = (random["sampler"] == "flow-fast") & (random["refine"] == 0)
+    random.loc[other, ["only_this", "only_exact"]] = [500, 0]
+    numbers = beyond.pooled_numbers(random, random)
+    assert (numbers["pooled_flow"], numbers["more_pooled_exact"]) == ("31", "16")
+    assert float(numbers["pooled_p"]) == pytest.approx(binomtest(31, 47).pvalue, abs=5e-4)
+
+
 def test_stops_of_classifiers_are_compared_at_equal_cost():
     accuracies = torch.tensor([0.5, 0.6, 0.7, 0.8])
     stops = (C2ST_EPOCHS, 4 * C2ST_EPOCHS, None)

@@ -39,6 +39,16 @@ def test_an_arm_is_decided_by_intervals_and_by_training_runs(scores, runs):
     assert set(verdicts.arms(wide, runs, "e_resim")) == {"undecided"}
 
 
+def test_an_arm_is_undecided_where_training_runs_of_the_networks_overlap(scores, runs):
+    own = runs[(runs["sampler"] == "cvae") & (runs["dof"] == 8) & (runs["quantity"] == "mmd2")]
+    inn = own.assign(sampler="inn")
+    above = pd.concat([runs, inn.assign(value=own["value"].max() * 1.01)])
+    assert verdicts.arms(scores, above, "posterior")[8] == "reversed"
+    one = inn.assign(value=[own["value"].median(), *inn["value"][1:] * 9])
+    assert verdicts.arms(scores, pd.concat([runs, one]), "posterior")[8] == "undecided"
+    assert verdicts.arms(scores, pd.concat([runs, one]), "posterior")[6] == "reversed"
+
+
 def test_one_arm_alone_is_decided_as_it_is_among_others(scores, runs):
     for dof, rows in scores.groupby("dof"):
         assert list(verdicts.ahead(rows, runs, "e_resim")) == ["cVAE" if dof < 10 else "undecided"]
