@@ -267,7 +267,7 @@ def _parser() -> _Parser:
     ablate = add(_ablate, "train and score what differs in one choice")
     ablate.add_profile("ablation")
     ablate.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="only these studies")
-    ablate.add_work("run", "also what the table has")
+    ablate.add_work("run", "train and score again")
 
     scaling = add(_scaling, "train and score the flow for arms of many joints")
     scaling.add_profile("quick")
@@ -277,7 +277,7 @@ def _parser() -> _Parser:
         "--full",
         "the published profile, for less time, other widths and numbers of steps, too (an hour)",
     )
-    scaling.add_work("run", "also what the table has")
+    scaling.add_work("run", "train and score again")
 
     sample = add(_sample, "joint angles for one target, as CSV")
     sample.add_model(models=[*CATALOGUE, "exact"], seed="--model-seed")

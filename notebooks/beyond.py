@@ -180,7 +180,7 @@ out.table(beyond.over_arms(random, beyond.NO_LEARNING), "no-learning")
 out.table(beyond.over_arms(random, beyond.KINEMATICS), "kinematics")
 
 # %% [markdown]
-# :::{csv-table} The flow in parts, and whole, trained on the same data for as many epochs ({numref}`tab-beyond-10` and its tabs have the time that took).
+# :::{csv-table} The flow in parts, and whole. Both flows with a network are trained on the same data for as many epochs ({numref}`tab-beyond-10` and its tabs have the time that took).
 # :file: tables/kinematics.csv
 # :header-rows: 1
 # :name: tab-kinematics
@@ -212,8 +212,7 @@ out.table(beyond.paired(random), "paired")
 # {glue:text}`more_above` arms, that of exact samples on
 # {glue:text}`more_exact_above`; it is {glue:text}`more_share` of the prior's, at
 # most {glue:text}`more_most`. The shares rejected differ on
-# {glue:text}`more_unequal`, over all arms together they do
-# ({ref}`sec-conclusion`).
+# {glue:text}`more_unequal`; {ref}`sec-conclusion` counts over all arms together.
 
 # %% tags=["remove-cell"]
 out.table(beyond.many_samples(many), "many-samples")

@@ -74,8 +74,8 @@ for key, text in numbers.items():
 out.number("random_targets", f"{random['targets'].max():,}")
 out.number("level", percent(LEVEL, 0))
 out.number("checks", f"{random['checks'].max():.0f}")
-out.number("beside_seeds", comparison.beside_seeds(seeds, scores))
-out.number("repeated", comparison.repeated(seeds, scores))
+out.number("beside_seeds", comparison.beside_seeds(scores, seeds))
+out.number("repeated", comparison.repeated(scores, seeds))
 
 # %% [markdown]
 # Profile of our numbers here: *{glue:text}`profile`*. The paper's score is over
@@ -177,8 +177,8 @@ out.table(comparison.verdicts(scores), "verdicts")
 # %% [markdown]
 # Of the arms with {glue:text}`complete` DoF, the cVAE has the smaller unbiased
 # MMD² on {glue:text}`better_posterior_count` and the smaller re-simulation error
-# on {glue:text}`better_resim_count`, by intervals over targets and over training runs
-# ({numref}`tab-seeds`).
+# on {glue:text}`better_resim_count`, by intervals over targets and ranges over training
+# runs ({numref}`tab-seeds`).
 #
 # ## By other scores
 #
@@ -223,7 +223,7 @@ out.table(comparison.seeds(seeds), "seeds")
 # :name: tab-seeds
 # :::
 #
-# {glue:text}`repeated` Over these runs, {glue:text}`beside_seeds`.
+# {glue:text}`repeated` {glue:text}`beside_seeds`
 #
 # ## Which conclusions hold
 #

@@ -126,10 +126,8 @@ for comparison in speed.OTHERS:
 # :name: tab-speed-many
 # :::
 #
-# It gains most where few samples of each target are asked for. On long arms the
-# search for the modes of each target takes most of the time, either way. Proposals
-# from some pairs of joints in place of all, which need less arithmetic, were tried:
-# their effective sample size is smaller by more than they save.
+# On the paper's arms it gains most where few samples of each target are asked for.
+# Where the ratio is below 1, it is slower than one target after the other.
 #
 # ```{csv-table} C2ST: classifiers of several targets trained together for so many epochs, against scikit-learn's by sbibm's protocol, which trains until the loss stands still (*reference*). Size: samples a side.
 # :file: tables/speed-c2st.csv

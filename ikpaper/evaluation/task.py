@@ -219,7 +219,7 @@ class Task:
             "samples": self.samples,
             "truth": self.truth.name,
             **({"eps": self.truth.eps} if hasattr(self.truth, "eps") else {}),
-            **({"together": ManyTargets.version} if getattr(self.truth, "together", False) else {}),
+            **({"together": True} if getattr(self.truth, "together", False) else {}),
             "seeds": self.seeds,
             "unbiased": self.unbiased,
             "kernel": self.kernel,
@@ -232,6 +232,7 @@ class Task:
             "metrics": metrics.VERSION,
             "dataset": dataset.VERSION,
             self.truth.name: self.truth.version,
+            **({"together": ManyTargets.version} if getattr(self.truth, "together", False) else {}),
         }
 
     def draw(self, sampler: Sampler) -> Tensor:

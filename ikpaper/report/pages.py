@@ -125,7 +125,9 @@ def _read_digest(path: Path, dof: int | None) -> str:
         return file_digest(path)
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        return digest(rows.fieldnames, [row for row in rows if row.get("dof") in (None, str(dof))])
+        return digest(
+            rows.fieldnames, [row for row in rows if row.get("dof") in (None, "", str(dof))]
+        )
 
 
 def read_notebook(root: Path, name: str) -> dict[str, Any]:
@@ -149,13 +151,21 @@ def _computed(cell: Mapping[str, Any]) -> list[Any]:
 
 
 def _without_comments(source: str) -> str:
-    """Python code without comments and empty lines."""
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    """Python code without comments and empty lines; code that does not parse as it is."""
+    lines, strings = source.splitlines(), set()
+    try:
+        tokens = [*tokenize.generate_tokens(io.StringIO(source).readline)]
+    except (tokenize.TokenError, SyntaxError):
+        return source
+    for token in tokens:
+        row, column = token.start
         if token.type == tokenize.COMMENT:
-            row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+        elif token.end[0] > row and token.string.strip():
+            # In a text over several lines, empty ones count.
+            strings |= {*range(row - 1, token.end[0])}
+    kept = ((i, line if i in strings else line.rstrip()) for i, line in enumerate(lines))
+    return "\n".join(line for i, line in kept if line or i in strings)
 
 
 def _written(cell: Mapping[str, Any]) -> list[Any]:

@@ -197,8 +197,18 @@ def test_a_comment_in_code_needs_no_other_run(project, capsys):
     assert build(project) == 0
     assert ran(capsys) == []
     assert "# Why it is printed." in (project / "book" / "first.ipynb").read_text()
-    # What only looks like a comment is code.
+    # What does not parse fails when it runs, and not before.
+    (project / "notebooks" / "one.py").write_text(GOOD + "\n# %%\nprint(\n")
+    assert "input code: " in reasons(project)["first"]
+    # What only looks like a comment is code, and so is an empty line of a text.
     (project / "notebooks" / "one.py").write_text(GOOD.replace('"seen"', '"seen # here"'))
+    assert "input code: " in reasons(project)["first"]
+    text = 'print("seen", """a\n\nb""")'
+    (project / "notebooks" / "one.py").write_text(GOOD.replace('print("seen")', text))
+    build(project, only=["first"])
+    (project / "notebooks" / "one.py").write_text(
+        GOOD.replace('print("seen")', text.replace("\n\n", "\n"))
+    )
     assert "input code: " in reasons(project)["first"]
 
 

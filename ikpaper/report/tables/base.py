@@ -11,12 +11,13 @@ import pandas as pd
 from ikpaper import paper
 from ikpaper.evaluation import as_text
 from ikpaper.format import cell, with_interval
+from ikpaper.profiles import get_profile
 from ikpaper.report.plots.style import LABELS
 
 #: The paper's networks.
 NETWORKS = ("cvae", "inn")
 
-#: What is said where intervals overlap.
+#: What is said where intervals overlap, or ranges over training runs.
 UNDECIDED = "undecided"
 
 #: What sentences compare training runs by.
@@ -140,18 +141,19 @@ def over_seeds(scores: pd.DataFrame, runs: pd.DataFrame, quantity: str) -> pd.Da
         once has its published value.
     """
     column = "e_resim_best" if quantity == "e_resim_test" else quantity
+    place, profile = ["dof", "sampler"], scores["profile"].iloc[0]
     published = by_sampler(scores)[column].rename("value").reset_index()
     published = published[published["sampler"].isin(NETWORKS)]
     repeated = runs[
-        (runs["profile"] == scores["profile"].iloc[0])
+        (runs["profile"] == profile)
         & (runs["quantity"] == quantity)
+        # The published run is in the scores.
+        & (runs["seed"] != get_profile(profile).seed)
         & runs["dof"].isin(published["dof"])
+        & runs["sampler"].isin(NETWORKS)
     ]
-    place = ["dof", "sampler"]
-    both = pd.concat([published, repeated[[*place, "value"]]])
-    found = both.groupby(place)["value"].agg(["min", "max"])
-    counts = repeated.groupby(place)["seed"].nunique().reindex(found.index, fill_value=1)
-    return found.assign(runs=counts)
+    values = pd.concat([published, repeated[[*place, "value"]]]).groupby(place)["value"]
+    return values.agg(["min", "max", "size"]).rename(columns={"size": "runs"})
 
 
 def reported(*sources: str) -> pd.Series:

@@ -116,7 +116,10 @@ def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
     """
     cvae, inn = (_of(random, name) for name in NETWORKS)
     closer = (cvae["mmd2_high"] < inn["mmd2_low"]) & (ahead == label("cvae"))
-    numbers = {"home_cvae": f"{closer.sum()} of {len(cvae)}", "home_arms": joined(cvae.index)}
+    numbers = {
+        "home_cvae": f"{closer.sum() or 'none'} of {len(cvae)}",
+        "home_arms": joined(cvae.index),
+    }
     for name in _HOME:
         numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
     return numbers
@@ -615,7 +618,7 @@ def amortised_numbers(rows: pd.DataFrame, random: pd.DataFrame, dof: int) -> dic
     others = seconds.reindex([("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS)])
     times = seconds.loc["exact", 0] / others
     ratios = {
-        f"{column}_{name}{'label' * bool(refine)}": significant(value, 2)
+        f"{column}_{name}{'_refined' * bool(refine)}": significant(value, 2)
         for (name, refine), row in times.iterrows()
         for column, value in row.items()
     }

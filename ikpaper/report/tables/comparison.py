@@ -368,10 +368,10 @@ def conclusions(scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
     """
     numbers = {}
     for key, comparison in (("posterior", "posterior"), ("resim", "e_resim")):
-        networks = ahead(scores, runs, comparison)
-        better_on = (networks == label("cvae")).sum()
-        numbers[f"better_{key}_count"] = f"{better_on or 'none'} of {len(networks)}"
-    return {"complete": joined(networks.index), **numbers}
+        better_one = ahead(scores, runs, comparison)
+        count = (better_one == label("cvae")).sum()
+        numbers[f"better_{key}_count"] = f"{count or 'none'} of {len(better_one)}"
+    return {"complete": joined(better_one.index), **numbers}
 
 
 def seeds(runs: pd.DataFrame) -> pd.DataFrame:
@@ -399,12 +399,12 @@ def seeds(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
+def beside_seeds(scores: pd.DataFrame, runs: pd.DataFrame) -> str:
     """Whether all training runs of the INN lie beside all of the cVAE's, in words.
 
     Args:
-        runs: As in `seeds`.
         scores: As in `reported_and_ours`.
+        runs: As in `seeds`.
     """
     names = {
         "above": "larger than the cVAE's in all runs",
@@ -415,11 +415,11 @@ def beside_seeds(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
     for quantity, name in ERRORS.items():
         spread = over_seeds(scores, runs, quantity)
         cvae, inn = (spread.xs(network, level="sampler") for network in NETWORKS)
-        parts.append(f"the INN's {name} is {_counted(sides(inn, cvae), names)}")
-    return "; ".join(parts)
+        parts.append(f"{name} is {_counted(sides(inn, cvae), names)}")
+    return f"The INN's {'; its '.join(parts)}."
 
 
-def repeated(runs: pd.DataFrame, scores: pd.DataFrame) -> str:
+def repeated(scores: pd.DataFrame, runs: pd.DataFrame) -> str:
     """How often each network was trained, in words; arguments as in `beside_seeds`."""
     counts = over_seeds(scores, runs, "mmd2")["runs"]
     parts = []

@@ -46,6 +46,14 @@ def test_findings_are_those_of_the_arm():
         "Which network is closer to the target is undecided, since the INN lies among the cVAE's "
         "training runs: the TCP misses the target by"
     )
+    # Where there are several runs of the INN, too, their range counts.
+    runs = result("seeds").query("sampler == 'cvae'")
+    inn = runs.query("dof == 4 and seed != 42").assign(sampler="inn")
+    both = arm.findings(result("scores-04"), pd.concat([runs, inn]), PlanarArm.paper(4))
+    assert both["mmd2_finding"].startswith(
+        "Which network is closer to the posterior is undecided, since the ranges over the "
+        "networks' training runs overlap: over 200"
+    )
     assert four["mmd2_reference"].endswith("18\xa0% of the prior's: it is farther than the cVAE.")
     assert ten["mmd2_reference"].endswith("it is closer than both networks.")
 

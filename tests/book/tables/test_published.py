@@ -46,3 +46,12 @@ def test_numbers_of_the_text(scores):
         "left_inn": "0.0040 to 0.0051 with 6, 8 and 10 joints",
     }
     assert published.halves(scores) == {"halves": "8", "halves_nearer": "6"}
+
+
+def test_the_printed_value_of_the_cvae_alone_tells_the_priors_apart():
+    rows = result("printed-mismatch").set_index(["sampler", "reference_sigma"])["value"]
+    for name, printed, apart in (("cvae", 0.057, True), ("inn", 0.025, False)):
+        narrow, wide = rows[name, 0.2], rows[name, 0.5]
+        ratios = [max(printed / ours, ours / printed) for ours in (narrow, wide)]
+        assert (max(ratios) > 2) == apart, name
+        assert min(ratios) < 1.25, name

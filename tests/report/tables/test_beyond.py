@@ -145,8 +145,11 @@ def test_targets_of_all_arms_are_counted_together(random):
     random.loc[first, ["only_this", "only_exact"]] = [[20, 10], [11, 6]]
     other = (random["sampler"] == "flow-fast") & (random["refine"] == 0)
     random.loc[other, ["only_this", "only_exact"]] = [500, 0]
-    numbers = beyond.pooled_numbers(random, random)
-    assert (numbers["pooled_flow"], numbers["more_pooled_exact"]) == ("31", "16")
+    many = random.copy()
+    many.loc[first, ["only_this", "only_exact"]] = [[4, 2], [3, 1]]
+    numbers = beyond.pooled_numbers(random, many)
+    assert (numbers["pooled_flow"], numbers["pooled_exact"]) == ("31", "16")
+    assert (numbers["more_pooled_flow"], numbers["more_pooled_exact"]) == ("7", "3")
     assert float(numbers["pooled_p"]) == pytest.approx(binomtest(31, 47).pvalue, abs=5e-4)
 
 
