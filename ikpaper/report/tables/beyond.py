@@ -221,7 +221,7 @@ def pooled_numbers(random: pd.DataFrame, many: pd.DataFrame) -> dict[str, str]:
         random: As in `samplers`.
         many: As `rows` in `many_samples`.
     """
-    numbers = {}
+    numbers: dict[str, str] = {}
     for prefix, rows in (("pooled", random), ("more_pooled", many)):
         pairs = _of(_paired_rows(rows), "flow")
         alone = [int(pairs[column].sum()) for column in ("only_this", "only_exact")]
