@@ -68,6 +68,12 @@ def _of(random: pd.DataFrame, name: str, refine: int = 0) -> pd.DataFrame:
     return random[(random["sampler"] == name) & (random["refine"] == refine)].set_index("dof")
 
 
+def _closer(one: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """On which arms of both the interval of the MMD^2 of `one` lies below the other's."""
+    ends = pd.concat([one["mmd2_high"], other["mmd2_low"]], axis=1, join="inner")
+    return ends["mmd2_high"] < ends["mmd2_low"]
+
+
 def samplers(random: pd.DataFrame, dof: int) -> pd.DataFrame:
     """All samplers on one arm.
 
@@ -115,7 +121,7 @@ def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
             intervals and training runs; see `verdicts.ahead`.
     """
     cvae, inn = (_of(random, name) for name in NETWORKS)
-    closer = (cvae["mmd2_high"] < inn["mmd2_low"]) & (ahead == label("cvae"))
+    closer = _closer(cvae, inn) & (ahead == label("cvae"))
     numbers = {
         "home_cvae": f"{closer.sum() or 'none'} of {len(cvae)}",
         "home_arms": joined(cvae.index),
@@ -236,14 +242,11 @@ def lookup_numbers(random: pd.DataFrame) -> dict[str, str]:
 
     Closer is an interval of the MMD^2 below the network's; `random` as in `samplers`.
     """
-    table = _of(random, "lookup")
-    return {
-        f"lookup_plain_{name}": (
-            f"{(table['mmd2_high'] < _of(random, name)['mmd2_low']).sum() or 'none'} "
-            f"of {len(table)}"
-        )
-        for name in NETWORKS
-    }
+    numbers = {}
+    for name in NETWORKS:
+        closer = _closer(_of(random, "lookup"), _of(random, name))
+        numbers[f"lookup_plain_{name}"] = f"{closer.sum() or 'none'} of {len(closer)}"
+    return numbers
 
 
 def many_samples(rows: pd.DataFrame) -> pd.DataFrame:
@@ -468,13 +471,8 @@ def benchmark_numbers(random: pd.DataFrame) -> dict[str, str]:
         "patience": str(PATIENCE),
     }
     for name in NETWORKS:
-        ends = pd.concat(
-            [_of(random, "lookup-large", _STEPS)["mmd2_high"], _of(random, name)["mmd2_low"]],
-            axis=1,
-            join="inner",
-        )
-        closer = int((ends["mmd2_high"] < ends["mmd2_low"]).sum())
-        numbers[f"lookup_{name}"] = f"{closer} of {len(ends)}"
+        closer = _closer(_of(random, "lookup-large", _STEPS), _of(random, name))
+        numbers[f"lookup_{name}"] = f"{closer.sum()} of {len(closer)}"
     gan, prior = _of(random, "cgan")["mmd2"], _of(random, "prior")["mmd2"]
     worst = gan.idxmax()
     numbers["gan_worst_dof"] = str(worst)
