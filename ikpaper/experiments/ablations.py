@@ -96,14 +96,9 @@ VARIANTS = (
         # As many epochs as in the paper, over which the ramp rises and the rate falls, and less
         # data, so that they are affordable. Over so many, most runs diverge at some time.
         Variant(
-            "schedule",
-            label,
-            schedule=schedule,
-            profile="quick",
-            epochs=60,
-            retries=10,
-            seeds=(42,),
+            "schedule", label, dof=dof, schedule=schedule, profile="quick", epochs=60, retries=10
         )
+        for dof in (8, 4)
         for label, schedule in (
             ("plateau of the sum, as the authors have it", "plateau"),
             ("plateau of the sum without the ramp", "plateau-at-full-weight"),
@@ -142,16 +137,16 @@ def experiment(
     path = results_path("ablations", asked.name, published=own)
     return Experiment(
         [_job(variant, run, protocols[run.arm, run.profile]) for variant, run in runs],
-        ResultTable(path, COLUMNS, ("study", "variant", "seed"), order),
+        ResultTable(path, COLUMNS, ("study", "variant", "dof", "seed"), order),
     )
 
 
 def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
+    settings = {"retries": variant.retries} if variant.retries else {}
     folder = weights_folder("ablations") / digest(variant.study, variant.label)[:12]
 
     def measure(progress: Progress, fresh: bool) -> dict[str, Any]:
-        row = {"model": run.name, "dof": run.arm.dof}
-        row |= {"profile": run.profile.name, "precision": run.precision}
+        row = {"model": run.name, "profile": run.profile.name, "precision": run.precision}
         try:
             model, record = train(
                 run, directory=folder, progress=progress, fresh=fresh, retries=variant.retries
@@ -168,9 +163,14 @@ def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
         }
 
     return Job(
-        {"study": variant.study, "variant": variant.label, "seed": run.seed},
-        identity_of_trained("ablations", run.identity(), protocol),
-        f"{variant.study}: {variant.label}, seed {run.seed}",
+        {
+            "study": variant.study,
+            "variant": variant.label,
+            "dof": run.arm.dof,
+            "seed": run.seed,
+        },
+        identity_of_trained("ablations", run.identity(), protocol, settings=settings),
+        f"{variant.study}: {variant.label}, {run.arm.dof} DoF, seed {run.seed}",
         run.cost(),
         measure,
         lambda row: str(row["where"] or row["outcome"]),
