@@ -157,6 +157,10 @@ def searched():
     return [*proposed, *map(float, objective.values())]
 
 
+def _versions(*kinds):
+    return {f"{kind.__name__}.version": kind.version for kind in kinds}
+
+
 def cases():
     """Every case by name."""
     shared = {"dataset.VERSION": dataset.VERSION, "training.loop.VERSION": loop.VERSION}
@@ -172,7 +176,11 @@ def cases():
                 versions,
                 TOLERANCE[precision],
             )
-    scoring = {"evaluation.task.VERSION": task.VERSION, "metrics.VERSION": metrics.VERSION}
+    scoring = {
+        "evaluation.task.VERSION": task.VERSION,
+        "metrics.VERSION": metrics.VERSION,
+        **_versions(ikpaper.ExactPosterior, ikpaper.Prior),
+    }
     truths = {
         "exact": ikpaper.ExactPosterior(ARM, 0.2),
         "exact, far in the tail": ikpaper.ExactPosterior(ARM, 0.05),
@@ -186,7 +194,7 @@ def cases():
     }
     for name, truth in truths.items():
         tcp = [[1.8, 0.3]] if "rail" in name else TCP
-        versions = {f"{type(truth).__name__}.version": truth.version}
+        versions = _versions(type(truth))
         if name == "exact, many targets":
             versions["ManyTargets.version"] = ManyTargets.version
         found[name] = Case(drawn(truth, tcp), versions)
@@ -201,7 +209,9 @@ def cases():
             {"calibration.VERSION": calibration.VERSION, "metrics.VERSION": metrics.VERSION},
         ),
         "scores of a task": Case(scored, scoring),
-        "scores of the paper's protocol": Case(protocol, scoring),
+        "scores of the paper's protocol": Case(
+            protocol, {**scoring, **_versions(ikpaper.RejectionPosterior)}
+        ),
         "search": Case(searched, {"search.study.VERSION": study.VERSION}),
     }
 

@@ -17,6 +17,7 @@ from ikpaper.evaluation.protocol import (
     MANY_PROPOSALS,
     PLOTTED_SIGMA,
     PaperProtocol,
+    resimulation_of_test_set,
     single_target,
 )
 from ikpaper.evaluation.task import (
@@ -48,6 +49,7 @@ __all__ = [
     "draw",
     "exact_scores",
     "random_targets",
+    "resimulation_of_test_set",
     "results",
     "sampling_rate",
     "single_target",

@@ -161,11 +161,22 @@ class PaperProtocol:
             ),
         ]
         if isinstance(sampler, (NetworkSampler, Prior)):
-            _, tcp = profile_dataset(self.arm, profile).test
-            single = draw(sampler, self.arm, tcp, 1, Generator().manual_seed(5))
-            errors = resimulation_error(self.arm, single, tcp).numpy()
+            errors = resimulation_of_test_set(sampler, self.arm, profile)
             scores.append(("e_resim_test", _RESIMULATION, errors, 1))
         return scores
+
+
+def resimulation_of_test_set(sampler: Sampler, arm: PlanarArm, profile: Profile) -> np.ndarray:
+    """||f(theta) - tcp||^2 of one sample for every target of the test set; the mean is the paper's.
+
+    Args:
+        sampler: The sampler.
+        arm: The arm.
+        profile: Whose test set.
+    """
+    _, tcp = profile_dataset(arm, profile).test
+    theta = draw(sampler, arm, tcp, 1, Generator().manual_seed(5))
+    return resimulation_error(arm, theta, tcp).numpy()
 
 
 def single_target(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ikpaper.evaluation import PaperProtocol
+from ikpaper.evaluation import Task, resimulation_of_test_set
 from ikpaper.experiments.runner import (
     Experiment,
     Job,
@@ -129,19 +129,19 @@ def experiment(
         for seed in variant.seeds
     ]
     # Reference samples are drawn once for an arm and a profile.
-    protocols = {(run.arm, run.profile): PaperProtocol(run.arm, run.profile) for _, run in runs}
+    tasks = {(run.arm, run.profile): Task.test_set(run.arm, run.profile) for _, run in runs}
     order = {
         "study": [variant.study for variant in VARIANTS],
         "variant": [variant.label for variant in VARIANTS],
     }
     path = results_path("ablations", asked.name, published=own)
     return Experiment(
-        [_job(variant, run, protocols[run.arm, run.profile]) for variant, run in runs],
+        [_job(variant, run, tasks[run.arm, run.profile]) for variant, run in runs],
         ResultTable(path, COLUMNS, ("study", "variant", "dof", "seed"), order),
     )
 
 
-def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
+def _job(variant: Variant, run: TrainingRun, task: Task) -> Job:
     settings = {"retries": variant.retries} if variant.retries else {}
     folder = weights_folder("ablations") / digest(variant.study, variant.label)[:12]
 
@@ -153,13 +153,12 @@ def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
             )
         except Diverged as error:
             return {**row, "outcome": "diverged", "where": error.where}
-        scores = protocol.score({run.name: model}).set_index("quantity")["value"]
         return {
             **row,
             "outcome": "trained",
             "loss": sum(record["history"][-1]["terms"].values()),
-            "mmd2": scores["mmd2"],
-            "e_resim_test": scores["e_resim_test"],
+            "mmd2": task.score(model).mean("mmd2"),
+            "e_resim_test": resimulation_of_test_set(model, run.arm, run.profile).mean(),
         }
 
     return Job(
@@ -169,7 +168,7 @@ def _job(variant: Variant, run: TrainingRun, protocol: PaperProtocol) -> Job:
             "dof": run.arm.dof,
             "seed": run.seed,
         },
-        identity_of_trained("ablations", run.identity(), protocol, settings=settings),
+        identity_of_trained("ablations", run.identity(), task, settings=settings),
         f"{variant.study}: {variant.label}, {run.arm.dof} DoF, seed {run.seed}",
         run.cost(),
         measure,

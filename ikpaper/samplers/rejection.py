@@ -16,7 +16,9 @@ from ikpaper.samplers.prior import Prior
 class RejectionPosterior(PosteriorSampler):
     """The paper's ground truth: prior samples whose TCP is within `eps` of the target.
 
-    It samples the posterior of a *blurred* target, exact only as eps goes to zero.
+    It samples the posterior of a *blurred* target, exact only as eps goes to zero. Proposals are
+    drawn in float32, which takes a fourth of the time; whether one is within `eps` is decided in
+    float64.
 
     Args:
         arm: The arm.
@@ -32,7 +34,7 @@ class RejectionPosterior(PosteriorSampler):
     label = "rejection sampling"
     colour = "#56b4e9"
     marker = "v"
-    version = 1
+    version = 2
 
     _CHUNK = 1 << 18
 
@@ -54,6 +56,9 @@ class RejectionPosterior(PosteriorSampler):
         kept: list[list[Tensor]] = [[] for _ in targets]
         counts = np.zeros(len(targets), dtype=int)
         proposals = 0
+        sigma = self.prior.sigma.float()
+        # What float32 may misplace a point by, and more.
+        margin = self.eps + 1e-5 * self.arm.reach
         while counts.min() < n:
             if proposals >= self.max_proposals:
                 worst = int(counts.argmin())
@@ -62,21 +67,22 @@ class RejectionPosterior(PosteriorSampler):
                     f"{proposals} proposals for tcp {targets[worst].tolist()} at eps={self.eps}; "
                     "raise eps or max_proposals, or use ExactPosterior"
                 )
-            theta = self.prior.draw(self._CHUNK, generator)
+            drawn = torch.randn(self._CHUNK, self.arm.dof, generator=generator) * sigma
             proposals += self._CHUNK
-            points = self.arm.forward(theta).numpy()
+            x, y = self.arm.forward(drawn).unbind(dim=1)
             open_targets = np.flatnonzero(counts < n)
             # Most proposals are near no open target: the box keeps the tree small.
-            low = targets[open_targets].min(axis=0) - self.eps
-            high = targets[open_targets].max(axis=0) + self.eps
-            near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
-            if not len(near):
+            left, low = targets[open_targets].min(axis=0) - margin
+            right, high = targets[open_targets].max(axis=0) + margin
+            near = (x >= left) & (x <= right) & (y >= low) & (y <= high)
+            theta = drawn[near].double()
+            if not len(theta):
                 continue
-            hits = cKDTree(points[near]).query_ball_point(
+            hits = cKDTree(self.arm.forward(theta).numpy()).query_ball_point(
                 targets[open_targets], self.eps, return_sorted=True
             )
             for target, hit in zip(open_targets, hits, strict=True):
                 if hit:
-                    kept[target].append(theta[near[hit]])
+                    kept[target].append(theta[hit])
                     counts[target] += len(hit)
         return torch.stack([torch.cat(samples)[:n] for samples in kept])

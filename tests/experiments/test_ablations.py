@@ -45,7 +45,25 @@ def test_hyperparameters_precision_and_scores_decide_a_row():
     (single, _) = experiment([exact], "smoke").jobs
     jobs = [first, second, broken, quick, single]
     assert len({job.identity.key for job in jobs}) == 5
-    assert {"training", "inn", "scoring", "exact", "rejection"} < set(first.identity.versions)
+    assert {"training", "inn", "scoring", "exact"} < set(first.identity.versions)
+    # No column is a score against rejection samples.
+    assert "rejection" not in first.identity.versions
+
+
+def test_how_often_an_epoch_may_be_repeated_decides_a_row():
+    jobs = [
+        experiment([dataclasses.replace(TINY, retries=count, seeds=(1,))], "smoke").jobs[0]
+        for count in (0, 1, 10)
+    ]
+    assert len({job.identity.key for job in jobs}) == 3
+    assert "retries" not in jobs[0].identity.settings
+
+
+def test_two_arms_of_one_variant_have_a_row_each(project):
+    arms = [dataclasses.replace(TINY, dof=dof, seeds=(1,)) for dof in (4, 6)]
+    experiment(arms[:1], "smoke").run()
+    rows = experiment(arms, "smoke").run()
+    assert rows["dof"].tolist() == [4, 6]
 
 
 def test_a_variant_keeps_its_own_profile_unless_another_is_asked_for():
@@ -61,5 +79,5 @@ def test_variants_differ_from_the_default_in_what_they_say():
         default = dataclasses.asdict(build(variant.model, dof=variant.dof).config)
         for name, value in variant.changes.items():
             assert default[name] != value, variant.label
-    labels = [(variant.study, variant.label, variant.model) for variant in VARIANTS]
+    labels = [(each.study, each.label, each.model, each.dof) for each in VARIANTS]
     assert len(set(labels)) == len(labels)

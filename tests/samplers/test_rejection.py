@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
 from ikpaper import ExactPosterior, PlanarArm, RailArm, RejectionPosterior
 from ikpaper.metrics import mmd2, two_sample_test
@@ -31,6 +33,31 @@ def test_it_converges_to_the_exact_posterior(sigma):
     assert gaps[0] > 2e-3
     assert gaps[0] > gaps[1] > gaps[2]
     assert abs(gaps[2]) < 6e-4
+
+
+def test_it_keeps_what_a_plain_loop_in_float64_keeps(arm):
+    tcp, eps, n = torch.tensor([3.2, 0.9], dtype=torch.float64), 0.1, 2000
+    generator = np.random.default_rng(0)
+    plain: list[np.ndarray] = []
+    while len(plain) < n:
+        angle = generator.normal(0.0, 0.3, size=arm.dof)
+        heading = np.cumsum(angle)
+        x, y = (float(np.dot(arm.lengths, f(heading))) for f in (np.cos, np.sin))
+        if math.hypot(x - float(tcp[0]), y - float(tcp[1])) <= eps:
+            plain.append(angle)
+    kept = RejectionPosterior(arm, 0.3, eps).sample(tcp, n, generator=seeded(1)).numpy()
+    for joint, wanted in zip(kept.T, np.stack(plain).T, strict=True):
+        assert ks_2samp(joint, wanted).pvalue > 0.01
+
+
+def test_a_tolerance_below_the_spacing_of_float32_is_kept():
+    # Of a reach of 4096, float32 knows half a thousandth.
+    arm = PlanarArm((2048.0, 2048.0))
+    theta = RejectionPosterior(arm, 2e-5, 1e-4).sample([4095.9999, 0.0], 20, generator=seeded(1))
+    distance = (arm.forward(theta) - torch.tensor([4095.9999, 0.0], dtype=torch.float64)).norm(
+        dim=-1
+    )
+    assert distance.max() <= 1e-4
 
 
 def test_on_a_rail_it_cannot_be_told_from_the_exact_posterior():
