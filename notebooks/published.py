@@ -307,9 +307,9 @@ out.table(published.halved(scores), "halved")
 # {numref}`tab-schedules` compares it with two others, by runs with as many epochs on
 # {glue:text}`schedule_samples` training samples. Where the rate follows the sum with
 # $L_{p(x)}$ at its full weight, {glue:text}`schedule_full_weight`; with a cosine,
-# {glue:text}`schedule_cosine`. Runs for each: {glue:text}`schedule_runs`, on one arm,
-# with less data than the paper's. Whether such differences are chance, and what
-# another schedule does to a full training, is open.
+# {glue:text}`schedule_cosine`. Runs for each schedule: {glue:text}`schedule_runs`,
+# with less data than the paper's. What another schedule does to a full training is
+# open.
 
 # %% tags=["remove-cell"]
 out.table(published.schedule(trained), "schedule")
@@ -322,7 +322,7 @@ out.table(ablations.schedules(variants), "schedules")
 # :name: tab-schedule
 # ```
 #
-# ```{csv-table} The INN with 8 joints by three schedules of its learning rate.
+# ```{csv-table} The INN by three schedules of its learning rate, means over runs with the smallest and the largest.
 # :file: tables/schedules.csv
 # :header-rows: 1
 # :name: tab-schedules

@@ -3,9 +3,9 @@
 from ikpaper.evaluation.comparison import (
     CHECK_MMD,
     CHECK_REJECTED,
-    CHECKS,
+    CHECK_TARGETS,
     PERMUTATIONS,
-    PRINTED,
+    PRINTED_COLUMNS,
     BenchmarkResult,
     as_text,
     benchmark,
@@ -31,15 +31,15 @@ from ikpaper.evaluation.task import (
 )
 
 __all__ = [
-    "CHECKS",
     "CHECK_KERNEL",
     "CHECK_MMD",
     "CHECK_REJECTED",
+    "CHECK_TARGETS",
     "LEVEL",
     "MANY_PROPOSALS",
     "PERMUTATIONS",
     "PLOTTED_SIGMA",
-    "PRINTED",
+    "PRINTED_COLUMNS",
     "BenchmarkResult",
     "PaperProtocol",
     "Scores",

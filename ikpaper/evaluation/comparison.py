@@ -20,7 +20,7 @@ from ikpaper.format import as_ascii, percent, rounded, significant, with_interva
 from ikpaper.sampler import Sampler, refined
 
 #: Columns of formatted rows that a person who compares samplers wants to see.
-PRINTED = (
+PRINTED_COLUMNS = (
     "sampler",
     "targets",
     "MMD² to exact",
@@ -38,7 +38,7 @@ CHECK_MMD, CHECK_REJECTED = f"MMD², {CHECK_KERNEL}", f"rejected, {CHECK_KERNEL}
 
 #: Relabellings of the permutation test, and targets that are checked by another kernel and a
 #: classifier; see `Task.score`.
-PERMUTATIONS, CHECKS = 99, 100
+PERMUTATIONS, CHECK_TARGETS = 99, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def benchmark(
     task = Task.random(arm, targets, samples=samples, sigma=sigma, kernel=kernel, seed=seed)
     steps = check_count("refine", refine, 0)
     scored = refined(sampler, steps, arm)
-    scores = task.score(scored, permutations=PERMUTATIONS, checks=CHECKS)
+    scores = task.score(scored, permutations=PERMUTATIONS, checks=CHECK_TARGETS)
     row = {
         "sampler": str(name or getattr(sampler, "name", "") or type(sampler).__name__),
         "dof": arm.dof,
@@ -164,7 +164,7 @@ def results(name: str = "benchmark", dof: int | None = None) -> pd.DataFrame:
 
 def as_text(
     table: pd.DataFrame,
-    columns: Sequence[str] = PRINTED,
+    columns: Sequence[str] = PRINTED_COLUMNS,
     labels: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Rows of scores, formatted for people.
@@ -172,7 +172,7 @@ def as_text(
     Args:
         table: Rows of `Scores.summary` with what names them; of what a row lacks, the cell is a
             dash.
-        columns: Which of the formatted columns; see `PRINTED` and the code.
+        columns: Which of the formatted columns; see `PRINTED_COLUMNS` and the code.
         labels: What to call samplers; those without a label keep their name.
     """
     cells = [_cells(row, labels) for row in table.to_dict("records")]

@@ -204,10 +204,13 @@ class Task:
     def reference(self) -> Tensor:
         """Reference samples, shape (N, samples, dof), drawn once."""
         generator = torch.Generator().manual_seed(self.seeds[0])
-        parts = [
-            self.truth.sample(chunk, self.samples, generator=generator) for chunk in self._chunks()
-        ]
-        return torch.cat(parts)
+        # Kept: inference tensors could take no part in what is differentiated later.
+        with torch.inference_mode(False):
+            parts = [
+                self.truth.sample(chunk, self.samples, generator=generator)
+                for chunk in self._chunks()
+            ]
+            return torch.cat(parts)
 
     def settings(self) -> dict[str, Any]:
         """What decides a score, as JSON holds it, but for the sampler and versions."""
@@ -219,11 +222,18 @@ class Task:
             "samples": self.samples,
             "truth": self.truth.name,
             **({"eps": self.truth.eps} if hasattr(self.truth, "eps") else {}),
+            **self._other_prior(),
             **({"together": True} if getattr(self.truth, "together", False) else {}),
             "seeds": self.seeds,
             "unbiased": self.unbiased,
             "kernel": self.kernel,
         }
+
+    def _other_prior(self) -> dict[str, Any]:
+        """The prior of the reference samples, where it is not that of the task."""
+        prior = getattr(self.truth, "prior", None)
+        sigma = self.sigma if prior is None else tuple(prior.sigma.tolist())
+        return {} if sigma == self.sigma else {"truth_sigma": sigma}
 
     def versions(self) -> dict[str, int]:
         """Versions of the code that decides a score, but for the sampler's."""

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from ikpaper import projection
 from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count
-from ikpaper.evaluation import CHECKS, MANY_PROPOSALS, PERMUTATIONS, Task, exact_scores
+from ikpaper.evaluation import CHECK_TARGETS, MANY_PROPOSALS, PERMUTATIONS, Task, exact_scores
 from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
 from ikpaper.identity import Identity, digest
 from ikpaper.models import CATALOGUE, Flow, build
@@ -308,7 +308,7 @@ def _rate(task: Task, name: str, sampler: Sampler, steps: int) -> float:
 
 def _checks(task: Task) -> int:
     """At how many targets a task's samplers are checked: random ones, by the usual samples."""
-    return min(CHECKS, len(task)) if task.name == "random" else 0
+    return min(CHECK_TARGETS, len(task)) if task.name == "random" else 0
 
 
 class Remembering:

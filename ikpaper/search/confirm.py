@@ -29,7 +29,7 @@ from ikpaper.search.trial import Trial
 from ikpaper.training import Diverged, TrainingRun, train
 
 #: Number, in place of a trial's, of the hyperparameters that the slides print for an arm.
-PRINTED = 0
+AS_PRINTED = 0
 
 _SCORES = ("sampler", "quantity", "protocol", "value", "low", "high", "targets", "samples")
 
@@ -66,7 +66,7 @@ def confirm(
         folder: Folder of the study.
         count: Number of trials, spread evenly from the best to the worst; 1 is the best alone.
         printed: Whether to train, in their place, the hyperparameters that the slides print for
-            the arm; their trial number is `PRINTED`.
+            the arm; their trial number is `AS_PRINTED`.
         profile: Data, epochs and targets. With the study's own, what is trained is a trial again,
             and its loss the objective of one.
         retries: How often an epoch that diverges is repeated, but in a trial; see
@@ -90,7 +90,7 @@ def confirm(
     arm = record.study.arm
     if printed and (arm.dof not in PlanarArm.PAPER_DOF or arm != PlanarArm.paper(arm.dof)):
         raise ValueError(f"the slides print hyperparameters for their own arms, not for {arm}")
-    trials = [PRINTED] if printed else spread(record.trials, count)["trial"]
+    trials = [AS_PRINTED] if printed else spread(record.trials, count)["trial"]
     chosen = [(int(trial), profile) for trial in trials]
     with locked(folder):
         return confirmed(record, chosen, retries=retries).run(
@@ -118,7 +118,7 @@ def confirmed(
     protocols = {profile.name: PaperProtocol(record.study.arm, profile) for _, profile in trials}
     jobs = [_job(record, trial, protocols[profile.name], retries) for trial, profile in trials]
     best_first = record.trials.sort_values("objective")["trial"]
-    order = {"profile": list(PROFILES), "trial": [PRINTED, *best_first]}
+    order = {"profile": list(PROFILES), "trial": [AS_PRINTED, *best_first]}
     path = record.folder / "confirmed.csv"
     return Experiment(jobs, ResultTable(path, COLUMNS, ("profile", "trial"), order))
 
@@ -128,7 +128,7 @@ def _job(record: StudyRecord, number: int, protocol: PaperProtocol, retries: int
     name, objective = "as printed", math.nan
     # A model of the paper's arms has the printed hyperparameters by default.
     changes: dict[str, Any] = {}
-    if number != PRINTED:
+    if number != AS_PRINTED:
         (row,) = record.trials[record.trials["trial"] == number].to_dict("records")
         name, objective, changes = f"trial {number}", row["objective"], record.configuration(row)
     as_trial = profile == study.profile

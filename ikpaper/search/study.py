@@ -74,8 +74,9 @@ class Study:
 
     def __post_init__(self) -> None:
         kind = model_type(self.model)
-        check_count("epochs", self.epochs)
-        if not 0 <= self.seed < 2**32:
+        object.__setattr__(self, "epochs", check_count("epochs", self.epochs))
+        object.__setattr__(self, "seed", check_count("seed", self.seed, 0))
+        if self.seed >= 2**32:
             raise ValueError(f"seed: expected a number from 0 to 2^32 - 1, got {self.seed}")
         _check_choice("objective", self.objective, OBJECTIVES)
         _check_choice("method", self.method, METHODS)

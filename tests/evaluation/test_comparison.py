@@ -26,7 +26,7 @@ class Handwritten:
 def without_classifiers():
     """They take most of the time, and tests of a task train one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "CHECKS", 0)
+        patch.setattr(comparison, "CHECK_TARGETS", 0)
         yield
 
 

@@ -53,6 +53,12 @@ def test_exact_ranks_before_rejection_before_prior(scores):
     assert set(scores["profile"]) == {"smoke"}
 
 
+def test_the_prior_of_reference_samples_is_in_the_settings_where_it_is_another_one(protocol):
+    settings = protocol.settings()
+    assert settings["wide"]["truth_sigma"] == (0.5,) * 6
+    assert "truth_sigma" not in {**settings["paper"], **settings["exact"]}
+
+
 def test_scores_are_the_same_each_time(protocol):
     prior = {"prior": ikpaper.Prior(protocol.arm)}
     again = PaperProtocol(protocol.arm, SMOKE).score(prior)

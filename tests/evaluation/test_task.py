@@ -205,6 +205,15 @@ def test_targets_of_a_test_set_are_its_first():
     assert task.samples == smoke.exact_samples
 
 
+def test_reference_samples_drawn_in_inference_mode_can_be_trained_on():
+    task = Task.random(ARM, 2, samples=10)
+    with torch.inference_mode():
+        task.score(ikpaper.Prior(ARM))
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    (weight * task.reference).square().sum().backward()
+    assert float(weight.grad) == pytest.approx(2 * float(task.reference.square().sum()))
+
+
 def test_the_first_targets_keep_their_reference_samples():
     task = Task.random(ARM, 4, samples=20)
     part = task.first(2)

@@ -8,7 +8,7 @@ import ikpaper
 from ikpaper.evaluation import PaperProtocol
 from ikpaper.profiles import PROFILES
 from ikpaper.search import (
-    PRINTED,
+    AS_PRINTED,
     StudyRecord,
     Trial,
     confirm,
@@ -96,7 +96,7 @@ def test_what_the_slides_print_is_confirmed_as_a_trial(tmp_path):
     study = finished_study(folder, [1.0, 2.0])
     options = {"printed": True, "profile": "smoke"}
     rows = confirm(folder, **options)
-    assert set(rows["trial"]) == {PRINTED}
+    assert set(rows["trial"]) == {AS_PRINTED}
     # With the profile of the study, its loss is the objective of a trial with that setting.
     printed = {name: ikpaper.paper.CVAE_TABLE[4][name] for name in study.bounds}
     *_, last = Trial(study, printed).reports()

@@ -38,13 +38,20 @@ def test_trials_are_the_papers():
     ("options", "message"),
     [
         ({"precision": "half"}, "precision: expected one of float32, bfloat16, got 'half'"),
-        ({"seed": -1}, "seed: expected a number from 0 to 2.32 - 1, got -1"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
+        ({"seed": 2**32}, "seed: expected a number from 0 to 2.32 - 1, got 4294967296"),
         ({"model": "flow"}, "model 'flow' has no ranges to search"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Study(**{"model": "cvae", "arm": ikpaper.PlanarArm.paper(4), **options})
+
+
+def test_whole_numbers_given_as_floats_are_used_as_whole_numbers():
+    study = Study("cvae", ikpaper.PlanarArm.paper(4), epochs=3.0, seed=7.0)
+    assert study.stamp() == Study("cvae", ikpaper.PlanarArm.paper(4), epochs=3, seed=7).stamp()
+    assert study.name == "cvae-04dof-seed7"
 
 
 def test_names_tell_studies_apart():

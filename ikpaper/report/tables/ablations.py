@@ -49,12 +49,13 @@ def ablations(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for (study, variant, model), same in runs.groupby(["study", "variant", "model"], sort=False):
+    groups = runs.groupby(["study", "variant", "model", "dof"], sort=False)
+    for (study, variant, model, dof), same in groups:
         trained = same[same["outcome"] == "trained"]
         rows.append(
             {
                 "variant": variant_name(variant),
-                "model": f"{label(model)}, {same['dof'].iloc[0]} DoF",
+                "model": f"{label(model)}, {dof} DoF",
                 "MMD² to exact, unbiased": over_runs(trained["mmd2"]),
                 "E‖f(θ) − y‖²": over_runs(trained["e_resim_test"]),
                 "runs": len(same),
@@ -75,7 +76,7 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
 def schedules(runs: pd.DataFrame) -> pd.DataFrame:
     """The INN by one schedule of its learning rate or another; `runs` as in `ablations`."""
     rows = _scored(runs[runs["study"] == _SCHEDULE])
-    return rows.drop(columns=["study", "model"]).rename(columns={"variant": "learning rate"})
+    return rows.drop(columns="study").rename(columns={"variant": "learning rate"})
 
 
 def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
@@ -85,19 +86,26 @@ def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
         runs: As in `ablations`.
 
     Returns:
-        By key: `schedule_full_weight`, `schedule_cosine`, `schedule_samples`, `schedule_runs`.
+        By key: `schedule_full_weight`, `schedule_cosine`, `schedule_samples`, `schedule_runs`. An
+        arm with a single run a schedule has no spread to compare with, and is not told about.
     """
     own = runs[runs["study"] == _SCHEDULE]
-    scores = own.set_index("variant")[list(ERRORS)]
-    others = scores.index.isin(_SCHEDULES.values())
+    told: dict[str, list[str]] = {key: [] for key in _SCHEDULES}
+    counts = []
+    for dof, of_arm in own.groupby("dof", sort=False):
+        count = of_arm["seed"].nunique()
+        counts.append(f"{count} with {dof} joints")
+        scores = of_arm[of_arm["outcome"] == "trained"].set_index("variant")[list(ERRORS)]
+        others = scores.index.isin(_SCHEDULES.values())
+        for key, variant in _SCHEDULES.items():
+            if count > 1:
+                effect = _effect(scores.loc[[variant]], scores[~others])
+                told[key].append(f"with {dof} joints {effect}")
     samples = get_profile(own["profile"].iloc[0]).training_samples
     return {
-        **{
-            f"schedule_{key}": _effect(scores.loc[[variant]], scores[~others])
-            for key, variant in _SCHEDULES.items()
-        },
+        **{f"schedule_{key}": "; ".join(texts) for key, texts in told.items()},
         "schedule_samples": f"{samples:,}",
-        "schedule_runs": str(own["seed"].nunique()),
+        "schedule_runs": joined(counts),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ikpaper.evaluation import PRINTED
+from ikpaper.evaluation import PRINTED_COLUMNS
 from ikpaper.format import significant
 from ikpaper.report.tables.base import BRIEF, named
 
@@ -21,7 +21,7 @@ _SHOWN = ("sampler", "MMD² to exact", "rejected", "E‖f(θ) − y‖²", "targ
 def handwritten(own: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Rows of a sampler above the published ones; see `evaluation.benchmark`."""
     rows = pd.concat([own, published], ignore_index=True)
-    rest = [column for column in (*BRIEF, *PRINTED) if column not in _SHOWN]
+    rest = [column for column in (*BRIEF, *PRINTED_COLUMNS) if column not in _SHOWN]
     return _unbiased(named(rows, [*_SHOWN, *dict.fromkeys(rest), "profile"]))
 
 
@@ -33,7 +33,7 @@ def rail(rows: pd.DataFrame) -> pd.DataFrame:
     """
     ours, field = (rows[rows["kernel"] == kernel] for kernel in ("paper", FIELD))
     cells = _unbiased(named(ours, [*_SHOWN, "samples/s", "profile"]))
-    cells.insert(2, f"unbiased MMD², {FIELD}", named(field, PRINTED)["MMD² to exact"])
+    cells.insert(2, f"unbiased MMD², {FIELD}", named(field, PRINTED_COLUMNS)["MMD² to exact"])
     return cells
 
 

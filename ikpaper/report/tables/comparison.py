@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,10 +56,6 @@ _SOURCES: Mapping[str, str] = {
     "slides": "slides",
     "report": "report",
 }
-
-#: How a training says where it diverged, and the numbers in what it says.
-_LOG = re.compile(r"(?P<what>.+) in epoch (?P<epoch>\d+)(?:, batch (?P<batch>\d+))?")
-_NUMBER = re.compile(r"\b\d[\d.]*(?:e[+-]?\d+)?\b")
 
 #: What sentences call the quantities of tables.
 _WORDS: Mapping[str, str] = {
@@ -233,14 +228,7 @@ def divergences(records: Records, runs: pd.DataFrame) -> pd.DataFrame:
         )
         for row in runs[runs["outcome"] == "diverged"].to_dict("records")
     ]
-    rows = []
-    for run, seed, log in logs:
-        found = _LOG.match(log)
-        epoch, batch, what = found.group("epoch", "batch", "what") if found else ("", "", log)
-        what = _NUMBER.sub(lambda number: significant(float(number[0])), what)
-        rows.append((run, seed, epoch, batch, what))
-    columns = ["training", "seed", "epoch", "batch", "what diverged"]
-    return pd.DataFrame(rows, columns=columns).fillna("–")
+    return pd.DataFrame(logs, columns=["training", "seed", "what diverged"])
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from ikpaper.models import count_parameters, model_type
 from ikpaper.profiles import Profile
 from ikpaper.report.tables.base import ERRORS, UNDECIDED, label, sides
 from ikpaper.report.tables.search import PARAMETERS, core_hours, position
-from ikpaper.search import INITIAL_POINTS, PRINTED, Study, StudyRecord, load_studies
+from ikpaper.search import AS_PRINTED, INITIAL_POINTS, Study, StudyRecord, load_studies
 from ikpaper.statistics import rank_correlation
 
 #: A network and the DoF of an arm.
@@ -309,7 +309,7 @@ def found(studies: Studies, model: str) -> pd.DataFrame:
     for (network, dof), record in studies.first.items():
         if network != model:
             continue
-        loss = _again(record, PRINTED, studies.trial).loc["loss", "value"]
+        loss = _again(record, AS_PRINTED, studies.trial).loc["loss", "value"]
         for setting, trial, objective in (
             ("printed", _PRINTED[model][dof], loss),
             ("found", record.best, record.best["objective"]),
@@ -389,7 +389,7 @@ def _trained_anew(studies: Studies) -> list[tuple[Study, str, pd.DataFrame]]:
     """
     tables = []
     for record in studies.records:
-        rows = record.confirmed[record.confirmed["trial"] != PRINTED]
+        rows = record.confirmed[record.confirmed["trial"] != AS_PRINTED]
         for profile, part in rows.groupby("profile"):
             scores = part.pivot(index=["trial", "objective"], columns="quantity", values="value")
             if len(scores) >= _ENOUGH:
@@ -479,7 +479,7 @@ def _pairs(
 def as_trials(studies: Studies) -> pd.DataFrame:
     """Printed and found hyperparameters, trained as a trial is; see `_pairs`."""
     first, trial = studies.first, studies.trial
-    printed = {place: _again(record, PRINTED, trial) for place, record in first.items()}
+    printed = {place: _again(record, AS_PRINTED, trial) for place, record in first.items()}
     return _pairs(printed, _found(studies, trial))
 
 

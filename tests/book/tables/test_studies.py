@@ -7,7 +7,7 @@ import pytest
 
 from ikpaper.profiles import get_profile
 from ikpaper.report.tables import studies as tables
-from ikpaper.search import PRINTED, load_studies
+from ikpaper.search import AS_PRINTED, load_studies
 from tests.report.committed import BOOK, arms, assert_committed, result
 
 TRIAL, PAPER = get_profile("search"), get_profile("paper")
@@ -162,4 +162,4 @@ def test_a_run_that_diverged_counts_as_the_worst(tmp_path):
     assert winner["e_posterior, found"] == "diverged" != winner["e_posterior, printed"]
     assert winner["e_posterior, ratio"] == "diverged"
     assert tables.worth(tables.as_trials(studies), "Trained") == ""
-    assert PRINTED not in panel.index
+    assert AS_PRINTED not in panel.index

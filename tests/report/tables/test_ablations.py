@@ -14,6 +14,7 @@ RUNS = pd.DataFrame(
     ],
     columns=["study", "variant", "profile", "seed", "mmd2", "e_resim_test"],
 ).assign(model="inn", dof=8, outcome="trained", precision="bfloat16")
+FOUR = RUNS[RUNS["study"] == "schedule"].assign(dof=4)
 
 
 def test_schedules_have_a_table_of_their_own():
@@ -26,11 +27,31 @@ def test_schedules_have_a_table_of_their_own():
 def test_a_schedule_differs_where_no_run_lies_among_those_of_the_authors():
     numbers = ablations.schedule_effects(RUNS)
     assert numbers["schedule_full_weight"] == (
-        "the MMD² and the re-simulation error are within the spread of seeds"
+        "with 8 joints the MMD² and the re-simulation error are within the spread of seeds"
     )
     # The runs' means: .0075 over .03, and .055 over .11.
     assert numbers["schedule_cosine"] == (
-        "the MMD² is 0.25 times and the re-simulation error 0.50 times as large"
+        "with 8 joints the MMD² is 0.25 times and the re-simulation error 0.50 times as large"
     )
     assert numbers["schedule_samples"] == "42,000"
-    assert numbers["schedule_runs"] == "2"
+    assert numbers["schedule_runs"] == "2 with 8 joints"
+
+
+def test_each_arm_is_told_about_and_none_by_a_single_run():
+    numbers = ablations.schedule_effects(pd.concat([RUNS, FOUR.assign(mmd2=1.0)]))
+    assert numbers["schedule_cosine"] == (
+        "with 8 joints the MMD² is 0.25 times and the re-simulation error 0.50 times as large; "
+        "with 4 joints the re-simulation error is 0.50 times as large, "
+        "the MMD² within the spread of seeds"
+    )
+    single = ablations.schedule_effects(pd.concat([RUNS, FOUR[FOUR["seed"] == 1]]))
+    assert "4 joints" not in single["schedule_cosine"] + single["schedule_full_weight"]
+    assert single["schedule_runs"] == "2 with 8 joints and 1 with 4 joints"
+
+
+def test_a_run_that_diverged_has_no_part_in_an_effect():
+    lost = FOUR.assign(outcome=["trained"] * 5 + ["diverged"], e_resim_test=[1.0] * 5 + [None])
+    (*_, row) = ablations.schedules(pd.concat([RUNS, lost])).to_dict("records")
+    assert (row["model"], row["runs"], row["diverged"]) == ("INN, 4 DoF", 2, 1)
+    numbers = ablations.schedule_effects(pd.concat([RUNS, lost]))
+    assert "with 4 joints the MMD² is" in numbers["schedule_cosine"]
