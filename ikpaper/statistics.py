@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -55,22 +55,49 @@ def bootstrap_interval(values: Values, *, over: Values | None = None) -> tuple[f
         ValueError: If there is no value, one is not finite, or `over` has another length or a mean
             of 0.
     """
-    data = _numbers("values", values)
-    n = check_count("number of values", len(data))
-    divisor = np.ones(n) if over is None else _numbers("over", over)
+    if over is None:
+        return bootstrap_intervals([values])[0]
+    data, divisor = _numbers("values", values), _numbers("over", over)
     _paired(data, divisor, "values, over")
+    means = _resampled_means([data, divisor])
+    if not means[:, 1].all():
+        raise ValueError("over: expected values whose mean is not 0, got a resample where it is")
+    return _ends(means[:, 0] / means[:, 1])
+
+
+def bootstrap_intervals(series: Iterable[Values]) -> list[tuple[float, float]]:
+    """`bootstrap_interval` of each of several lists of values, faster for lists of one length.
+
+    Raises:
+        ValueError: As `bootstrap_interval`.
+    """
+    data = [_numbers("values", values) for values in series]
+    same: dict[int, list[int]] = {}
+    for i, values in enumerate(data):
+        same.setdefault(len(values), []).append(i)
+    ends: dict[int, tuple[float, float]] = {}
+    for places in same.values():
+        means = _resampled_means([data[i] for i in places])
+        ends |= {i: _ends(column) for i, column in zip(places, means.T, strict=True)}
+    return [ends[i] for i in range(len(data))]
+
+
+def _resampled_means(series: Sequence[np.ndarray]) -> np.ndarray:
+    """Means (resamples, len(series)) of lists of one length, over targets drawn for all of them."""
+    n = check_count("number of values", len(series[0]))
     rng = np.random.default_rng(0)
-    means = np.ones((_RESAMPLES, 2))
+    means = np.empty((_RESAMPLES, len(series)))
     # One draw at a time: all of them at once would need many times as many numbers.
     for row in means:
         drawn = rng.integers(n, size=n)
-        row[0] = data.take(drawn).mean()
-        if over is not None:
-            row[1] = divisor.take(drawn).mean()
-    if not means[:, 1].all():
-        raise ValueError("over: expected values whose mean is not 0, got a resample where it is")
+        row[:] = [values.take(drawn).mean() for values in series]
+    return means
+
+
+def _ends(means: np.ndarray) -> tuple[float, float]:
+    """The interval that holds the middle of what was resampled."""
     tail = (1 - _LEVEL) / 2
-    low, high = np.quantile(means[:, 0] / means[:, 1], [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 

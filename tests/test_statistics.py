@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ikpaper.statistics import bootstrap_interval, mcnemar, rank_correlation
+from ikpaper.statistics import bootstrap_interval, bootstrap_intervals, mcnemar, rank_correlation
 
 
 def test_bootstrap_interval_agrees_with_the_normal_one():
@@ -14,6 +14,15 @@ def test_bootstrap_interval_agrees_with_the_normal_one():
     half = 1.96 * values.std() / math.sqrt(len(values))
     assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
     assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
+
+
+def test_intervals_of_several_lists_are_those_of_each():
+    rng = np.random.default_rng(1)
+    lists = [rng.normal(size=n) for n in (50, 30, 50, 1)]
+    assert bootstrap_intervals(lists) == [bootstrap_interval(values) for values in lists]
+    assert bootstrap_intervals([]) == []
+    with pytest.raises(ValueError, match="values: expected finite numbers"):
+        bootstrap_intervals([[1.0], [np.nan]])
 
 
 def test_bootstrap_of_one_value_is_that_value():

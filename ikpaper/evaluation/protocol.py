@@ -25,7 +25,7 @@ from ikpaper.models import NetworkSampler
 from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler
 from ikpaper.samplers import ExactPosterior, Prior, RejectionPosterior
-from ikpaper.statistics import bootstrap_interval
+from ikpaper.statistics import bootstrap_interval, bootstrap_intervals
 
 #: Prior of the ground truth behind the published plot of e_posterior, in radians. The data has
 #: `Profile.sigma`.
@@ -121,14 +121,16 @@ class PaperProtocol:
         - `mmd2_ratio`: `mmd2` divided by that of the sampler named `prior`, if it is among them,
           with a bootstrap interval over targets in pairs.
         """
-        rows: list[tuple[Any, ...]] = []
-        mismatch: dict[str, pd.Series] = {}
-        for name, sampler in samplers.items():
-            for quantity, protocol, values, samples in self._scores(sampler):
-                score = (values.mean(), *bootstrap_interval(values))
-                rows.append((name, quantity, protocol, *score, len(values), samples))
-                if quantity == "mmd2":
-                    mismatch[name] = values
+        found = [(name, *scores) for name, one in samplers.items() for scores in self._scores(one)]
+        # Together: some are over hundreds of thousands of targets.
+        intervals = bootstrap_intervals([values for *_, values, _ in found])
+        rows = [
+            (name, quantity, protocol, values.mean(), *interval, len(values), samples)
+            for (name, quantity, protocol, values, samples), interval in zip(
+                found, intervals, strict=True
+            )
+        ]
+        mismatch = {name: values for name, quantity, _, values, _ in found if quantity == "mmd2"}
         if (prior := mismatch.get("prior")) is not None:
             samples = self.profile.exact_samples
             for name, values in mismatch.items():
