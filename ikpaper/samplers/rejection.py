@@ -20,6 +20,9 @@ class RejectionPosterior(PosteriorSampler):
     drawn in float32, which takes a fourth of the time; whether one is within `eps` is decided in
     float64.
 
+    Equal targets of a batch get samples of their own. Targets nearer to each other than 2 eps may
+    share some.
+
     Args:
         arm: The arm.
         sigma: Standard deviation of the prior; see `Prior`.
@@ -52,25 +55,27 @@ class RejectionPosterior(PosteriorSampler):
         self.max_proposals = check_count("max_proposals", max_proposals)
 
     def _sample(self, tcp: Tensor, n: int, generator: Generator | None) -> Tensor:
-        targets = tcp.to("cpu", torch.float64).numpy()
+        targets, place, copies = np.unique(
+            tcp.to("cpu", torch.float64).numpy(), axis=0, return_inverse=True, return_counts=True
+        )
         kept: list[list[Tensor]] = [[] for _ in targets]
-        counts = np.zeros(len(targets), dtype=int)
+        counts, wanted = np.zeros(len(targets), dtype=int), n * copies
         proposals = 0
         sigma = self.prior.sigma.float()
         # What float32 may misplace a point by, and more.
         margin = self.eps + 1e-5 * self.arm.reach
-        while counts.min() < n:
+        while (counts < wanted).any():
             if proposals >= self.max_proposals:
-                worst = int(counts.argmin())
+                worst = int((counts - wanted).argmin())
                 raise RuntimeError(
-                    f"RejectionPosterior: {counts[worst]} of {n} samples accepted after "
-                    f"{proposals} proposals for tcp {targets[worst].tolist()} at eps={self.eps}; "
+                    f"RejectionPosterior: {counts[worst]} of {wanted[worst]} samples accepted "
+                    f"after {proposals} proposals for tcp {targets[worst].tolist()} at eps={self.eps}; "
                     "raise eps or max_proposals, or use ExactPosterior"
                 )
             drawn = torch.randn(self._CHUNK, self.arm.dof, generator=generator) * sigma
             proposals += self._CHUNK
             x, y = self.arm.forward(drawn).unbind(dim=1)
-            open_targets = np.flatnonzero(counts < n)
+            open_targets = np.flatnonzero(counts < wanted)
             # Most proposals are near no open target: the box keeps the tree small.
             left, low = targets[open_targets].min(axis=0) - margin
             right, high = targets[open_targets].max(axis=0) + margin
@@ -85,4 +90,5 @@ class RejectionPosterior(PosteriorSampler):
                 if hit:
                     kept[target].append(theta[hit])
                     counts[target] += len(hit)
-        return torch.stack([torch.cat(samples)[:n] for samples in kept])
+        parts = [iter(torch.cat(samples).split(n)) for samples in kept]
+        return torch.stack([next(parts[target]) for target in place.reshape(-1)])

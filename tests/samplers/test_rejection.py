@@ -50,6 +50,21 @@ def test_it_keeps_what_a_plain_loop_in_float64_keeps(arm):
         assert ks_2samp(joint, wanted).pvalue > 0.01
 
 
+def test_equal_targets_get_samples_of_their_own(arm):
+    tcp, n = [[3.2, 0.9], [3.0, -0.5], [3.2, 0.9], [3.2, 0.9]], 400
+    sampler = RejectionPosterior(arm, 0.3, 0.1)
+    theta = sampler.sample(tcp, n, generator=seeded(1))
+    assert len(theta.reshape(-1, arm.dof).unique(dim=0)) == 4 * n
+    distance = (arm.forward(theta) - torch.tensor(tcp, dtype=torch.float64)[:, None]).norm(dim=-1)
+    assert distance.max() <= 0.1
+    # Independent sets of one posterior.
+    for other in (2, 3):
+        assert two_sample_test(theta[0], theta[other], generator=seeded(2)).p_value > 0.05
+    # Where no target is repeated, nothing depends on that.
+    alone = sampler.sample(tcp[:2], n, generator=seeded(1))
+    assert torch.equal(alone, theta[:2])
+
+
 def test_a_tolerance_below_the_spacing_of_float32_is_kept():
     # Of a reach of 4096, float32 knows half a thousandth.
     arm = PlanarArm((2048.0, 2048.0))
