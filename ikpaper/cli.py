@@ -254,8 +254,7 @@ def _parser() -> _Parser:
     search.add_argument("--folder", type=Path, help="folder of the study")
 
     confirm = add(
-        _confirm,
-        "train and score trials of a study with more data; what is scored already is kept",
+        _confirm, "train and score trials of a study with more data; what is scored already is kept"
     )
     confirm.add_argument("folder", type=Path, help="folder of the study")
     confirm.add_whole("--count", "trials, from the best to the worst (1: the best)", 1)

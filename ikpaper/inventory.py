@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 
 #: Kinds of what can be accepted. Studies are not among them: their trials are what they are.
 KINDS = (
-    "weights",
-    "benchmark",
-    "calibration",
-    "ablations",
-    "scaling",
-    "baselines",
-    "confirmed",
-    "pages",
+    *("weights", "benchmark", "calibration", "ablations", "scaling", "baselines"),
+    *("confirmed", "pages"),
 )
 
 

@@ -15,12 +15,7 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation.task import Task, draw
-from ikpaper.metrics import (
-    distinct_solutions,
-    hull_area,
-    hull_perimeter,
-    resimulation_error,
-)
+from ikpaper.metrics import distinct_solutions, hull_area, hull_perimeter, resimulation_error
 from ikpaper.models import NetworkSampler
 from ikpaper.profiles import Profile
 from ikpaper.sampler import Sampler

@@ -231,12 +231,7 @@ def published_entries(arm: PlanarArm, numbers: Profile) -> Iterator[Entry]:
             {name: model.version},
             # Where they are now: a node of a cluster need not have the same default.
             partial(
-                load,
-                name,
-                arm=arm,
-                profile=numbers,
-                seed=numbers.seed,
-                directory=path.parents[1],
+                load, name, arm=arm, profile=numbers, seed=numbers.seed, directory=path.parents[1]
             ),
             _STEPS,
             inputs={"weights": record["sha256"]},

@@ -69,8 +69,8 @@ class RejectionPosterior(PosteriorSampler):
                 worst = int((counts - wanted).argmin())
                 raise RuntimeError(
                     f"RejectionPosterior: {counts[worst]} of {wanted[worst]} samples accepted "
-                    f"after {proposals} proposals for tcp {targets[worst].tolist()} at eps={self.eps}; "
-                    "raise eps or max_proposals, or use ExactPosterior"
+                    f"after {proposals} proposals for tcp {targets[worst].tolist()} at "
+                    f"eps={self.eps}; raise eps or max_proposals, or use ExactPosterior"
                 )
             drawn = torch.randn(self._CHUNK, self.arm.dof, generator=generator) * sigma
             proposals += self._CHUNK

@@ -12,13 +12,7 @@ import pandas as pd
 from ikpaper.arm import PlanarArm
 from ikpaper.checks import check_count
 from ikpaper.evaluation import PaperProtocol
-from ikpaper.experiments import (
-    Experiment,
-    Job,
-    ResultTable,
-    identity_of_trained,
-    weights_folder,
-)
+from ikpaper.experiments import Experiment, Job, ResultTable, identity_of_trained, weights_folder
 from ikpaper.files import locked
 from ikpaper.models import NetworkSampler
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile

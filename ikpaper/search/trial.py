@@ -32,11 +32,7 @@ class Trial:
     """
 
     def __init__(
-        self,
-        study: Study,
-        configuration: Mapping[str, Any],
-        *,
-        device: str | torch.device = "cpu",
+        self, study: Study, configuration: Mapping[str, Any], *, device: str | torch.device = "cpu"
     ) -> None:
         self.study = study
         # The paper has its own rule.

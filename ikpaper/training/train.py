@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_sigma
 from ikpaper.files import atomic, write_json
 from ikpaper.identity import accepted, provenance
 from ikpaper.matmul import fast_matmul
@@ -135,43 +134,9 @@ def train(
     where = resolve_device(device)
     progress = progress or Progress(run.cost())
     record = None if fresh else check_kept(run, directory)
-    if record is None:
-        return _train(run, where, directory, progress, fresh, retries)
-    progress.skip(run.cost())
-    return restore(run.kind, run.find(directory), record).to(where), record
-
-
-def check_kept(
-    run: TrainingRun, directory: str | os.PathLike[str] | None = None
-) -> dict[str, Any] | None:
-    """The record of weights that are current; None if the run is to be trained.
-
-    Raises:
-        Outdated: If weights of the published profile are there that differ, or have no record.
-    """
-    record, differences = run.compare(directory)
-    if record is not None and not differences:
-        return record
-    path = run.path(directory)
-    if run.profile.name != PUBLISHED or path.resolve() != run.path().resolve():
-        return None
     if record is not None:
-        raise Outdated(run, differences, record)
-    # With a checkpoint, a training was killed between writing the weights and their record.
-    if path.exists() and not path.with_suffix(".checkpoint").exists():
-        raise Outdated(run, ["they have no record"])
-    return None
-
-
-def _train(
-    run: TrainingRun,
-    device: torch.device,
-    directory: str | os.PathLike[str] | None,
-    progress: Progress,
-    fresh: bool,
-    retries: int,
-) -> tuple[NetworkSampler, dict[str, Any]]:
-    """Train and save, from a checkpoint if there is one."""
+        progress.skip(run.cost())
+        return restore(run.kind, run.find(directory), record).to(where), record
     path = run.path(directory)
     checkpoint = path.with_suffix(".checkpoint")
     if fresh:
@@ -179,10 +144,10 @@ def _train(
     teacher, sha = None, None
     if run.teacher is not None:
         teacher, its_record = trained(run.teacher, train_here=False, directory=directory)
-        teacher, sha = teacher.to(device), its_record["sha256"]
+        teacher, sha = teacher.to(where), its_record["sha256"]
         progress.say(f"{run.label}: {run.profile.training_samples:,} samples of a {teacher.name}")
     identity = run.identity(sha)
-    loop = TrainingLoop(run, device, teacher, key=identity.key)
+    loop = TrainingLoop(run, where, teacher, key=identity.key)
     epoch_cost = run.cost() / run.epochs
     progress.skip(epoch_cost * loop.resume(checkpoint))
     attempt = 0
@@ -206,7 +171,7 @@ def _train(
             progress.say(f"{error}; continuing there with other noise")
             progress.repeat(epoch_cost * (done - loop.epoch))
             divergences = [*loop.divergences, error.where]
-            loop = TrainingLoop(run, device, key=loop.key, inputs=loop.inputs)
+            loop = TrainingLoop(run, where, key=loop.key, inputs=loop.inputs)
             loop.resume(checkpoint)
             loop.vary(attempt)
             loop.divergences = divergences
@@ -221,7 +186,7 @@ def _train(
             "batch": run.batch,
             "sigma": run.profile.sigma_for(run.arm),
         },
-        "device": str(device),
+        "device": str(where),
         "precision": run.precision,
         "seconds": round(loop.seconds, 2),
         "divergences": loop.divergences,
@@ -231,6 +196,28 @@ def _train(
     record = save(model, path, record)
     checkpoint.unlink(missing_ok=True)
     return model, record
+
+
+def check_kept(
+    run: TrainingRun, directory: str | os.PathLike[str] | None = None
+) -> dict[str, Any] | None:
+    """The record of weights that are current; None if the run is to be trained.
+
+    Raises:
+        Outdated: If weights of the published profile are there that differ, or have no record.
+    """
+    record, differences = run.compare(directory)
+    if record is not None and not differences:
+        return record
+    path = run.path(directory)
+    if run.profile.name != PUBLISHED or path.resolve() != run.path().resolve():
+        return None
+    if record is not None:
+        raise Outdated(run, differences, record)
+    # With a checkpoint, a training was killed between writing the weights and their record.
+    if path.exists() and not path.with_suffix(".checkpoint").exists():
+        raise Outdated(run, ["they have no record"])
+    return None
 
 
 def _note(report: Report, loop: TrainingLoop) -> str:
@@ -297,9 +284,12 @@ def train_all(
     progress = Progress(sum(run.cost() for run in runs))
     where = resolve_device(device)
     records: dict[int, dict[str, Any]] = {}
-    for wave in waves(runs, records, progress, directory=directory, fresh=fresh):
+    options: Any = {"directory": directory, "fresh": fresh}
+    for wave in waves(runs, records, progress, **options):
         for i in wave:
-            _, records[i] = _train(runs[i], where, directory, progress, fresh, retries)
+            _, records[i] = train(
+                runs[i], device=where, progress=progress, retries=retries, **options
+            )
             loss = sum(records[i]["history"][-1]["terms"].values())
             progress.say(
                 f"[{len(records)}/{len(runs)}] {runs[i].label}: training loss {loss:.4g} a batch, "
@@ -361,10 +351,7 @@ def waves(
 
 
 def accept(
-    run: TrainingRun,
-    directory: str | os.PathLike[str] | None = None,
-    *,
-    reason: str,
+    run: TrainingRun, directory: str | os.PathLike[str] | None = None, *, reason: str
 ) -> dict[str, Any]:
     """Take the weights that are there for those of the run, whose identity their record gets.
 
@@ -388,27 +375,13 @@ def accept(
     if record is None:
         raise FileNotFoundError(f"{run.label}: no weights in {run.find(directory)}")
     teacher = None if run.teacher is None else run.teacher.compare(directory)[0]
-    identity = run.identity(None if teacher is None else teacher["sha256"])
-    now = identity.record()
-    on_record = {
-        "model": record["model"],
-        "precision": record["precision"],
-        "seed": record["seed"],
-        "epochs": record["training"]["epochs"],
-        "batch": record["training"]["batch"],
-        "sigma": list(check_sigma(record["training"]["sigma"], run.arm.dof)),
-        **{f"config.{name}": value for name, value in record["config"].items()},
-    }
+    now = run.identity(None if teacher is None else teacher["sha256"]).record()
     wrong = [
-        f"{name} {value!r}, not {now['settings'].get(name)!r}"
-        for name, value in on_record.items()
-        if value != now["settings"].get(name)
+        f"{name} {value!r}, not {now[part].get(name)!r}"
+        for part in ("settings", "inputs")
+        for name, value in record.get(part, {}).items()
+        if value != now[part].get(name)
     ]
-    if record["training"]["samples"] != run.profile.training_samples:
-        wrong.append(f"{record['training']['samples']} training samples")
-    learnt = record.get("inputs", {}).get("teacher")
-    if learnt != now["inputs"].get("teacher"):
-        wrong.append(f"teacher {learnt}, not {now['inputs'].get('teacher')}")
     if wrong:
         raise ValueError(f"{run.label}: was trained with {'; '.join(wrong)}; this needs training")
     record = {**record, **now, "accepted": accepted(record, reason)}

@@ -12,12 +12,7 @@ import ikpaper
 from ikpaper.cli import main
 from ikpaper.evaluation import Task
 from ikpaper.experiments import baselines
-from ikpaper.experiments.baselines import (
-    BASELINES,
-    COLUMNS,
-    experiment,
-    train_baseline,
-)
+from ikpaper.experiments.baselines import BASELINES, COLUMNS, experiment, train_baseline
 from ikpaper.profiles import get_profile
 from ikpaper.samplers import SbiSampler
 

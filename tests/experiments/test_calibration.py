@@ -2,11 +2,7 @@ import pandas as pd
 import pytest
 
 from ikpaper import projection
-from ikpaper.experiments.calibration import (
-    CHECKS,
-    COLUMNS,
-    experiment,
-)
+from ikpaper.experiments.calibration import CHECKS, COLUMNS, experiment
 from ikpaper.experiments.runner import Experiment, ResultTable
 from ikpaper.models import Flow
 

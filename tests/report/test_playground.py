@@ -8,14 +8,7 @@ from ikpaper import load
 from ikpaper.arm import PlanarArm
 from ikpaper.files import project_root
 from ikpaper.models import build
-from ikpaper.report.playground import (
-    LEVELS,
-    SAMPLERS,
-    START,
-    common_targets,
-    packed,
-    unpacked,
-)
+from ikpaper.report.playground import LEVELS, SAMPLERS, START, common_targets, packed, unpacked
 from ikpaper.report.plots.style import COLORS, LABELS
 from ikpaper.samplers import Prior
 

@@ -7,13 +7,7 @@ import pytest
 import ikpaper
 from ikpaper.evaluation import PaperProtocol
 from ikpaper.profiles import PROFILES
-from ikpaper.search import (
-    AS_PRINTED,
-    StudyRecord,
-    Trial,
-    confirm,
-    confirmed,
-)
+from ikpaper.search import AS_PRINTED, StudyRecord, Trial, confirm, confirmed
 from ikpaper.training import TrainingRun, train
 from tests.search.studies import finished_study
 

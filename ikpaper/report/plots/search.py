@@ -62,12 +62,7 @@ def convergence(
             low, high = min(low, drawn.min()), max(high, drawn.median())
         for table in studies:
             trials = np.arange(1, len(table) + 1)
-            dots: dict[str, Any] = {
-                "color": INK,
-                "alpha": 0.25,
-                "markersize": 3,
-                "label": "Bayesian trial",
-            }
+            dots: Any = {"color": INK, "alpha": 0.25, "markersize": 3, "label": "Bayesian trial"}
             ax.plot(trials, table["objective"], ".", **dots)
             _best_so_far(ax, table, color=NEUTRAL[1], label="best so far")
         ax.set_ylim(low - 0.06 * (high - low), high + 0.03 * (high - low))

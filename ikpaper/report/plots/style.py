@@ -66,9 +66,7 @@ COLORS: Mapping[str, str] = _BySampler(
 
 #: How samplers are called in legends and tables.
 LABELS: Mapping[str, str] = _BySampler(
-    "label",
-    {"npe": "sbi, NPE", "fmpe": "sbi, FMPE", "flow-guess": "flow without network"},
-    "",
+    "label", {"npe": "sbi, NPE", "fmpe": "sbi, FMPE", "flow-guess": "flow without network"}, ""
 )
 
 #: Marker of each sampler.

@@ -48,22 +48,20 @@ def ablations(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _scored(runs: pd.DataFrame) -> pd.DataFrame:
-    rows = []
     groups = runs.groupby(["study", "variant", "model", "dof"], sort=False)
-    for (study, variant, model, dof), same in groups:
-        trained = same[same["outcome"] == "trained"]
-        rows.append(
-            {
-                "variant": variant_name(variant),
-                "model": f"{label(model)}, {dof} DoF",
-                "MMD² to exact, unbiased": over_runs(trained["mmd2"]),
-                "E‖f(θ) − y‖²": over_runs(trained["e_resim_test"]),
-                "runs": len(same),
-                "diverged": len(same) - len(trained),
-                "study": study,
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "variant": variant_name(variant),
+            "model": f"{label(model)}, {dof} DoF",
+            # What diverged has no scores.
+            "MMD² to exact, unbiased": over_runs(same["mmd2"]),
+            "E‖f(θ) − y‖²": over_runs(same["e_resim_test"]),
+            "runs": len(same),
+            "diverged": (same["outcome"] == "diverged").sum(),
+            "study": study,
+        }
+        for (study, variant, model, dof), same in groups
+    )
 
 
 def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from ikpaper.report.tables.base import (
     NETWORKS,
     UNDECIDED,
     better,
+    by_network,
     by_sampler,
     formatted,
     interval,
@@ -64,7 +65,10 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
         `mmd2_finding`, `e_posterior_finding`, `resim_finding` and `mmd2_reference`.
     """
     means = by_sampler(results)
-    rows = {name: means.xs(name, level="sampler").iloc[0] for name in means.index.unique("sampler")}
+    own = means.droplevel("dof")
+    mmd2, paper = own["mmd2"], own["e_posterior"]
+    below = own["e_posterior_high"] < own.loc["exact", "e_posterior_low"]
+    blurred = [label(name) for name in NETWORKS if below[name]]
 
     def ahead(quantity: str, comparison: str, better_at: str) -> str:
         (network,) = better(means, quantity)
@@ -80,28 +84,18 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
         )
         return f"Which network is {better_at} is undecided{overlap if decided else ''}"
 
-    closer = [label(name) for name in NETWORKS if rows[name]["mmd2"] < rows["rejection"]["mmd2"]]
-    blurred = [
-        label(name)
-        for name in NETWORKS
-        if rows[name]["e_posterior_high"] < rows["exact"]["e_posterior_low"]
-    ]
-    mmd2 = {name: row["mmd2"] for name, row in rows.items()}
-    own = [
-        f"{significant(rows[name]['e_posterior'], 2)} for the {label(name)}" for name in NETWORKS
-    ]
     return {
         "mmd2_finding": (
             f"{ahead('mmd2', 'posterior', 'closer to the posterior')}: over "
-            f"{rows['cvae']['mmd2_targets']:,.0f} test targets, {_mismatch(mmd2)}."
+            f"{own.loc['cvae', 'mmd2_targets']:,.0f} test targets, {_mismatch(mmd2)}."
         ),
         "resim_finding": (
             f"{ahead('e_resim_best', 'e_resim', 'closer to the target')}: "
-            f"{_misses({name: rows[name]['e_resim_best'] for name in NETWORKS}, arm)}."
+            f"{_misses(own['e_resim_best'], arm)}."
         ),
         "e_posterior_finding": (
-            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: {joined(own)}. "
-            f"The exact posterior itself has {significant(rows['exact']['e_posterior'], 2)} there"
+            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: {by_network(paper)}. "
+            f"The exact posterior itself has {significant(paper['exact'], 2)} there"
             + (f", more than the {joined(blurred)}" if blurred else "")
             + "."
         ),
@@ -109,7 +103,7 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
             "Rejection sampling, the paper's ground truth, has an unbiased MMD² of "
             f"{significant(mmd2['rejection'], 2)} to the exact posterior, "
             f"{percent_extent([mmd2['rejection'] / mmd2['prior']], 2)} of the prior's: it is "
-            f"{_beside(closer)}."
+            f"{_beside(mmd2)}."
         ),
     }
 
@@ -135,26 +129,25 @@ def other_targets(random: pd.DataFrame, arm: PlanarArm) -> str:
     )
 
 
-def _mismatch(mmd2: Mapping[str, float] | pd.Series) -> str:
+def _mismatch(mmd2: pd.Series) -> str:
     """The unbiased MMD² of the networks, by sampler, as such and beside the prior's."""
-    values = joined(f"{significant(mmd2[name], 2)} for the {label(name)}" for name in NETWORKS)
     shares = joined(percent_extent([mmd2[name] / mmd2["prior"]], 2) for name in NETWORKS)
-    return f"the unbiased MMD² is {values}, which is {shares} of the prior's"
+    return f"the unbiased MMD² is {by_network(mmd2)}, which is {shares} of the prior's"
 
 
-def _misses(error: Mapping[str, float] | pd.Series, arm: PlanarArm) -> str:
+def _misses(error: pd.Series, arm: PlanarArm) -> str:
     """The root mean square distance of the networks' TCPs from the target, by squared distance."""
-    miss = {name: error[name] ** 0.5 for name in NETWORKS}
-    lengths = joined(f"{significant(miss[name], 2)} for the {label(name)}" for name in NETWORKS)
+    miss = error**0.5
     shares = joined(percent_extent([miss[name] / arm.reach], 2) for name in NETWORKS)
     return (
-        f"the TCP misses the target by a root mean square of {lengths}, which is {shares} of the "
-        "reach"
+        f"the TCP misses the target by a root mean square of {by_network(miss)}, which is "
+        f"{shares} of the reach"
     )
 
 
-def _beside(closer: Sequence[str]) -> str:
-    """Where rejection sampling lies, by which of the networks are closer to the posterior."""
+def _beside(mmd2: pd.Series) -> str:
+    """Which of the networks are closer to the posterior than rejection sampling, in words."""
+    closer = [label(name) for name in NETWORKS if mmd2[name] < mmd2["rejection"]]
     if not closer:
         return "closer than both networks"
     return f"farther than {'both networks' if len(closer) > 1 else f'the {closer[0]}'}"
@@ -168,7 +161,6 @@ def at_target(results: pd.DataFrame, tcp: Sequence[float]) -> str:
         tcp: The target, shape (2,).
     """
     mmd2 = results.set_index("sampler")["mmd2"]
-    closer = [label(name) for name in NETWORKS if mmd2[name] < mmd2["rejection"]]
     found = joined(
         f"{_difference(mmd2[name])} for {of}"
         for name, of in (
@@ -178,7 +170,7 @@ def at_target(results: pd.DataFrame, tcp: Sequence[float]) -> str:
     )
     return (
         f"At ({tcp[0]:.2f}, {tcp[1]:.2f}), the target of the figures, the unbiased MMD² to the "
-        f"exact posterior is {found}: the paper's ground truth is {_beside(closer)}."
+        f"exact posterior is {found}: the paper's ground truth is {_beside(mmd2)}."
     )
 
 

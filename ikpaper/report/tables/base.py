@@ -10,7 +10,7 @@ import pandas as pd
 
 from ikpaper import paper
 from ikpaper.evaluation import as_text
-from ikpaper.format import cell, with_interval
+from ikpaper.format import cell, joined, significant, with_interval
 from ikpaper.profiles import get_profile
 from ikpaper.report.plots.style import LABELS
 
@@ -100,6 +100,11 @@ def by_sampler(scores: pd.DataFrame, index: Sequence[str] = ("dof", "sampler")) 
             wide[field, "e_resim_best"] = wide[field, "e_resim_test"].fillna(wide[field, "e_resim"])
     wide.columns = [f"{quantity}_{field}".removesuffix("_value") for field, quantity in wide]
     return wide.loc[scores.set_index(keys).index.unique()]
+
+
+def by_network(values: Mapping[str, float] | pd.Series) -> str:
+    """A value of each of the paper's networks, as `0.0018 for the cVAE and 0.011 for the INN`."""
+    return joined(f"{significant(values[name], 2)} for the {label(name)}" for name in NETWORKS)
 
 
 def better(means: pd.DataFrame, quantity: str) -> pd.Series:

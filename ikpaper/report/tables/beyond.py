@@ -93,23 +93,17 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
     """
     prior = _of(random, "prior")["mmd2"]
     reach = pd.Series({dof: PlanarArm.paper(dof).reach for dof in prior.index})
-    rows = []
-    for name in _HOME:
-        mine = _of(random, name)
-        rows.append(
-            {
-                "sampler": label(name),
-                # Of equal distributions, an unbiased score is below zero half of the time.
-                "mismatch, % of the prior's": extent(
-                    (100 * mine["mmd2"] / prior).clip(lower=0.0), "{:.1f}"
-                ),
-                "typical miss, % of the reach": extent(
-                    100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"
-                ),
-                "rejected, % of targets": extent(100 * mine["rejected"]),
-            }
-        )
-    return pd.DataFrame(rows)
+    found = ((name, _of(random, name)) for name in _HOME)
+    return pd.DataFrame(
+        {
+            "sampler": label(name),
+            # Of equal distributions, an unbiased score is below zero half of the time.
+            "mismatch, % of the prior's": extent((100 * mine["mmd2"] / prior).clip(0.0), "{:.1f}"),
+            "typical miss, % of the reach": extent(100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"),
+            "rejected, % of targets": extent(100 * mine["rejected"]),
+        }
+        for name, mine in found
+    )
 
 
 def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
@@ -129,12 +123,6 @@ def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
     for name in _HOME:
         numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
     return numbers
-
-
-def _by_sampler(rows: pd.DataFrame) -> list[tuple[str, int, pd.DataFrame]]:
-    """Samplers with their steps onto the target and their rows, in the order of the benchmark."""
-    groups = rows.groupby(["sampler", "refine"], sort=False)
-    return [(str(name), int(steps), part) for (name, steps), part in groups]
 
 
 def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
@@ -385,7 +373,7 @@ def tails(random: pd.DataFrame) -> pd.DataFrame:
             "E‖f(θ) − y‖², mean": extent(mine["e_resim"]),
             "E‖f(θ) − y‖², worst 1 %": extent(mine["e_resim_worst1"]),
         }
-        for name, _, mine in _by_sampler(rows)
+        for name, mine in rows.groupby("sampler", sort=False)
     )
 
 
@@ -405,21 +393,19 @@ def projection(random: pd.DataFrame) -> pd.DataFrame:
     Args:
         random: As in `samplers`.
     """
-    rows = []
-    for name, _, after in _by_sampler(random[random["refine"] == _STEPS]):
-        before = _of(random, name)
-        after = after.set_index("dof")
-        rows.append(
-            {
-                "sampler": label(name),
-                "MMD², before over after": extent(before["mmd2"] / after["mmd2"]),
-                "rejected": percent_extent(before["rejected"]),
-                "rejected after": percent_extent(after["rejected"]),
-                "E‖f(θ) − y‖²": extent(before["e_resim"]),
-                "E‖f(θ) − y‖² after": extent(after["e_resim"]),
-            }
-        )
-    return pd.DataFrame(rows)
+    names = random.loc[random["refine"] == _STEPS, "sampler"].unique()
+    pairs = ((name, _of(random, name), _of(random, name, _STEPS)) for name in names)
+    return pd.DataFrame(
+        {
+            "sampler": label(name),
+            "MMD², before over after": extent(before["mmd2"] / after["mmd2"]),
+            "rejected": percent_extent(before["rejected"]),
+            "rejected after": percent_extent(after["rejected"]),
+            "E‖f(θ) − y‖²": extent(before["e_resim"]),
+            "E‖f(θ) − y‖² after": extent(after["e_resim"]),
+        }
+        for name, before, after in pairs
+    )
 
 
 def projection_numbers(random: pd.DataFrame) -> dict[str, str]:
@@ -510,11 +496,7 @@ def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
     """
     rejected = rows.set_index(["steps", "refine"])["rejected"]
     most, refine = (int(rows[name].max()) for name in ("steps", "refine"))
-    of = {
-        "two_steps": (2, 0),
-        "two_steps_refined": (2, refine),
-        "most_steps": (most, 0),
-    }
+    of = {"two_steps": (2, 0), "two_steps_refined": (2, refine), "most_steps": (most, 0)}
     return {
         "step_targets": str(rows["targets"].max()),
         "most_steps": str(most),

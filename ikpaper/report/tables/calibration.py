@@ -6,7 +6,7 @@ import pandas as pd
 
 from ikpaper.evaluation import LEVEL
 from ikpaper.experiments.calibration import CHECKS, SIZES
-from ikpaper.format import extent, joined, percent, significant
+from ikpaper.format import joined, percent, percent_extent, significant
 from ikpaper.report.tables.base import NETWORKS, formatted, label
 
 #: How checks are called in tables and figures.
@@ -88,13 +88,11 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
     cells = []
     for check in CHECKS:
         mine = rows[rows["check"] == check]
-        wrong = mine[_wrong(mine)]
+        exact, wrong = _of(mine, "exact"), mine[_wrong(mine)]
         cells.append(
             {
                 "check": LABELS[check],
-                f"exact samples, {SIZES[0]}": percent(
-                    _of(mine, "exact")[f"power_{SIZES[0]}"].mean()
-                ),
+                f"exact samples, {SIZES[0]}": percent(exact[f"power_{SIZES[0]}"].mean()),
                 "finds the prior": _share(_found(_of(mine, "prior"))),
                 "finds others": _share(_found(wrong)),
                 **{f"power, {size}": percent(wrong[f"power_{size}"].mean(), 0) for size in SIZES},
@@ -105,29 +103,20 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
 
 def numbers(rows: pd.DataFrame) -> dict[str, str]:
     """Numbers for the text, by key; `rows` as in `joined_rows`."""
-    seen = {}
-    for check in CHECKS:
-        mine = rows[rows["check"] == check]
-        parts = {name: _of(mine, name) for name in ("prior", *NETWORKS, "cgan")}
-        for name, part in {**parts, "wrong": mine[_wrong(mine)]}.items():
-            seen[f"{name}_{check}"] = _share(_found(part))
-        seen[f"passed_prior_{check}"] = _share(~_found(parts["prior"]))
-    counts = {
-        check: _found(rows[_wrong(rows) & (rows["check"] == check)]).sum() for check in CHECKS
+    wrong, exact, one = rows[_wrong(rows)], _of(rows, "exact"), rows.iloc[0]
+    parts = {name: _of(rows, name) for name in ("prior", *NETWORKS, "cgan")}
+    seen = {
+        f"{name}_{check}": _share(_found(own))
+        for name, part in {**parts, "wrong": wrong}.items()
+        for check, own in part.groupby("check")
     }
-    best = [check for check in CHECKS if counts[check] == max(counts.values())]
-    networks = {}
-    for name in (*NETWORKS, "cgan"):
-        part = _of(rows, name)
-        networks[f"{name}_rejected"] = f"{extent(100 * part['rejected'], '{:.0f}')}\xa0%"
-        networks[f"{name}_coverage"] = _covered(part, "hpd")
-    wrong = rows[_wrong(rows)]
+    counts = _found(wrong).groupby(wrong["check"]).sum()
+    best = [check for check in CHECKS if counts[check] == counts.max()]
     least = wrong.groupby(_KEYS)["p_value"].min()
     density = rows[rows["check"] == "hpd"]
     plain = density[_wrong(density) & (density["refine"] == 0)]
     moved = density[density["refine"] > 0]
     pairs = plain.merge(moved, on=["dof", "sampler"], suffixes=("", "_moved"))
-    exact, one = _of(rows, "exact"), rows.iloc[0]
     return {
         "simulations": f"{one['simulations']:,}",
         "samples": str(one["samples"]),
@@ -142,8 +131,13 @@ def numbers(rows: pd.DataFrame) -> dict[str, str]:
         "hpd_moved": _share(pairs["p_value_moved"] <= LEVEL),
         "best": joined(LABELS[check] for check in best),
         "wrong_best": seen[f"wrong_{best[0]}"],
+        "cgan_rejected": percent_extent(parts["cgan"]["rejected"]),
         **seen,
-        **networks,
+        **{
+            f"passed_prior_{check}": _share(~_found(own))
+            for check, own in parts["prior"].groupby("check")
+        },
+        **{f"{name}_coverage": _covered(parts[name], "hpd") for name in (*NETWORKS, "cgan")},
     }
 
 
@@ -164,4 +158,4 @@ def _found(rows: pd.DataFrame) -> pd.Series:
 
 
 def _covered(rows: pd.DataFrame, check: str) -> str:
-    return f"{extent(100 * rows[rows['check'] == check]['coverage_50'], '{:.0f}')}\xa0%"
+    return percent_extent(rows[rows["check"] == check]["coverage_50"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from collections.abc import Mapping
@@ -12,15 +11,7 @@ import pandas as pd
 import torch
 
 from ikpaper.evaluation import CHECK_MMD, CHECK_REJECTED
-from ikpaper.format import (
-    concise,
-    joined,
-    over_runs,
-    rounded,
-    significant,
-    times,
-    with_interval,
-)
+from ikpaper.format import concise, joined, over_runs, rounded, significant, times, with_interval
 from ikpaper.models import model_type
 from ikpaper.profiles import PROFILES, PUBLISHED, Profile, get_profile
 from ikpaper.report.tables.ablations import variant_name
@@ -117,40 +108,31 @@ def side_by_side(
         Columns `quantity`, `source`, `dof`, `sampler`, `reported`, `ours`, `low`, `high` (missing
         where it is one value) and `ratio` (ours over theirs).
     """
-    means = by_sampler(scores).rename(
-        columns=lambda name: name if name.endswith(("_low", "_high")) else f"{name}_value"
-    )
-    at_target = singles.set_index(["dof", "sampler"])
+    means, one = by_sampler(scores), singles.set_index(["dof", "sampler"])
     wide = printed[printed["reference_sigma"] == printed["reference_sigma"].max()]
-    wide = wide.set_index("sampler")
-    rows = []
+    wide = wide.assign(dof=10).set_index(["dof", "sampler"])[["value", "low", "high"]]
+    parts: list[pd.DataFrame] = []
 
-    def add(quantity: str, source: str, column: str, ours: Mapping[Any, Any]) -> None:
-        values = reported(_SOURCES[source])[column]
-        for name in NETWORKS:
-            for (dof, model), theirs in values.items():
-                if model == name and (dof, model) in ours:
-                    rows.append((quantity, source, dof, name, theirs, *ours[dof, name]))
+    def add(quantity: str, source: str, column: str, ours: pd.DataFrame) -> None:
+        theirs = reported(_SOURCES[source])[column].rename("reported").rename_axis(one.index.names)
+        ours = ours.set_axis(["ours", "low", "high"][: ours.shape[1]], axis=1)
+        both = ours.join(theirs, how="inner").sort_index(level=["sampler", "dof"])
+        parts.append(both.reset_index().assign(quantity=quantity, source=source))
 
-    def mean(column: str, factor: float = 1.0) -> dict[Any, Any]:
-        ends = [f"{column}_{end}" for end in ("value", "low", "high")]
-        return {place: factor * means.loc[place, ends] for place in means.index}
-
-    def one(column: str) -> dict[Any, Any]:
-        return {place: (value, math.nan, math.nan) for place, value in at_target[column].items()}
+    def mean(column: str) -> pd.DataFrame:
+        return means[[column, f"{column}_low", f"{column}_high"]]
 
     # Of the two targets, the prior of the ground truth is known to differ for one.
-    wide_prior = {(10, name): wide.loc[name, ["value", "low", "high"]] for name in NETWORKS}
-    right_prior = {place: value for place, value in one("e_posterior").items() if place[0] != 10}
+    right = one.drop(10, level="dof")
     add("e_posterior, 0.5 rad", "plot", "e_posterior", mean("e_posterior_wide"))
     add("e_posterior, 0.2 rad", "result files", "e_posterior", mean("e_posterior"))
     for source in ("plot", "result files"):
-        add("e_resim, halved", source, "e_resim_halved", mean("e_resim_test", 0.5))
-    add("e_posterior, one target, 0.5 rad", "slides", "e_posterior", wide_prior)
-    add("e_posterior, one target, 0.2 rad", "slides", "e_posterior", right_prior)
-    add("hull perimeter, one target", "report", "hull_perimeter", one("hull_perimeter"))
+        add("e_resim, halved", source, "e_resim_halved", 0.5 * mean("e_resim_test"))
+    add("e_posterior, one target, 0.5 rad", "slides", "e_posterior", wide)
+    add("e_posterior, one target, 0.2 rad", "slides", "e_posterior", right[["e_posterior"]])
+    add("hull perimeter, one target", "report", "hull_perimeter", one[["hull_perimeter"]])
     columns = ["quantity", "source", "dof", "sampler", "reported", "ours", "low", "high"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.concat(parts, ignore_index=True)[columns]
     return table.assign(ratio=table["ours"] / table["reported"])
 
 
@@ -368,23 +350,18 @@ def seeds(runs: pd.DataFrame) -> pd.DataFrame:
     Args:
         runs: Tidy scores with a column `seed`; see `experiments.seeds`.
     """
-    rows = []
-    for (profile, dof, name), same in runs.groupby(["profile", "dof", "sampler"]):
-        found = sorted(same["seed"].unique())
-        if len(found) > 1:
-            values = same.groupby("quantity")["value"]
-            rows.append(
-                {
-                    "DoF": dof,
-                    "model": label(name),
-                    "seeds": ", ".join(map(str, found)),
-                    "MMD² to exact, unbiased": over_runs(values.get_group("mmd2")),
-                    "e_posterior": over_runs(values.get_group("e_posterior")),
-                    "E‖f(θ) − y‖²": over_runs(values.get_group("e_resim_test")),
-                    "profile": profile,
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "DoF": dof,
+            "model": label(name),
+            "seeds": ", ".join(map(str, sorted(same["seed"].unique()))),
+            "MMD² to exact, unbiased": over_runs(same.loc[same["quantity"] == "mmd2", "value"]),
+            "e_posterior": over_runs(same.loc[same["quantity"] == "e_posterior", "value"]),
+            "E‖f(θ) − y‖²": over_runs(same.loc[same["quantity"] == "e_resim_test", "value"]),
+            "profile": profile,
+        }
+        for (profile, dof, name), same in runs.groupby(["profile", "dof", "sampler"])
+    )
 
 
 def beside_seeds(scores: pd.DataFrame, runs: pd.DataFrame) -> str:

@@ -25,14 +25,7 @@ from ikpaper.format import (
 )
 from ikpaper.models import INN, build
 from ikpaper.profiles import Profile
-from ikpaper.report.tables.base import (
-    NETWORKS,
-    by_sampler,
-    formatted,
-    interval,
-    label,
-    reported,
-)
+from ikpaper.report.tables.base import NETWORKS, by_sampler, formatted, interval, label, reported
 
 #: Closer than that, and scores over 1000 targets cannot separate two networks.
 _TIE = 1.05
@@ -91,18 +84,15 @@ def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
         dof: The arm.
     """
     theirs = reported("slides")["e_posterior", dof]
-    table = []
-    for name, mine in rows.groupby("sampler", sort=False):
-        ours = {
-            f"ours, {sigma:g} rad": with_interval(*values)
-            for sigma, *values in zip(
-                *(mine[column] for column in ("reference_sigma", "value", "low", "high")),
-                strict=True,
-            )
+    columns = ["reference_sigma", "value", "low", "high"]
+    return pd.DataFrame(
+        {
+            "sampler": label(str(name)),
+            "printed": concise(theirs[name]) if name in theirs else "–",
+            **{f"ours, {s:g} rad": with_interval(*ends) for s, *ends in mine[columns].to_numpy()},
         }
-        their = concise(theirs[name]) if name in theirs else "–"
-        table.append({"sampler": label(str(name)), "printed": their, **ours})
-    return pd.DataFrame(table)
+        for name, mine in rows.groupby("sampler", sort=False)
+    )
 
 
 def printed_numbers(rows: pd.DataFrame, dof: int) -> dict[str, str]:
@@ -264,9 +254,7 @@ def _resimulation(scores: pd.DataFrame) -> pd.DataFrame:
     ours = by_sampler(scores)["e_resim_test"].rename("formula")
     files = reported("authors_results")["e_resim_halved"].rename("files")
     files.index.names = ours.index.names
-    table = pd.concat([files, ours], axis=1, join="inner").reset_index()
-    order = table["sampler"].map(NETWORKS.index)
-    return table.assign(order=order).sort_values(["dof", "order"])
+    return pd.concat([files, ours], axis=1, join="inner").sort_index().reset_index()
 
 
 def halved(scores: pd.DataFrame) -> pd.DataFrame:

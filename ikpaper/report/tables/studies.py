@@ -170,7 +170,7 @@ def short_studies(studies: Studies) -> str:
 def protocol(studies: Studies) -> str:
     """Where studies differ from the paper's protocol, in words."""
     first = studies.first
-    short = {place: record for place, record in first.items() if _is_short(record)}
+    short = {place: r for place, r in first.items() if len(r.trials) < paper.SEARCH_TRIALS}
     halved = [record for record in first.values() if record.study.early_stopping]
     sentences = []
     if short:
@@ -192,10 +192,6 @@ def protocol(studies: Studies) -> str:
         kinds = joined(sorted({record.study.precision for record in reduced.values()}))
         sentences.append(f"Products of the subnets are in {kinds} for the {_networks(reduced)}.")
     return " ".join(sentences)
-
-
-def _is_short(record: StudyRecord) -> bool:
-    return len(record.trials) < paper.SEARCH_TRIALS
 
 
 def _networks(places: Iterable[Place]) -> str:
@@ -437,20 +433,14 @@ def rank_counts(studies: Studies) -> dict[str, str]:
         `ranks_open`.
     """
     tables = _trained_anew(studies)
+    wholes = [table for _, _, table in tables]
+    trimmed = [table.drop(index=table["objective"].idxmax()) for table in wholes]
     correlations, others = (
         pd.DataFrame(
-            (
-                rank_correlation(table["objective"], table[quantity])
-                for table in kept
-                for quantity in _SCORES
-                if quantity != "loss"
-            ),
+            [rank_correlation(t["objective"], t[q]) for t in kept for q in _SCORES if q != "loss"],
             columns=["value", "low", "high"],
         )
-        for kept in (
-            [table for _, _, table in tables],
-            [table.drop(index=table["objective"].idxmax()) for _, _, table in tables],
-        )
+        for kept in (wholes, trimmed)
     )
     known = {study.model for study, _, _ in tables}
     unknown = [label(model) for model in _PRINTED if model not in known]
@@ -557,9 +547,7 @@ def winners(pairs: pd.DataFrame, profile: Profile) -> pd.DataFrame:
         if "found" not in scores.index.unique("setting"):
             continue
         of = {setting: scores.xs((*place, setting)) for setting in ("printed", "found")}
-        order = (*_COMPARED, "e_posterior")
-        known = [quantity for quantity in order if quantity in of["printed"].index]
-        names = {quantity: _SCORES[quantity] for quantity in known}
+        names = {q: _SCORES[q] for q in (*_COMPARED, "e_posterior") if q in of["printed"].index}
         ratios = of["found"]["value"] / of["printed"]["value"]
         rows.append(
             {

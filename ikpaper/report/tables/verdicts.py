@@ -14,6 +14,7 @@ from ikpaper.report.tables.base import (
     NETWORKS,
     UNDECIDED,
     better,
+    by_network,
     by_sampler,
     label,
     over_seeds,
@@ -27,6 +28,15 @@ HOLDS, REVERSED = "holds", "reversed"
 _COMPARED = {
     "e_resim": ("e_resim_best", "e_resim_test", "cvae", "re-simulation error"),
     "posterior": ("mmd2", "mmd2", "inn", "MMD² to exact samples"),
+}
+
+
+#: The paper's conclusions in its order, by key.
+_CONCLUSIONS = {
+    "search": "Bayesian optimisation finds the best hyperparameters",
+    "e_resim": "The cVAE is better by the re-simulation error",
+    "posterior": "The INN is better at the posterior",
+    "inverse": "The INN needs its backward training",
 }
 
 
@@ -91,13 +101,9 @@ def _by_arm(words: pd.Series) -> str:
 def _compared(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> tuple[str, str]:
     """The word for a comparison of the networks, and its sentence; as in `arms`."""
     words, (quantity, _, _, name) = arms(scores, runs, comparison), _COMPARED[comparison]
-    means = by_sampler(scores)[quantity]
-    values = (
-        f"{significant(means.xs(network, level='sampler').mean(), 2)} for the {label(network)}"
-        for network in NETWORKS
-    )
+    means = by_sampler(scores)[quantity].groupby(level="sampler").mean()
     return overall(words), (
-        f"In the mean over the arms, the {name} is {joined(values)}. The claim {_by_arm(words)}."
+        f"In the mean over the arms, the {name} is {by_network(means)}. The claim {_by_arm(words)}."
     )
 
 
@@ -165,26 +171,13 @@ def conclusions(
     Returns:
         Columns `conclusion`, `verdict` and `why`, indexed by a key a conclusion.
     """
-    rows = {
-        "search": (
-            "Bayesian optimisation finds the best hyperparameters",
-            *_searched(pairs, runs, profile),
-        ),
-        "e_resim": (
-            "The cVAE is better by the re-simulation error",
-            *_compared(scores, runs, "e_resim"),
-        ),
-        "posterior": (
-            "The INN is better at the posterior",
-            *_compared(scores, runs, "posterior"),
-        ),
-        "inverse": (
-            "The INN needs its backward training",
-            *_trained_backwards(variants, arms(scores, runs, "posterior")),
-        ),
+    found = {
+        "search": _searched(pairs, runs, profile),
+        **{each: _compared(scores, runs, each) for each in _COMPARED},
+        "inverse": _trained_backwards(variants, arms(scores, runs, "posterior")),
     }
-    columns = ["conclusion", "verdict", "why"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table = pd.DataFrame.from_dict(found, orient="index", columns=["verdict", "why"])
+    table.insert(0, "conclusion", pd.Series(_CONCLUSIONS))
     return table.assign(verdict=table["verdict"].str.capitalize())
 
 

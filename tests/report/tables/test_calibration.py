@@ -64,7 +64,6 @@ def test_numbers_of_the_text(rows):
     assert (numbers["prior_sbc"], numbers["prior_tarp-mean"]) == ("0 of 2", "2 of 2")
     assert numbers["inn_hpd"] == "2 of 2"
     assert numbers["inn_coverage"] == "40 to 45\xa0%"
-    assert numbers["inn_rejected"] == "90\xa0%"
     assert (numbers["exact_found"], numbers["exact_count"]) == ("0", "12")
     assert (numbers["passed_prior_sbc"], numbers["passed_prior_classifier"]) == ("2 of 2", "0 of 2")
     assert (numbers["best"], numbers["wrong_best"]) == ("mean TARP and classifier", "4 of 4")

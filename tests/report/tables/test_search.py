@@ -4,12 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ikpaper.report.tables.search import (
-    best_trials,
-    core_hours,
-    position,
-    random_best,
-)
+from ikpaper.report.tables.search import best_trials, core_hours, position, random_best
 
 
 @pytest.fixture
