@@ -38,8 +38,7 @@ from ikpaper.report.tables import baselines
 out = Outputs(parameters(profile=profile, book=book).book)
 rows, measured = out.read("baselines"), out.read("benchmark")
 out.number("level", f"{100 * LEVEL:g}\xa0%")
-for key, text in baselines.numbers(rows).items():
-    out.number(key, text)
+out.numbers(baselines.numbers(rows))
 random = measured[(measured["at"] == "random") & (measured["samples"] == 1000)]
 out.number("kinematics", baselines.kinematics(random))
 

@@ -64,16 +64,14 @@ out.number("level", percent(LEVEL, 0))
 out.number("shown", str(shown))
 for key, name in (("ml_epochs", "inn-ml"), ("inn_epochs", "inn")):
     out.number(key, str(model_type(name).epochs_for(PUBLISHED)))
-numbers = {
-    **beyond.benchmark_numbers(random),
-    **beyond.likelihood_numbers(random),
-    **beyond.paired_numbers(random),
-    **beyond.many_samples_numbers(many, random),
-    **beyond.tails_numbers(random),
-    **beyond.projection_numbers(random),
-}
-for key, text in numbers.items():
-    out.number(key, text)
+out.numbers(
+    beyond.benchmark_numbers(random),
+    beyond.likelihood_numbers(random),
+    beyond.paired_numbers(random),
+    beyond.many_samples_numbers(many, random),
+    beyond.tails_numbers(random),
+    beyond.projection_numbers(random),
+)
 
 # %% [markdown]
 # ## What is compared
@@ -330,8 +328,7 @@ steps = out.result(pd.DataFrame(rows), "flow-steps")
 
 # %% tags=["remove-cell"]
 out.table(beyond.flow_steps(steps), "flow-steps")
-for key, text in beyond.flow_steps_numbers(steps).items():
-    out.number(key, text)
+out.numbers(beyond.flow_steps_numbers(steps))
 
 # %% [markdown]
 # ```{csv-table} The flow by midpoint steps, of two evaluations each.
@@ -371,8 +368,7 @@ stops = out.result(pd.DataFrame(stops).assign(seed=2), "classifier-stops")
 
 # %% tags=["remove-cell"]
 out.table(beyond.classifier_stops(stops), "stops")
-for key, text in beyond.classifier_stops_numbers(stops).items():
-    out.number(key, text)
+out.numbers(beyond.classifier_stops_numbers(stops))
 
 # %% [markdown]
 # :::{csv-table} Accuracy of classifiers ({glue:text}`shown` joints, 95 % intervals) by when their training stops; *to the end* is sbibm's way {cite}`lueckmann2021`.
@@ -413,8 +409,7 @@ amortised = out.result(pd.DataFrame(rows), "amortised")
 # %% tags=["remove-cell"]
 out.table(beyond.amortised(amortised), "amortised")
 out.number("few", f"{len(few):,}")
-for key, text in beyond.amortised_numbers(amortised, random, shown).items():
-    out.number(key, text)
+out.numbers(beyond.amortised_numbers(amortised, random, shown))
 
 # %% [markdown]
 # :::{csv-table} Time for a sample on this report's machine, {glue:text}`shown` joints, of the exact sampler with `together=True`; a run of its own, whose times compare within this table, not with the rates above.

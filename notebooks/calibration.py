@@ -45,8 +45,7 @@ measured = out.read("benchmark")
 rows = calibration.joined_rows(out.read("calibration"), measured[measured["at"] == "random"])
 
 # %% tags=["remove-cell"]
-for key, text in calibration.numbers(rows).items():
-    out.number(key, text)
+out.numbers(calibration.numbers(rows))
 out.table(calibration.checks(rows), "calibration-checks")
 for dof in PlanarArm.PAPER_DOF:
     out.table(calibration.by_sampler(rows, dof), f"calibration-{dof:02d}")

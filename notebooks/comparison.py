@@ -61,16 +61,14 @@ out.number("m", str(profile.posterior_samples))
 out.number("exact_targets", str(profile.exact_targets))
 out.number("exact_samples", f"{profile.exact_samples:,}")
 out.number("notice", comparison.notice(profile, records))
-numbers = {
-    **comparison.conclusions(scores, seeds),
-    **comparison.networks_numbers(random),
-    **comparison.held(scores, seeds, random),
-    **comparison.agreement(reported),
-    **ablations.spreads(variants),
-    **ablations.effects(variants),
-}
-for key, text in numbers.items():
-    out.number(key, text)
+out.numbers(
+    comparison.conclusions(scores, seeds),
+    comparison.networks_numbers(random),
+    comparison.held(scores, seeds, random),
+    comparison.agreement(reported),
+    ablations.spreads(variants),
+    ablations.effects(variants),
+)
 out.number("random_targets", f"{random['targets'].max():,}")
 out.number("level", percent(LEVEL, 0))
 out.number("checks", f"{random['checks'].max():.0f}")

@@ -108,8 +108,7 @@ out.number("m", f"{profile.posterior_samples:,}")
 out.number("exact_targets", f"{profile.exact_targets:,}")
 out.number("exact_m", f"{profile.exact_samples:,}")
 out.number("test_targets", f"{profile.samples - profile.training_samples:,}")
-for key, text in tables.findings(scores, out.read("seeds"), arm).items():
-    out.number(key, text)
+out.numbers(tables.findings(scores, out.read("seeds"), arm))
 out.number("other_targets", tables.other_targets(random, arm))
 
 # %% [markdown]

@@ -51,10 +51,8 @@ rows, full = out.read("scaling").sort_values("dof"), out.read("scaling-full")
 
 # %% tags=["remove-cell"]
 out.number("level", f"{100 * LEVEL:g}\xa0%")
-for key, text in scaling.numbers(rows).items():
-    out.number(key, text)
-for key, text in scaling.in_full_numbers(full).items():
-    out.number(key, text)
+out.numbers(scaling.numbers(rows))
+out.numbers(scaling.in_full_numbers(full))
 out.table(scaling.longer_arms(rows), "scaling")
 out.table(scaling.in_full(full), "scaling-full")
 

@@ -77,19 +77,17 @@ out.number("disc_area", f"{math.pi * profile.eps**2:.4f}")
 out.number("divided", f"{1 / PLATEAU_FACTOR:g}")
 out.number("patience", str(PLATEAU_PATIENCE))
 out.number("warmup", str(models.build("inn", dof=8).config.warmup))
-numbers = {
-    **published.wide_prior(scores),
-    **published.wins(scores),
-    **published.left(scores),
-    **published.halves(scores),
-    **published.schedule_numbers(trained),
-    **ablations.divergences(variants),
-    **ablations.effects(variants),
-    **ablations.schedule_effects(variants),
-    **ablations.spreads(variants),
-}
-for key, text in numbers.items():
-    out.number(key, text)
+out.numbers(
+    published.wide_prior(scores),
+    published.wins(scores),
+    published.left(scores),
+    published.halves(scores),
+    published.schedule_numbers(trained),
+    ablations.divergences(variants),
+    ablations.effects(variants),
+    ablations.schedule_effects(variants),
+    ablations.spreads(variants),
+)
 
 # %% [markdown]
 # ## A ground truth of another prior
@@ -185,8 +183,7 @@ out.result(at_target, "printed-mismatch")
 # %% tags=["remove-cell"]
 out.table(published.printed(at_target, 10), "printed-mismatch")
 out.number("draws", f"{draws:,}")
-for key, text in published.printed_numbers(at_target, 10).items():
-    out.number(key, text)
+out.numbers(published.printed_numbers(at_target, 10))
 
 # %% [markdown]
 # :::{csv-table} $e_\text{posterior}$ at the slides' target of the arm with 10 joints: as printed, and ours of {glue:text}`draws` samples against as many of rejection sampling with either prior. Means of repeated draws, with the smallest and the largest.
@@ -226,8 +223,7 @@ edge = rejection_bias(
 )
 edge["gap"] = edge["target"].astype(float)
 out.result(edge, "rejection-edge")
-for key, text in published.near_the_edge(edge, singles, profile).items():
-    out.number(key, text)
+out.numbers(published.near_the_edge(edge, singles, profile))
 out.figure(results.bias_near_reach(edge))
 
 # %% [markdown]

@@ -53,8 +53,7 @@ random, floor = measured[measured["at"] == "random"], out.read("statistic-floor"
 
 # %% tags=["remove-cell"]
 out.table(tables.faults(rows, arm.reach), "faults")
-for key, text in tables.numbers(rows, arm.reach, floor, random).items():
-    out.number(key, text)
+out.numbers(tables.numbers(rows, arm.reach, floor, random))
 
 # %% [markdown]
 # ## What an MMD² looks like

@@ -48,8 +48,7 @@ from ikpaper.report.tables import speed
 
 out = Outputs(parameters(profile=profile, book=book).book)
 bench, steps = out.read("bench"), out.read("bench-breakdown")
-for key, text in speed.numbers(bench, steps).items():
-    out.number(key, text)
+out.numbers(speed.numbers(bench, steps))
 
 # %% [markdown]
 # What differs from that reference implementation:

@@ -51,32 +51,32 @@ shown = ("cvae", 6) if ("cvae", 6) in studies.first else next(iter(studies.first
 
 # %% tags=["remove-cell"]
 epochs = models.model_type("inn").epochs_for(trial)
-numbers = {
-    "trials": str(paper.SEARCH_TRIALS),
-    "samples": f"{trial.training_samples:,}",
-    "epochs": str(epochs),
-    "steps": str(epochs * -(-trial.training_samples // trial.batch)),
-    "warmup": str(models.build("inn", dof=4).config.warmup),
-    "opening": str(INITIAL_POINTS),
-    "near": percent(tables.NEAR, 0),
-    "hopeless": concise(paper.SEARCH_HOPELESS_LOSS),
-    "hopeless_after": str(paper.SEARCH_HOPELESS_AFTER),
-    "shown": tables.title(shown),
-    "other": tables.protocol(studies),
-    "worth": tables.surrogate(studies),
-    "early": tables.early(studies),
-    "collapse": tables.collapse(studies),
-    **tables.at_bounds(studies),
-    **tables.rank_counts(studies),
-    "short_studies": tables.short_studies(studies),
-    "good": tables.good_trials(studies.first[shown]),
-    "brief_worth": tables.worth(as_trials, "Trained as briefly as a trial"),
-    "full_worth": tables.worth(in_full, "Trained in full"),
-    "in_part": tables.untrained(studies, profile),
-    "found_beside_seeds": tables.beside_seeds(studies, seeds, profile),
-}
-for key, text in numbers.items():
-    out.number(key, text)
+out.numbers(
+    {
+        "trials": str(paper.SEARCH_TRIALS),
+        "samples": f"{trial.training_samples:,}",
+        "epochs": str(epochs),
+        "steps": str(epochs * -(-trial.training_samples // trial.batch)),
+        "warmup": str(models.build("inn", dof=4).config.warmup),
+        "opening": str(INITIAL_POINTS),
+        "near": percent(tables.NEAR, 0),
+        "hopeless": concise(paper.SEARCH_HOPELESS_LOSS),
+        "hopeless_after": str(paper.SEARCH_HOPELESS_AFTER),
+        "shown": tables.title(shown),
+        "other": tables.protocol(studies),
+        "worth": tables.surrogate(studies),
+        "early": tables.early(studies),
+        "collapse": tables.collapse(studies),
+        **tables.at_bounds(studies),
+        **tables.rank_counts(studies),
+        "short_studies": tables.short_studies(studies),
+        "good": tables.good_trials(studies.first[shown]),
+        "brief_worth": tables.worth(as_trials, "Trained as briefly as a trial"),
+        "full_worth": tables.worth(in_full, "Trained in full"),
+        "in_part": tables.untrained(studies, profile),
+        "found_beside_seeds": tables.beside_seeds(studies, seeds, profile),
+    }
+)
 
 # %% [markdown]
 # ## The studies

@@ -47,17 +47,14 @@ conclusions = verdicts.conclusions(scores, runs, variants, searched, profile)
 out.number("level", percent(LEVEL, 0))
 out.number("sigma", f"{profile.sigma:g}")
 out.number("wide", f"{PLOTTED_SIGMA:g}")
-numbers = {
-    **verdicts.numbers(conclusions),
-    **verdicts.plotted(scores),
-    **published.wide_prior(scores),
-    **beyond.benchmark_numbers(random),
-    **beyond.home_numbers(random, verdicts.ahead(scores, runs, "posterior")),
-    **beyond.pooled_numbers(random, many),
-    **beyond.lookup_numbers(random),
-}
-for key, text in numbers.items():
-    out.number(key, text)
+out.numbers(
+    verdicts.numbers(conclusions),
+    verdicts.plotted(scores),
+    published.wide_prior(scores),
+    beyond.benchmark_numbers(random),
+    beyond.home_numbers(random, verdicts.ahead(scores, runs, "posterior")),
+    beyond.pooled_numbers(random, many),
+)
 out.table(conclusions, "conclusions")
 out.table(beyond.home(random), "home")
 

@@ -215,6 +215,12 @@ class Outputs:
         self._keys.add(key)
         glue(key, value if isinstance(value, str) else float(value), display=False)
 
+    def numbers(self, *found: Mapping[str, str]) -> None:
+        """Numbers for the text by their keys; see `number`."""
+        for numbers in found:
+            for key, text in numbers.items():
+                self.number(key, text)
+
     def _csv(self, frame: pd.DataFrame, relative: Path) -> pd.DataFrame:
         if self.folder:
             with atomic(self.folder / relative) as partial:

@@ -158,3 +158,6 @@ def test_a_number_for_the_text_has_a_key_of_its_own():
     out.number("rejected", "5 %")
     with pytest.raises(ValueError, match="key: this page has a number 'rejected' already"):
         out.number("rejected", "7 %")
+    out.numbers({"passed": "95 %"}, {})
+    with pytest.raises(ValueError, match="'passed'"):
+        out.numbers({"found": "3"}, {"passed": "1"})

@@ -107,7 +107,9 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
 
 
 def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
-    """Numbers of the front page's sentences, by key.
+    """Numbers of the front page's sentences, by key, and `lookup_plain_inn` of the conclusions.
+
+    Closer is an interval of the MMD^2 below the other's, and the look-up table the smaller one.
 
     Args:
         random: As in `samplers`.
@@ -116,13 +118,13 @@ def home_numbers(random: pd.DataFrame, ahead: pd.Series) -> dict[str, str]:
     """
     cvae, inn = (_of(random, name) for name in NETWORKS)
     closer = _closer(cvae, inn) & (ahead == label("cvae"))
-    numbers = {
+    plain = _closer(_of(random, "lookup"), inn)
+    rejected = {name: _of(random, name)["rejected"] for name in _HOME}
+    return {
         "home_cvae": f"{closer.sum() or 'none'} of {len(cvae)}",
-        "home_arms": joined(cvae.index),
+        "lookup_plain_inn": f"{plain.sum() or 'none'} of {len(plain)}",
+        **{f"home_rejected_{name}": percent_extent(share) for name, share in rejected.items()},
     }
-    for name in _HOME:
-        numbers[f"home_rejected_{name}"] = percent_extent(_of(random, name)["rejected"])
-    return numbers
 
 
 def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.DataFrame:
@@ -222,18 +224,6 @@ def pooled_numbers(random: pd.DataFrame, many: pd.DataFrame) -> dict[str, str]:
         texts = (*map(str, alone), significant(mcnemar(*alone), 2))
         ends = ("flow", "exact", "p")
         numbers |= {f"{prefix}_{end}": text for end, text in zip(ends, texts, strict=True)}
-    return numbers
-
-
-def lookup_numbers(random: pd.DataFrame) -> dict[str, str]:
-    """On how many arms the smaller look-up table, as it is, is closer than each network, by key.
-
-    Closer is an interval of the MMD^2 below the network's; `random` as in `samplers`.
-    """
-    numbers = {}
-    for name in NETWORKS:
-        closer = _closer(_of(random, "lookup"), _of(random, name))
-        numbers[f"lookup_plain_{name}"] = f"{closer.sum() or 'none'} of {len(closer)}"
     return numbers
 
 
