@@ -304,8 +304,8 @@ out.table(published.halved(scores), "halved")
 # {glue:text}`schedule_samples` training samples. Where the rate follows the sum with
 # $L_{p(x)}$ at its full weight, {glue:text}`schedule_full_weight`; with a cosine,
 # {glue:text}`schedule_cosine`. Runs for each schedule: {glue:text}`schedule_runs`,
-# with less data than the paper's. What another schedule does to a full training is
-# open.
+# with less data than the paper's. The spread is that wide because the runs of one
+# seed fail with each schedule. What another schedule does to a full training is open.
 
 # %% tags=["remove-cell"]
 out.table(published.schedule(trained), "schedule")

@@ -72,7 +72,9 @@ class RejectionPosterior(PosteriorSampler):
                     f"after {proposals} proposals for tcp {targets[worst].tolist()} at "
                     f"eps={self.eps}; raise eps or max_proposals, or use ExactPosterior"
                 )
-            drawn = torch.randn(self._CHUNK, self.arm.dof, generator=generator) * sigma
+            drawn = sigma * torch.randn(
+                self._CHUNK, self.arm.dof, generator=generator, dtype=torch.float32
+            )
             proposals += self._CHUNK
             x, y = self.arm.forward(drawn).unbind(dim=1)
             open_targets = np.flatnonzero(counts < wanted)
