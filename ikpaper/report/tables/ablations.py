@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -93,7 +94,8 @@ def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
     for dof, of_arm in own.groupby("dof", sort=False):
         count = of_arm["seed"].nunique()
         counts.append(f"{count} with {dof} joints")
-        scores = of_arm[of_arm["outcome"] == "trained"].set_index("variant")[list(ERRORS)]
+        # These runs may repeat epochs: one that diverges all the same is worse than any other.
+        scores = of_arm.set_index("variant")[list(ERRORS)].fillna(math.inf)
         others = scores.index.isin(_SCHEDULES.values())
         for key, variant in _SCHEDULES.items():
             if count > 1:

@@ -58,3 +58,6 @@ def test_one_seed_fails_with_each_schedule_and_the_others_agree(runs):
     assert mmd2.shape == (3, 3)
     assert (mmd2[43].isna() | (mmd2[43] > 5 * mmd2[[42, 44]].max(axis=1))).all()
     assert mmd2[[42, 44]].max(axis=None) < 1.3 * mmd2[[42, 44]].min(axis=None)
+    told = ablations.schedule_effects(runs)
+    for key in ("schedule_full_weight", "schedule_cosine"):
+        assert "are within the spread of seeds" in told[key]

@@ -49,9 +49,13 @@ def test_each_arm_is_told_about_and_none_by_a_single_run():
     assert single["schedule_runs"] == "2 with 8 joints and 1 with 4 joints"
 
 
-def test_a_run_that_diverged_has_no_part_in_an_effect():
-    lost = FOUR.assign(outcome=["trained"] * 5 + ["diverged"], e_resim_test=[1.0] * 5 + [None])
+def test_a_schedule_with_a_run_that_diverged_is_not_the_better_one():
+    lost = FOUR.copy()
+    lost.loc[lost.index[-1], ["outcome", "mmd2", "e_resim_test"]] = ["diverged", None, None]
     (*_, row) = ablations.schedules(pd.concat([RUNS, lost])).to_dict("records")
     assert (row["model"], row["runs"], row["diverged"]) == ("INN, 4 DoF", 2, 1)
+    # The other run's scores are below those of the authors' schedule.
     numbers = ablations.schedule_effects(pd.concat([RUNS, lost]))
-    assert "with 4 joints the MMD² is" in numbers["schedule_cosine"]
+    assert numbers["schedule_cosine"].endswith(
+        "with 4 joints the MMD² and the re-simulation error are within the spread of seeds"
+    )
