@@ -102,7 +102,7 @@ def by_sampler(scores: pd.DataFrame, index: Sequence[str] = ("dof", "sampler")) 
     return wide.loc[scores.set_index(keys).index.unique()]
 
 
-def by_network(values: Mapping[str, float] | pd.Series) -> str:
+def by_network(values: pd.Series) -> str:
     """A value of each of the paper's networks, as `0.0018 for the cVAE and 0.011 for the INN`."""
     return joined(f"{significant(values[name], 2)} for the {label(name)}" for name in NETWORKS)
 

@@ -361,6 +361,7 @@ def seeds(runs: pd.DataFrame) -> pd.DataFrame:
             "profile": profile,
         }
         for (profile, dof, name), same in runs.groupby(["profile", "dof", "sampler"])
+        if same["seed"].nunique() > 1
     )
 
 
