@@ -11,6 +11,7 @@ and products with them take up to a hundred times as long on some processors.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -60,6 +61,17 @@ def fast_matmul() -> bool:
     """Whether float32 products on the CPU are oneDNN's at present, as `use_fast_matmul` asks."""
     setting: Any = getattr(torch.backends.mkldnn, "matmul", None)
     return setting is not None and setting.fp32_precision == _ONEDNN
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions for products in bfloat16."""
+    query = getattr(torch.cpu, "get_capabilities", None)
+    if query is None:  # Before torch 2.11.
+        return True
+    has = query()
+    # Of Intel and AMD, of ARM.
+    return any(has.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def _is_float32() -> bool:

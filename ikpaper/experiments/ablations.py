@@ -84,10 +84,12 @@ VARIANTS = (
         Variant(
             "schedule",
             label,
+            dof=dof,
             changes={"schedule": schedule, "epochs": 60},
             profile="quick",
             retries=10,
         )
+        for dof in (8, 4)
         for label, schedule in (
             ("plateau of the sum, as the authors have it", "plateau"),
             ("plateau of the sum without the ramp", "plateau-at-full-weight"),

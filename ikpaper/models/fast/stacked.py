@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
+from ikpaper.matmul import multiplies_bfloat16
+
 
 class StackedNetworks:
     """Networks of linear layers with LeakyReLUs (slope 0: ReLUs) that share their input.
@@ -65,6 +67,20 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0][None] if len(tensors) == 1 else torch.stack(list(tensors))
 
 
+def _product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Batched product, plus a bias, in the dtype of its factors.
+
+    Where a processor has no instructions for bfloat16, torch takes up to five times as long over
+    such a product as in float32. Float32 holds products of bfloat16 numbers exactly, and hardware
+    sums them in float32 too, so there they are computed in float32 and rounded once.
+    """
+    dtype = a.dtype
+    if dtype == torch.bfloat16 and a.device.type == "cpu" and not multiplies_bfloat16():
+        a, b, bias = a.float(), b.float(), None if bias is None else bias.float()
+    product = torch.bmm(a, b) if bias is None else torch.baddbmm(bias, a, b)
+    return product.to(dtype)
+
+
 class _Networks(Function):
     """Results of every layer; the last are the outputs, the others only serve the backward pass.
 
@@ -87,7 +103,7 @@ class _Networks(Function):
         results = []
         last = len(weights) - 1
         for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            hidden = torch.baddbmm(bias, hidden.to(weight.dtype), weight.transpose(1, 2))
+            hidden = _product(hidden.to(weight.dtype), weight.transpose(1, 2), bias)
             if i < last:
                 hidden = functional.leaky_relu_(hidden.to(precision), slope)
             elif activate_last:
@@ -124,12 +140,12 @@ class _Networks(Function):
             weight, hidden = weights[i], inputs[i].to(precision)
             gradients += [
                 gradient.sum(dim=1, keepdim=True).to(weight.dtype),
-                torch.bmm(gradient.transpose(1, 2), hidden).to(weight.dtype),
+                _product(gradient.transpose(1, 2), hidden).to(weight.dtype),
             ]
             if i:
-                gradient = torch.bmm(gradient, weight.to(precision))
+                gradient = _product(gradient, weight.to(precision))
         of_input = None
         if gradient is not None and ctx.needs_input_grad[0]:
             # Summed over the networks in float32: they share their input.
-            of_input = torch.bmm(gradient, weights[0].to(precision)).to(x.dtype).sum(dim=0)
+            of_input = _product(gradient, weights[0].to(precision)).to(x.dtype).sum(dim=0)
         return of_input, None, None, None, *reversed(gradients)
