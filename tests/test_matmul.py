@@ -1,6 +1,7 @@
 """Products through oneDNN: a setting that a user turns on, and that nothing here touches."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Generator
 
 from ikpaper import models
-from ikpaper.matmul import fast_matmul, use_fast_matmul
+from ikpaper.matmul import fast_matmul, multiplies_bfloat16, use_fast_matmul
 
 SETTING = getattr(torch.backends.mkldnn, "matmul", None)
 needs_setting = pytest.mark.skipif(SETTING is None, reason="this torch has no such setting")
@@ -105,3 +106,11 @@ def test_samples_agree_to_rounding_with_the_setting_on_and_off():
         use_fast_matmul(on)
         values.append(model.sample([2.0, 0.5], 500, generator=Generator().manual_seed(0)))
     torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_multiplied_where_the_kernel_lists_the_instructions():
+    listed = Path("/proc/cpuinfo")
+    if not listed.exists() or not hasattr(torch.cpu, "get_capabilities"):
+        pytest.skip("nothing here lists the processor's instructions")
+    words = set(listed.read_text().split())
+    assert multiplies_bfloat16() is bool(words & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})

@@ -65,7 +65,24 @@ def test_bfloat16_stays_between_the_hidden_layers(generator):
     assert not torch.equal(shifted, rounded)
 
 
-def test_gradients_in_bfloat16_point_the_same_way(generator):
+@pytest.mark.parametrize("hardware", [False, True])
+def test_products_in_bfloat16_do_not_depend_on_the_processor(hardware, generator, monkeypatch):
+    monkeypatch.setattr("ikpaper.models.fast.stacked.multiplies_bfloat16", lambda: hardware)
+    (network,) = built = networks(1, generator, dtype=torch.float32)
+    x = torch.randn(500, 3, generator=generator)
+    # By hand: what goes into the hidden layer rounded, sums in float64, what comes out rounded.
+    first, relu, inner, _, last = network
+    weight, bias = (parameter.bfloat16().double() for parameter in inner.parameters())
+    hidden = relu(first(x).bfloat16())
+    hidden = relu((hidden.double() @ weight.T + bias).bfloat16())
+    by_hand = last(hidden.float())
+    rounded = stacked(built, slope=0.01, precision=torch.bfloat16)(x)[0]
+    assert (rounded - by_hand).norm() < 0.1 * (network(x) - by_hand).norm()
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+def test_gradients_in_bfloat16_point_the_same_way(hardware, generator, monkeypatch):
+    monkeypatch.setattr("ikpaper.models.fast.stacked.multiplies_bfloat16", lambda: hardware)
     built = networks(2, generator, activate_last=True, dtype=torch.float32)
     x = torch.randn(500, 3, generator=generator)
     exact, rounded = (
