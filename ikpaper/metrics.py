@@ -57,6 +57,9 @@ C2ST_EPOCHS = 25
 #: Targets whose classifiers are trained together, and samples of a batch.
 _CLASSIFIED, _BATCH = 8, 200
 
+#: When a loss stands still for scikit-learn, and after how many epochs that ends a training.
+_LOSS_TOLERANCE, _PATIENCE, _MOST_EPOCHS = 1e-4, 10, 10_000
+
 #: Largest coordinate, after centring, up to which distances are taken by a matrix product.
 _NEAR = 30.0
 
@@ -383,7 +386,12 @@ def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> floa
 
 
 def c2st_batch(
-    a: TensorLike, b: TensorLike, *, epochs: int = C2ST_EPOCHS, seed: int = 0, folds: int = 5
+    a: TensorLike,
+    b: TensorLike,
+    *,
+    epochs: int | None = C2ST_EPOCHS,
+    seed: int = 0,
+    folds: int = 5,
 ) -> Tensor:
     """As `c2st` for many targets at once, with classifiers that stop after so many epochs.
 
@@ -398,7 +406,8 @@ def c2st_batch(
     Args:
         a: Samples, shape (B, n, d).
         b: Samples, shape (B, m, d).
-        epochs: Passes over the samples.
+        epochs: Passes over the samples; None: until a classifier's loss stands still, as sbibm has
+            it.
         seed: Seed of folds, weights and batches.
         folds: Number of folds, at least 2.
 
@@ -408,8 +417,8 @@ def c2st_batch(
     Raises:
         ValueError: As `c2st`.
     """
-    epochs, seed = check_count("epochs", epochs), check_count("seed", seed, 0)
-    folds = check_count("folds", folds, 2)
+    epochs = None if epochs is None else check_count("epochs", epochs)
+    seed, folds = check_count("seed", seed, 0), check_count("folds", folds, 2)
     a, b = _finite("a", a, "B", "n", "d"), _finite("b", b, "B", "m", "d")
     if (a.shape[0], a.shape[2]) != (b.shape[0], b.shape[2]):
         raise ValueError(
@@ -432,7 +441,7 @@ def c2st_batch(
     return torch.cat(accuracies)
 
 
-def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> Tensor:
+def _accuracy(x: Tensor, labels: Tensor, epochs: int | None, seed: int, folds: int) -> Tensor:
     """Accuracies (B,) of classifiers of points (B, n, d) with labels (n,), over all folds."""
     generator = torch.Generator().manual_seed(seed)
     count, width = x.shape[1:]
@@ -449,22 +458,31 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int, seed: int, folds: int) -> 
     )
     classifiers = Classifiers(len(x), width, generator, kinds=folds)
     targets = labels.to(x.dtype)[:, None]
-
-    def points(rows: Tensor) -> Tensor:
-        """Points `rows` (folds, m), shape (B folds, m, width)."""
-        return x[:, rows].flatten(0, 1)
-
-    for _ in range(epochs):
+    right = torch.zeros(len(x) * folds, dtype=torch.float64)
+    # Those that still train, a target's folds in turn; their best loss, and epochs since then.
+    training = torch.arange(len(right))
+    best, waited = torch.full((len(right),), math.inf), torch.zeros(len(right))
+    for epoch in range(1, (epochs or _MOST_EPOCHS) + 1):
         order = torch.stack([row[torch.randperm(size, generator=generator)] for row in trains])
-        for rows in order.split(_BATCH, dim=1):
-            classifiers.step(points(rows), targets[rows].repeat(len(x), 1, 1))
-    right = x.new_zeros(len(x), dtype=torch.float64)
-    with torch.no_grad():
+        loss = torch.zeros(len(training))
+        for rows in order[training % folds].split(_BATCH, dim=1):
+            loss += classifiers.step(x[training[:, None] // folds, rows], targets[rows]) / size
+        waited = torch.where(loss > best - _LOSS_TOLERANCE, waited + 1, 0)
+        best = torch.minimum(best, loss)
+        done = torch.full_like(waited, epoch == (epochs or _MOST_EPOCHS), dtype=torch.bool)
+        if epochs is None:
+            done |= waited > _PATIENCE
+        if not done.any():
+            continue
         for i, rows in enumerate(tests):
-            logits = classifiers.logits(points(rows.repeat(folds, 1)))
-            told = logits.view(len(x), folds, -1)[:, i] > 0
-            right += (told == labels[rows]).double().mean(dim=1)
-    return right / folds
+            chosen = done & (training % folds == i)
+            told = classifiers.logits(x[training // folds][:, rows])[chosen, :, 0] > 0
+            right[training[chosen]] = (told == labels[rows]).double().mean(dim=1)
+        training, best, waited = (values[~done] for values in (training, best, waited))
+        if not len(training):
+            break
+        classifiers.keep(~done)
+    return right.view(len(x), folds).mean(dim=1)
 
 
 class Classifiers:
@@ -494,12 +512,25 @@ class Classifiers:
             values = torch.baddbmm(bias, values.relu() if i else values, weights)
         return values
 
-    def step(self, points: Tensor, labels: Tensor) -> None:
-        """One step on points, with labels (count kinds, m, 1) of 0 and 1."""
-        loss = binary_cross_entropy_with_logits(self.logits(points), labels, reduction="sum")
+    def step(self, points: Tensor, labels: Tensor) -> Tensor:
+        """One step on points, with labels (count kinds, m, 1) of 0 and 1.
+
+        Returns:
+            The loss of each before the step, summed over its points.
+        """
+        losses = binary_cross_entropy_with_logits(self.logits(points), labels, reduction="none")
         self._optimiser.zero_grad()
-        (loss / points.shape[1]).backward()
+        (losses.sum() / points.shape[1]).backward()
         self._optimiser.step()
+        return losses.detach().sum(dim=(1, 2))
+
+    def keep(self, chosen: Tensor) -> None:
+        """Train those on that are chosen (count kinds,), and drop the others."""
+        for parameter in self._parameters:
+            state = self._optimiser.state[parameter]
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = state[name][chosen]
+            parameter.data, parameter.grad = parameter.data[chosen], None
 
 
 def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:

@@ -37,7 +37,7 @@ import torch
 import ikpaper
 from ikpaper.evaluation import LEVEL, PERMUTATIONS, random_targets, sampling_rate
 from ikpaper.format import percent
-from ikpaper.metrics import C2ST_EPOCHS, c2st, c2st_batch
+from ikpaper.metrics import C2ST_EPOCHS, c2st_batch
 from ikpaper.models import model_type
 from ikpaper.profiles import PUBLISHED
 from ikpaper.report import Outputs, parameters
@@ -357,12 +357,9 @@ drawn = {name: task.draw(exact if name == "exact" else models[name]) for name in
 stops = []
 for name, theta in drawn.items():
     for epochs in (10, C2ST_EPOCHS, 50, 100, None):
-        if epochs:
-            accuracy = c2st_batch(theta, task.reference, epochs=epochs)
-        else:
-            # scikit-learn's classifier as in sbibm, until its loss stands still: seconds each.
-            few = list(zip(theta, task.reference, strict=True))[:6]
-            accuracy = torch.tensor([c2st(*pair) for pair in few])
+        # Until its loss stands still, a classifier takes hundreds of epochs: seconds a target.
+        count = len(theta) if epochs else 6
+        accuracy = c2st_batch(theta[:count], task.reference[:count], epochs=epochs)
         stops.append(beyond.classifier_stop(name, epochs, accuracy) | {"profile": profile.name})
 stops = out.result(pd.DataFrame(stops).assign(seed=2), "classifier-stops")
 

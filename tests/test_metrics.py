@@ -352,8 +352,10 @@ def test_c2st_tells_distributions_apart(generator):
     assert metrics.c2st(a, half) == pytest.approx(0.75, abs=0.08)
 
 
-def test_c2st_of_many_targets_trains_the_classifiers_of_scikit_learn(generator):
-    n, m, width, epochs, seeds = 301, 242, 4, 30, range(3)
+@pytest.mark.parametrize("epochs", [30, pytest.param(None, marks=pytest.mark.slow)])
+def test_c2st_of_many_targets_trains_the_classifiers_of_scikit_learn(epochs, generator):
+    n, m, width, seeds = 301, 242, 4, range(3)
+    stop = {} if epochs is None else {"n_iter_no_change": epochs}
     a, b = (torch.randn(3, rows, width, generator=generator) for rows in (n, m))
     # Equal, shifted, and of a width and a correlation that only nonlinear classifiers see.
     b[1] += 0.5
@@ -368,9 +370,9 @@ def test_c2st_of_many_targets_trains_the_classifiers_of_scikit_learn(generator):
         for seed in seeds:
             classifier = MLPClassifier(
                 (10 * width, 10 * width),
-                max_iter=epochs,
-                n_iter_no_change=epochs,
+                max_iter=epochs or 10_000,
                 random_state=seed,
+                **stop,
             )
             splits = KFold(5, shuffle=True, random_state=seed)
             with warnings.catch_warnings():
@@ -379,6 +381,35 @@ def test_c2st_of_many_targets_trains_the_classifiers_of_scikit_learn(generator):
         assert float(found[:, i].mean()) == pytest.approx(np.mean(expected), abs=0.03), i
     equal, shifted, spread = found.mean(dim=0)
     assert equal < 0.6 < shifted < 0.75 < spread
+
+
+def test_classifiers_that_are_left_train_on_as_they_were(generator):
+    points = torch.randn(8, 6, 30, 2, generator=generator)
+    labels = torch.rand(6, 30, 1, generator=generator).round()
+    left = torch.tensor([True, False, True, True, False, True])
+
+    def trained(drop_after):
+        classifiers = metrics.Classifiers(3, 2, torch.Generator().manual_seed(1), kinds=2)
+        chosen = torch.ones(6, dtype=torch.bool)
+        for i, batch in enumerate(points):
+            if i == drop_after:
+                chosen = left
+                classifiers.keep(chosen)
+            loss = classifiers.step(batch[chosen], labels[chosen])
+        return loss[left[chosen]], classifiers.logits(points[0, chosen])[left[chosen]]
+
+    for some, all_of_them in zip(trained(4), trained(None), strict=True):
+        torch.testing.assert_close(some, all_of_them)
+
+
+def test_c2st_trains_each_classifier_until_its_loss_stands_still(generator):
+    a, b = (torch.randn(2, 60, 2, generator=generator) for _ in range(2))
+    # These are told apart in a few epochs; the others train on.
+    b[1] += 20.0
+    equal, apart = metrics.c2st_batch(a, b, epochs=None, folds=2)
+    assert apart == 1.0
+    assert 0.3 < equal < 0.7
+    assert equal != metrics.c2st_batch(a[:1], b[:1], folds=2)
 
 
 def test_c2st_of_a_target_does_not_depend_on_those_beside_it(generator):
