@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from ikpaper.arm import PlanarArm, TensorLike
 from ikpaper.checks import check_known
 from ikpaper.evaluation import PERMUTATIONS, Task
+from ikpaper.experiments.published import Remembering
 from ikpaper.metrics import KERNELS, distance
 from ikpaper.sampler import Sampler, normal
 from ikpaper.samplers import ExactPosterior
@@ -34,12 +35,14 @@ class Faulty:
         size: Standard deviation of the noise in radians, share of prior samples, or share of the
             samples that is missing. Zero leaves the exact posterior.
         sigma: Standard deviation of the prior in radians.
+        exact: What draws exact samples; by default an `ExactPosterior`.
     """
 
     arm: PlanarArm
     kind: str
     size: float
     sigma: float = 0.2
+    exact: Sampler | None = None
 
     def __post_init__(self) -> None:
         check_known("fault", [self.kind], FAULTS)
@@ -48,7 +51,7 @@ class Faulty:
 
     def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """`n` joint angle vectors for each target; see `sampler.PosteriorSampler.sample`."""
-        exact = ExactPosterior(self.arm, self.sigma)
+        exact = self.exact or ExactPosterior(self.arm, self.sigma)
         return self._faulty(exact.sample(tcp, 2 * n, generator=generator), generator)
 
     def _faulty(self, drawn: Tensor, generator: Generator | None) -> Tensor:
@@ -142,8 +145,10 @@ def score_faults(
         `evaluation.Scores.summary`; and the samplers by fault and value.
     """
     task = Task.at(arm, tcp, repeats=repeats, samples=samples, sigma=sigma)
+    # All faults are of the same samples.
+    exact = Remembering(task.truth)
     faults = {
-        (kind, value): with_mismatch(arm, kind, tcp, value, sigma=sigma)
+        (kind, value): replace(with_mismatch(arm, kind, tcp, value, sigma=sigma), exact=exact)
         for value in values
         for kind in FAULTS
     }

@@ -3,6 +3,7 @@ import torch
 
 from ikpaper import ExactPosterior, metrics
 from ikpaper.experiments.faults import FAULTS, Faulty, score_faults, with_mismatch
+from ikpaper.experiments.published import Remembering
 
 TCP = (3.0, 0.8)
 TARGET = torch.tensor(TCP, dtype=torch.float64)
@@ -33,6 +34,23 @@ def test_faults_are_what_they_say(arm):
     assert float((noisy - exact).std()) == pytest.approx(0.1, rel=0.1)
     mixed = Faulty(arm, "mixed", 0.5).sample(TARGET, 200, generator=seeded())
     assert 60 < int((mixed == exact).all(dim=1).sum()) < 140
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_faults_of_the_same_exact_samples_draw_them_once(kind, arm):
+    drawn = []
+
+    class Exact(ExactPosterior):
+        def sample(self, tcp, n, *, generator=None):
+            drawn.append(n)
+            return super().sample(tcp, n, generator=generator)
+
+    exact = Remembering(Exact(arm, 0.2))
+    for size in (0.1, 0.3):
+        shared = Faulty(arm, kind, size, exact=exact).sample(TARGET, 50, generator=seeded())
+        alone = Faulty(arm, kind, size).sample(TARGET, 50, generator=seeded())
+        assert torch.equal(shared, alone)
+    assert drawn == [100]
 
 
 def test_an_unknown_fault_or_a_size_out_of_range_is_refused(arm):
