@@ -105,6 +105,11 @@ class ModelConfig:
         """Size of the latent z: by default dof - 2, what remains once the TCP is known."""
         return self.dof - 2
 
+    @property
+    def inner_layers(self) -> int:
+        """Layers from `neurons` to `neurons`, which have nearly all weights, of what samples."""
+        return 1
+
 
 class NetworkSampler(nn.Module, PosteriorSampler):
     """Base of the learned samplers: a torch module with a config and a loss.

@@ -30,6 +30,11 @@ class CGANConfig(ScaledConfig):
     weight_decay: float = 0.0
     negative_slope: float = 0.2
 
+    @property
+    def inner_layers(self) -> int:
+        """See `base.ModelConfig.inner_layers`."""
+        return self.hidden_layers - 1
+
 
 class CGAN(ScaledNetwork):
     """Generator (z, tcp) -> theta against a discriminator of (theta, tcp).

@@ -25,6 +25,11 @@ class CVAEConfig(ModelConfig):
     hidden_layers: int = count()
     kl_weight: float = 0.0067
 
+    @property
+    def inner_layers(self) -> int:
+        """See `base.ModelConfig.inner_layers`."""
+        return 2 * (self.hidden_layers - 1)
+
 
 class CVAE(NetworkSampler):
     """Encoder (theta, tcp) -> q(z | theta, tcp); decoder (z, tcp) -> theta.

@@ -40,6 +40,11 @@ class TransportConfig(ScaledConfig):
         """Size of z, a prior sample in units of sigma: all joint angles move."""
         return self.dof
 
+    @property
+    def inner_layers(self) -> int:
+        """See `base.ModelConfig.inner_layers`."""
+        return 2 * self.blocks
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowConfig(TransportConfig):

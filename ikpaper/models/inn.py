@@ -40,6 +40,11 @@ class CouplingConfig(ModelConfig):
     activate_last: bool = True
     permutation_seed: int = 0
 
+    @property
+    def inner_layers(self) -> int:
+        """See `base.ModelConfig.inner_layers`."""
+        return 4 * self.coupling_layers * (self.subnet_layers - 2)
+
 
 @dataclass(frozen=True, kw_only=True)
 class INNConfig(CouplingConfig):

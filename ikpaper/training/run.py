@@ -217,7 +217,7 @@ class TrainingRun:
 
     def cost(self) -> float:
         """Expected seconds of the training, roughly, on two cores."""
-        parameters = self.kind.count_parameters(self.config)
+        parameters = self.config.inner_layers * self.config.neurons**2
         fixed, work = _COST.get(self.name, _USUAL_COST)
         samples = self.epochs * self.profile.training_samples
         return (fixed + work * parameters / 1e6) * samples / 1000

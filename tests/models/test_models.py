@@ -75,6 +75,15 @@ def test_a_count_allocates_nothing():
     assert models.count_parameters("cvae", ikpaper.PlanarArm.paper(6), neurons=10**6) > 1e12
 
 
+@pytest.mark.parametrize("name", models.CATALOGUE)
+@pytest.mark.parametrize("dof", ikpaper.PlanarArm.PAPER_DOF)
+def test_inner_layers_have_nearly_all_parameters(name, dof):
+    arm = ikpaper.PlanarArm.paper(dof)
+    config = models.model_type(name).configure(arm)
+    share = config.inner_layers * config.neurons**2 / models.count_parameters(name, arm)
+    assert 0.85 < share < 1
+
+
 def test_settings_are_what_their_checks_return():
     arm = ikpaper.PlanarArm.paper(4)
     configs = [
