@@ -129,7 +129,9 @@ out.number("other_targets", tables.other_targets(random, arm))
 # the column of $e_\text{posterior}$.
 #
 # MMD² and re-simulation errors have heavy tails over targets: means over other
-# targets differ by more than the intervals suggest. {glue:text}`other_targets`
+# targets differ by more than the intervals suggest. For $e_\text{posterior}$,
+# targets nearer to each other than twice the tolerance may share rejection samples,
+# and the intervals leave that out too. {glue:text}`other_targets`
 # {ref}`sec-beyond` has these targets.
 #
 # ## One target
