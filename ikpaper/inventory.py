@@ -124,7 +124,7 @@ def _states(kind: str) -> list[State]:
         for study in load_studies():
             reason = "; ".join(study.study.differences(study.folder))
             cost = float(study.trials["seconds"].sum()) if reason else 0.0
-            found.append(State(study.folder.name, reason, made(study.stamp), cost))
+            found.append(State(study.folder.name, reason, "", cost))
     else:
         for experiment in _experiments(kind):
             found += experiment.states()

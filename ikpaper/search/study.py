@@ -17,7 +17,7 @@ from ikpaper.arm import PlanarArm, arm_of
 from ikpaper.checks import check_count
 from ikpaper.evaluation import Task
 from ikpaper.files import project_root
-from ikpaper.identity import Identity, digest, provenance
+from ikpaper.identity import Identity, digest
 from ikpaper.models import model_type
 from ikpaper.paper import Ranges
 from ikpaper.profiles import PROFILES, Profile, get_profile
@@ -33,7 +33,7 @@ OBJECTIVES = ("loss", "held-out")
 METHODS = ("bayesian", "random")
 
 #: Entries of `study.json` that are no settings.
-_STAMP = ("key", "versions", "provenance")
+_STAMP = ("key", "versions")
 
 #: Random trials before the surrogate takes over, scikit-optimize's own default.
 INITIAL_POINTS = 10
@@ -125,11 +125,8 @@ class Study:
         }
 
     def stamp(self) -> dict[str, Any]:
-        """What `study.json` holds: settings, what the code that decides trials was, and where.
-
-        The provenance is of the first trial: a study may go on elsewhere.
-        """
-        record = {**self.identity().record(), "provenance": provenance()}
+        """What `study.json` holds: settings, and what the code that decides trials was."""
+        record = self.identity().record()
         return {**self.settings(), **{name: record[name] for name in _STAMP}}
 
     def differences(self, folder: Path) -> list[str]:
@@ -223,14 +220,9 @@ class StudyRecord:
             raise ValueError(f"{self.folder} holds no trials; make them with: ikpaper search")
 
     @cached_property
-    def stamp(self) -> dict[str, Any]:
-        """What `study.json` holds; see `Study.stamp`. Older studies have no provenance."""
-        return read_stamp(self.folder)
-
-    @cached_property
     def study(self) -> Study:
         """The study, from its settings."""
-        settings = self.stamp
+        settings = read_stamp(self.folder)
         names = ("model", "objective", "method", "epochs", "seed", "early_stopping", "precision")
         try:
             return Study(

@@ -3,10 +3,9 @@ import math
 import pytest
 
 import ikpaper
-from ikpaper.identity import provenance
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PROFILES
-from ikpaper.search import Study, StudyRecord, load_studies, space
+from ikpaper.search import Study, load_studies, space
 from ikpaper.training import TrainingRun
 from tests.search.studies import finished_study
 
@@ -99,15 +98,6 @@ def test_studies_are_found_and_read(tmp_path):
         "neurons": 8,
     }
     assert second.confirmed.empty
-
-
-def test_where_a_study_was_made_is_on_record_and_decides_nothing(tmp_path, monkeypatch):
-    study = finished_study(tmp_path / "one", [0.5])
-    record = StudyRecord(tmp_path / "one")
-    assert record.stamp["provenance"] == provenance()
-    monkeypatch.setattr("ikpaper.search.study.provenance", lambda: {"python": "4.0"})
-    assert study.stamp() != record.stamp
-    assert study.differences(record.folder) == []
 
 
 def test_runs_of_trials_are_training_runs():
