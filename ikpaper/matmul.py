@@ -7,6 +7,8 @@ looked at first, and where they come out rounded, nothing is changed.
 
 Subnormal numbers count as zero, too. Weight decay leaves them in networks by the hundred thousand,
 and products with them take up to a hundred times as long on some processors.
+
+For products in bfloat16, `multiplies_bfloat16` says whether the processor is made for them.
 """
 
 from __future__ import annotations
@@ -65,9 +67,12 @@ def fast_matmul() -> bool:
 
 @cache
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions for products in bfloat16."""
+    """Whether the processor has instructions for products in bfloat16.
+
+    Versions of torch before 2.11 cannot tell; then the answer is that it has.
+    """
     query = getattr(torch.cpu, "get_capabilities", None)
-    if query is None:  # Before torch 2.11.
+    if query is None:
         return True
     has = query()
     # Of Intel and AMD, of ARM.

@@ -393,7 +393,7 @@ def c2st_batch(
     seed: int = 0,
     folds: int = 5,
 ) -> Tensor:
-    """As `c2st` for many targets at once, with classifiers that stop after so many epochs.
+    """As `c2st` for many targets at once, by default with classifiers that stop early.
 
     The classifiers of all targets and folds are trained together: sbibm's two hidden layers of
     10 d units, Adam with rate .001 and batches of 200, without its weight decay (1e-4, which
@@ -401,13 +401,13 @@ def c2st_batch(
     epochs for what is hard to tell apart; stopped early, accuracies are closer to 0.5.
 
     Targets share folds, initial weights and order of the samples: what one gets does not depend
-    on those beside it, but for rounding.
+    on those beside it, but for rounding, which hundreds of epochs amplify.
 
     Args:
         a: Samples, shape (B, n, d).
         b: Samples, shape (B, m, d).
-        epochs: Passes over the samples; None: until a classifier's loss stands still, as sbibm has
-            it.
+        epochs: Passes over the samples; None: until a classifier's loss stands still, by
+            scikit-learn's rule (no fall by 1e-4 for more than 10 epochs), 10,000 at most.
         seed: Seed of folds, weights and batches.
         folds: Number of folds, at least 2.
 
@@ -462,22 +462,24 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int | None, seed: int, folds: i
     # Those that still train, a target's folds in turn; their best loss, and epochs since then.
     training = torch.arange(len(right))
     best, waited = torch.full((len(right),), math.inf), torch.zeros(len(right))
-    for epoch in range(1, (epochs or _MOST_EPOCHS) + 1):
+    held = torch.zeros(folds, count, dtype=torch.bool)
+    for i, rows in enumerate(tests):
+        held[i, rows] = True
+    most, patience = epochs or _MOST_EPOCHS, math.inf if epochs else _PATIENCE
+    for epoch in range(1, most + 1):
         order = torch.stack([row[torch.randperm(size, generator=generator)] for row in trains])
         loss = torch.zeros(len(training))
         for rows in order[training % folds].split(_BATCH, dim=1):
             loss += classifiers.step(x[training[:, None] // folds, rows], targets[rows]) / size
         waited = torch.where(loss > best - _LOSS_TOLERANCE, waited + 1, 0)
         best = torch.minimum(best, loss)
-        done = torch.full_like(waited, epoch == (epochs or _MOST_EPOCHS), dtype=torch.bool)
-        if epochs is None:
-            done |= waited > _PATIENCE
+        done = (waited > patience) | (epoch == most)
         if not done.any():
             continue
-        for i, rows in enumerate(tests):
-            chosen = done & (training % folds == i)
-            told = classifiers.logits(x[training // folds][:, rows])[chosen, :, 0] > 0
-            right[training[chosen]] = (told == labels[rows]).double().mean(dim=1)
+        with torch.no_grad():
+            told = classifiers.logits(x[training // folds])[done, :, 0] > 0
+        among = held[training[done] % folds]
+        right[training[done]] = ((told == labels) & among).sum(dim=1).double() / among.sum(dim=1)
         training, best, waited = (values[~done] for values in (training, best, waited))
         if not len(training):
             break
@@ -525,12 +527,15 @@ class Classifiers:
         return losses.detach().sum(dim=(1, 2))
 
     def keep(self, chosen: Tensor) -> None:
-        """Train those on that are chosen (count kinds,), and drop the others."""
+        """Train those on that are chosen, of those that are left, and drop the others.
+
+        There must have been a step before.
+        """
         for parameter in self._parameters:
             state = self._optimiser.state[parameter]
             for name in ("exp_avg", "exp_avg_sq"):
                 state[name] = state[name][chosen]
-            parameter.data, parameter.grad = parameter.data[chosen], None
+            parameter.data = parameter.data[chosen]
 
 
 def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Tensor:

@@ -129,10 +129,11 @@ out.number("other_targets", tables.other_targets(random, arm))
 # the column of $e_\text{posterior}$.
 #
 # MMD² and re-simulation errors have heavy tails over targets: means over other
-# targets differ by more than the intervals suggest. For $e_\text{posterior}$,
-# targets nearer to each other than twice the tolerance may share rejection samples,
-# and the intervals leave that out too. {glue:text}`other_targets`
-# {ref}`sec-beyond` has these targets.
+# targets differ by more than the intervals suggest. {glue:text}`other_targets`
+# {ref}`sec-beyond` has these targets. Rejection samples are an exception to
+# independent targets: those nearer to each other than twice the tolerance may share
+# some, which intervals of $e_\text{posterior}$, and of all scores of rejection
+# sampling, do not account for.
 #
 # ## One target
 #

@@ -304,8 +304,9 @@ out.table(published.halved(scores), "halved")
 # {glue:text}`schedule_samples` training samples. Where the rate follows the sum with
 # $L_{p(x)}$ at its full weight, {glue:text}`schedule_full_weight`; with a cosine,
 # {glue:text}`schedule_cosine`. Runs for each schedule: {glue:text}`schedule_runs`,
-# with less data than the paper's. The spread is that wide because the runs of one
-# seed fail with each schedule. What another schedule does to a full training is open.
+# with less data than the paper's. With 8 joints the spread is wide because the runs
+# of one seed fail with each schedule. What another schedule does to a full training is
+# open.
 
 # %% tags=["remove-cell"]
 out.table(published.schedule(trained), "schedule")
@@ -372,7 +373,7 @@ out.table(ablations.budget(variants), "ablation-profile")
 #   $L_{p(x)}$ times 0.1, runs have an MMD² of {glue:text}`less_mmd`: a run can
 #   fail without diverging.
 # - **Precision.** The products between hidden layers run in bfloat16 for the
-#   INN, where that is faster, and in float32 for the cVAE. For the cVAE
+#   INN, which is faster on processors made for it, and in float32 for the cVAE. For the cVAE
 #   in bfloat16, {glue:text}`effect_bfloat16`. For the INN in float32,
 #   {glue:text}`effect_float32`, but the latter overlaps at the upper end only:
 #   {glue:text}`float32_resim`, where runs of the default have

@@ -58,9 +58,9 @@ out.numbers(speed.numbers(bench, steps))
 #   written-out backward pass; both inverse passes of a step are one.
 # - **Products in bfloat16** between hidden layers. First and last layer,
 #   coupling, losses and optimiser stay in float32, so the network inverts as
-#   exactly as before: rounding is the same in both directions. A processor
-#   without instructions for bfloat16 gets the same products from float32,
-#   which is faster there than what torch does.
+#   exactly as before: rounding is the same in both directions. On a processor
+#   without instructions for bfloat16, the rounded factors are multiplied in
+#   float32, which is faster there than what torch does.
 # - **Float32 products from oneDNN.** torch takes them from MKL, which uses
 #   AVX2 on processors that are not Intel's; oneDNN uses AVX-512 on those too.
 #   `ikpaper.use_fast_matmul()` turns it on, the commands do so themselves; it is

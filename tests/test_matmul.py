@@ -108,6 +108,11 @@ def test_samples_agree_to_rounding_with_the_setting_on_and_off():
     torch.testing.assert_close(*values, rtol=1e-4, atol=1e-5)
 
 
+def test_an_older_torch_cannot_tell_what_is_multiplied(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert multiplies_bfloat16.__wrapped__() is True
+
+
 def test_bfloat16_is_multiplied_where_the_kernel_lists_the_instructions():
     listed = Path("/proc/cpuinfo")
     if not listed.exists() or not hasattr(torch.cpu, "get_capabilities"):

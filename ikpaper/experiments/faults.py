@@ -145,18 +145,20 @@ def score_faults(
         `evaluation.Scores.summary`; and the samplers by fault and value.
     """
     task = Task.at(arm, tcp, repeats=repeats, samples=samples, sigma=sigma)
-    # All faults are of the same samples.
-    exact = Remembering(task.truth)
+    # All faults are of the same exact samples: asked for at once, they are drawn before any fault.
+    task, exact = replace(task, chunk=None), Remembering(task.truth)
     faults = {
-        (kind, value): replace(with_mismatch(arm, kind, tcp, value, sigma=sigma), exact=exact)
+        (kind, value): with_mismatch(arm, kind, tcp, value, sigma=sigma)
         for value in values
         for kind in FAULTS
     }
     rows = []
     scored: dict[tuple[str, float], Sampler] = {("none", 0.0): task.truth, **faults}
     for (kind, value), sampler in scored.items():
+        size = 0.0
+        if isinstance(sampler, Faulty):
+            sampler, size = replace(sampler, exact=exact), sampler.size
         scores = task.score(sampler, permutations=PERMUTATIONS, checks=checks)
-        size = sampler.size if isinstance(sampler, Faulty) else 0.0
         spread = float(scores.targets["mmd2"].std())
         rows.append(
             {"fault": kind, "value": value, "size": size, **scores.summary(), "mmd2_spread": spread}

@@ -107,7 +107,10 @@ class ModelConfig:
 
     @property
     def inner_layers(self) -> int:
-        """Layers from `neurons` to `neurons`, which have nearly all weights, of what samples."""
+        """Layers from `neurons` to `neurons` among what `num_parameters` counts.
+
+        They have nearly all of it, which an estimate of a training's cost goes by.
+        """
         return 1
 
 

@@ -3,7 +3,6 @@ import torch
 
 from ikpaper import ExactPosterior, metrics
 from ikpaper.experiments.faults import FAULTS, Faulty, score_faults, with_mismatch
-from ikpaper.experiments.published import Remembering
 
 TCP = (3.0, 0.8)
 TARGET = torch.tensor(TCP, dtype=torch.float64)
@@ -36,21 +35,20 @@ def test_faults_are_what_they_say(arm):
     assert 60 < int((mixed == exact).all(dim=1).sum()) < 140
 
 
-@pytest.mark.parametrize("kind", FAULTS)
-def test_faults_of_the_same_exact_samples_draw_them_once(kind, arm):
-    drawn = []
+def test_all_faults_are_of_the_same_exact_samples(arm, monkeypatch):
+    drawn, sample = [], ExactPosterior.sample
 
-    class Exact(ExactPosterior):
-        def sample(self, tcp, n, *, generator=None):
-            drawn.append(n)
-            return super().sample(tcp, n, generator=generator)
+    def counted(self, tcp, n, *, generator=None):
+        drawn.append((tuple(torch.as_tensor(tcp).shape), n))
+        return sample(self, tcp, n, generator=generator)
 
-    exact = Remembering(Exact(arm, 0.2))
-    for size in (0.1, 0.3):
-        shared = Faulty(arm, kind, size, exact=exact).sample(TARGET, 50, generator=seeded())
-        alone = Faulty(arm, kind, size).sample(TARGET, 50, generator=seeded())
-        assert torch.equal(shared, alone)
-    assert drawn == [100]
+    monkeypatch.setattr(ExactPosterior, "sample", counted)
+    # More pairs than a task asks for at a time.
+    rows, _ = score_faults(arm, TCP, (0.01,), sigma=0.2, repeats=26, samples=10, checks=0)
+    assert len(rows) == 4
+    # Reference samples, exact ones, and twice as many that all faults start from.
+    assert drawn.count(((26, 2), 10)) == 2
+    assert drawn.count(((26, 2), 20)) == 1
 
 
 def test_an_unknown_fault_or_a_size_out_of_range_is_refused(arm):

@@ -54,7 +54,8 @@ def test_runs_that_differ_in_the_seed_are_compared(runs):
 
 def test_one_seed_fails_with_each_schedule_and_the_others_agree(runs):
     # As the page says.
-    mmd2 = runs[runs["study"] == "schedule"].pivot(index="variant", columns="seed", values="mmd2")
+    eight = runs[(runs["study"] == "schedule") & (runs["dof"] == 8)]
+    mmd2 = eight.pivot(index="variant", columns="seed", values="mmd2")
     assert mmd2.shape == (3, 3)
     assert (mmd2[43].isna() | (mmd2[43] > 5 * mmd2[[42, 44]].max(axis=1))).all()
     assert mmd2[[42, 44]].max(axis=None) < 1.3 * mmd2[[42, 44]].min(axis=None)

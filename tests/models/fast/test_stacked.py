@@ -70,6 +70,13 @@ def test_products_in_bfloat16_do_not_depend_on_the_processor(hardware, generator
     monkeypatch.setattr("ikpaper.models.fast.stacked.multiplies_bfloat16", lambda: hardware)
     (network,) = built = networks(1, generator, dtype=torch.float32)
     x = torch.randn(500, 3, generator=generator)
+    used, torchs = [], torch.baddbmm
+
+    def spy(bias, *factors):
+        used.extend(factor.dtype for factor in factors)
+        return torchs(bias, *factors)
+
+    monkeypatch.setattr(torch, "baddbmm", spy)
     # By hand: what goes into the hidden layer rounded, sums in float64, what comes out rounded.
     first, relu, inner, _, last = network
     weight, bias = (parameter.bfloat16().double() for parameter in inner.parameters())
@@ -77,6 +84,7 @@ def test_products_in_bfloat16_do_not_depend_on_the_processor(hardware, generator
     hidden = relu((hidden.double() @ weight.T + bias).bfloat16())
     by_hand = last(hidden.float())
     rounded = stacked(built, slope=0.01, precision=torch.bfloat16)(x)[0]
+    assert (torch.bfloat16 in used) is hardware
     assert (rounded - by_hand).norm() < 0.1 * (network(x) - by_hand).norm()
 
 
