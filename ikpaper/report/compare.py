@@ -119,7 +119,9 @@ VERDICTS = ("identical", "six digits", "three digits", "in tolerance", "outside"
 
 _NUMBER = re.compile(
     r"(?<![\w.#])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-    r"(?:[eE][-+]?\d+|\s·\s10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?!\w)(\s?%)?"
+    r"(?:[eE][-+]?\d+|\s·\s10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?"
+    # Nothing else may follow but the unit of a figure's size.
+    r"(?!(?!pt\b)\w)(\s?%)?"
 )
 #: Names that matplotlib makes from the content of paths.
 _NAME = re.compile(r'(?<=[ :]id=")[^"]*|(?<=href="#)[^"]*|(?<=url\(#)[^)]*')

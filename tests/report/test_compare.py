@@ -146,6 +146,15 @@ def test_a_moved_line_of_a_figure_is_caught(both, tmp_path):
     assert not both(figure, drawn(tmp_path, points=6), "figures/f.svg").agrees
 
 
+def test_the_size_of_a_figure_is_compared_as_a_number(both):
+    # Where sums are rounded otherwise, another digit of a height that is fitted to its content.
+    figure = '<svg width="266.4pt" height="609.774265pt" viewBox="0 0 266.4 609.774265">'
+    assert both(figure, figure.replace("609.774265", "609.774275"), "figures/f.svg").agrees
+    assert both(figure, figure.replace("609.774265", "609.77427"), "figures/f.svg").agrees
+    assert not both(figure, figure.replace("609.774265pt", "611.774265pt"), "figures/f.svg").agrees
+    assert not both(figure, figure.replace("pt", "px"), "figures/f.svg").agrees
+
+
 def png(shift):
     pixels = np.zeros((40, 40, 3))
     pixels[:, 20 + shift : 22 + shift] = 1.0
