@@ -302,12 +302,12 @@ out.table(published.halved(scores), "halved")
 #
 # {numref}`tab-schedules` compares it with two others, by runs with as many epochs on
 # {glue:text}`schedule_samples` training samples. Where the rate follows the sum with
-# $L_{p(x)}$ at its full weight, {glue:text}`schedule_full_weight`; with a cosine,
-# {glue:text}`schedule_cosine`. Runs for each schedule: {glue:text}`schedule_runs`,
-# with less data than the paper's. With 8 joints the spread is wide because the runs
-# of one seed fail with each schedule. With 4 joints no run fails, and the seed moves
-# the MMD² more than the schedule does. What another schedule does to a full training
-# is open.
+# $L_{p(x)}$ at its full weight, {glue:text}`schedule_full_weight`. Where it follows a
+# cosine, {glue:text}`schedule_cosine`. Runs for each schedule:
+# {glue:text}`schedule_runs`, with less data than the paper's. With 8 joints the spread
+# is wide because the runs of one seed fail with each schedule. With 4 joints no run
+# fails, and the seed moves the MMD² more than the schedule does. What another schedule
+# does to a full training is open.
 
 # %% tags=["remove-cell"]
 out.table(published.schedule(trained), "schedule")
