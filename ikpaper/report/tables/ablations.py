@@ -74,7 +74,8 @@ def inverse_losses(runs: pd.DataFrame) -> pd.DataFrame:
 
 def schedules(runs: pd.DataFrame) -> pd.DataFrame:
     """The INN by one schedule of its learning rate or another; `runs` as in `ablations`."""
-    rows = _scored(runs[runs["study"] == _SCHEDULE])
+    # Arm by arm: the schedules of an arm are what is compared.
+    rows = _scored(runs[runs["study"] == _SCHEDULE].sort_values("dof", kind="stable"))
     return rows.drop(columns="study").rename(columns={"variant": "learning rate"})
 
 

@@ -22,6 +22,9 @@ def test_schedules_have_a_table_of_their_own():
     table = ablations.schedules(RUNS)
     assert table["learning rate"].tolist() == RUNS["variant"].unique()[1:].tolist()
     assert table["runs"].tolist() == [2, 2, 2]
+    both = ablations.schedules(pd.concat([RUNS, FOUR]))
+    assert both["model"].tolist() == ["INN, 4 DoF"] * 3 + ["INN, 8 DoF"] * 3
+    assert both["learning rate"].tolist() == table["learning rate"].tolist() * 2
 
 
 def test_a_schedule_differs_where_no_run_lies_among_those_of_the_authors():
@@ -52,7 +55,8 @@ def test_each_arm_is_told_about_and_none_by_a_single_run():
 def test_a_schedule_with_a_run_that_diverged_is_not_the_better_one():
     lost = FOUR.copy()
     lost.loc[lost.index[-1], ["outcome", "mmd2", "e_resim_test"]] = ["diverged", None, None]
-    (*_, row) = ablations.schedules(pd.concat([RUNS, lost])).to_dict("records")
+    row = ablations.schedules(pd.concat([RUNS, lost])).iloc[2]
+    assert row["learning rate"] == "cosine"
     assert (row["model"], row["runs"], row["diverged"]) == ("INN, 4 DoF", 2, 1)
     # The other run's scores are below those of the authors' schedule.
     numbers = ablations.schedule_effects(pd.concat([RUNS, lost]))
