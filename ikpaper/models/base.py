@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -240,7 +240,6 @@ class NetworkSampler(nn.Module, PosteriorSampler):
         return cls.default_config(arm, **changes)
 
     @classmethod
-    @cache
     def count_parameters(cls, config: ModelConfig) -> int:
         """What `num_parameters` of a model with that config is, without making its weights."""
         with torch.device("meta"):
