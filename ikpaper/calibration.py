@@ -13,8 +13,8 @@ from scipy.stats import kstwo
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm, TensorLike, as_tensor
-from ikpaper.checks import Sigma, check_count, check_finite, check_positive
-from ikpaper.metrics import Classifiers
+from ikpaper.checks import Sigma, check_count, check_finite, check_positive, check_seed
+from ikpaper.metrics import Classifiers, learning
 
 #: Raise when numbers change.
 VERSION = 1
@@ -64,7 +64,8 @@ def tarp_ranks(theta: TensorLike, samples: TensorLike, references: TensorLike) -
         ValueError: As `ranks`.
     """
     true, drawn = as_tensor(theta, "theta"), as_tensor(samples, "samples")
-    points = as_tensor(references, "references").to(true)
+    ranks(true, drawn)  # Their shapes and numbers.
+    points = check_finite("references", as_tensor(references, "references")).to(true)
     if points.shape != true.shape:
         raise ValueError(
             f"references: expected shape {tuple(true.shape)}, got {tuple(points.shape)}"
@@ -135,29 +136,32 @@ def classifier_ranks(
     if size > len(true):
         raise ValueError(f"size: expected at most {len(true)} simulations, got {size}")
     subsets, half = len(true) // size, size // 2
-    joint = torch.cat([drawn, targets[:, None].expand(-1, drawn.shape[1], -1)], dim=2)
-    # The truth is the first of n + 1.
-    joint = torch.cat([torch.cat([true, targets], dim=1)[:, None], joint], dim=1)
-    joint = joint[: subsets * size].double().unflatten(0, (subsets, size))
-    known, asked = joint[:, :half], joint[:, half:]
-    spread = known[:, :, 0].std(dim=1)
-    place = known[:, :, 0].mean(dim=1)
-    known, asked = (
-        ((part - place[:, None, None]) / spread[:, None, None]).float() for part in (known, asked)
-    )
-    generator = torch.Generator().manual_seed(check_count("seed", seed, 0))
-    classifiers = Classifiers(subsets, joint.shape[-1], generator)
-    batch = min(half, _BATCH)
-    labels = (torch.arange(2 * batch) < batch).float()[None, :, None].expand(subsets, -1, -1)
-    for _ in range(_STEPS):
-        rows = torch.randperm(half, generator=generator)[:batch]
-        others = torch.randint(1, joint.shape[2], (batch,), generator=generator)
-        classifiers.step(torch.cat([known[:, rows, 0], known[:, rows, others]], dim=1), labels)
-    with torch.no_grad():
-        # A simulation at a time has n + 1 points, all of them more than fit into a cache.
-        found = torch.cat(
-            [classifiers.logits(part.flatten(1, 2)) for part in asked.split(100, dim=1)], dim=1
-        ).reshape(asked.shape[:3])
+    seed = check_seed(seed)
+    with learning():
+        joint = torch.cat([drawn, targets[:, None].expand(-1, drawn.shape[1], -1)], dim=2)
+        # The truth is the first of n + 1.
+        joint = torch.cat([torch.cat([true, targets], dim=1)[:, None], joint], dim=1).detach()
+        joint = joint[: subsets * size].double().unflatten(0, (subsets, size))
+        known, asked = joint[:, :half], joint[:, half:]
+        spread = known[:, :, 0].std(dim=1)
+        place = known[:, :, 0].mean(dim=1)
+        known, asked = (
+            ((part - place[:, None, None]) / spread[:, None, None]).float()
+            for part in (known, asked)
+        )
+        generator = torch.Generator().manual_seed(seed)
+        classifiers = Classifiers(subsets, joint.shape[-1], generator)
+        batch = min(half, _BATCH)
+        labels = (torch.arange(2 * batch) < batch).float()[None, :, None].expand(subsets, -1, -1)
+        for _ in range(_STEPS):
+            rows = torch.randperm(half, generator=generator)[:batch]
+            others = torch.randint(1, joint.shape[2], (batch,), generator=generator)
+            classifiers.step(torch.cat([known[:, rows, 0], known[:, rows, others]], dim=1), labels)
+        with torch.no_grad():
+            # A simulation at a time has n + 1 points, all of them more than fit into a cache.
+            found = torch.cat(
+                [classifiers.logits(part.flatten(1, 2)) for part in asked.split(100, dim=1)], dim=1
+            ).reshape(asked.shape[:3])
     return ranks(found[..., 0].flatten(), found[..., 1:].flatten(0, 1)).view(subsets, -1)
 
 
@@ -206,9 +210,12 @@ def coverage(counts: TensorLike, n: int, level: float) -> float:
 
 
 def _counts(counts: TensorLike, n: int) -> Tensor:
-    found = as_tensor(counts, "counts")
+    found = check_finite("counts", as_tensor(counts, "counts"))
     if found.ndim not in (1, 2) or not found.numel():
         raise ValueError(f"counts: expected shape (N,) or (N, columns), got {tuple(found.shape)}")
-    if (found < 0).any() or (found > n).any():
-        raise ValueError(f"counts: expected ranks from 0 to {n}, got {found.min()}, {found.max()}")
-    return found.long()
+    whole = found.long()
+    if (whole != found).any() or (whole < 0).any() or (whole > n).any():
+        raise ValueError(
+            f"counts: expected whole numbers from 0 to {n}, got {found.min()} to {found.max()}"
+        )
+    return whole

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Standard deviation of a prior: one value for all joints, or one a joint.
 Sigma: TypeAlias = "float | Sequence[float] | Tensor | ArrayLike"
 
+#: Bytes of a number in double precision.
+_DOUBLE = 8
+
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """`value` as an int if it is a whole number of at least `least`, 1e3 and 3.0 for instance."""
@@ -43,12 +46,28 @@ def check_known(what: str, names: Iterable[object], known: Collection[str]) -> N
         raise ValueError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(every)}")
 
 
+def check_amount(name: str, value: Any) -> float:
+    """`value` as a float if it is finite and not negative."""
+    number = _number(value)
+    if number is None or not 0 <= number < math.inf:
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
+    return number
+
+
 def check_positive(name: str, value: Any) -> float:
     """`value` as a float if it is finite and positive."""
     number = _number(value)
     if number is None or not 0 < number < math.inf:
         raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
     return number
+
+
+def check_seed(value: Any, bits: int = 62) -> int:
+    """`value` as an int if it is a whole number that generators of so many bits take."""
+    seed = check_count("seed", value, 0)
+    if seed >= 2**bits:
+        raise ValueError(f"seed: expected a whole number from 0 to 2^{bits} - 1, got {value!r}")
+    return seed
 
 
 def check_sigma(sigma: Sigma, dof: int) -> tuple[float, ...]:
@@ -62,7 +81,11 @@ def check_sigma(sigma: Sigma, dof: int) -> tuple[float, ...]:
         given = np.asarray(sigma)
         if given.dtype.kind not in "fiu":
             raise TypeError(f"{given.dtype} are no numbers")
-        values = given.astype(float).reshape(-1)
+        values = given.reshape(-1)
+        if values.dtype.kind == "f" and values.dtype.itemsize < _DOUBLE:
+            # The decimals that were meant: widened, a float32 of 0.2 is .20000000298.
+            values = np.array([float(str(value)) for value in values])
+        values = values.astype(float)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"sigma: expected a number or {dof}, got {sigma!r}") from error
     if values.size not in (1, dof):

@@ -16,7 +16,7 @@ import torch
 
 import ikpaper
 from ikpaper.arm import PlanarArm, RailArm
-from ikpaper.checks import check_count, check_known
+from ikpaper.checks import check_known, check_seed
 from ikpaper.cluster import cluster_address
 from ikpaper.files import project_root
 from ikpaper.inventory import KINDS, accept, all_runs, inventory
@@ -339,9 +339,7 @@ def _seed(asked: int | None, profile: Profile) -> int:
     """The seed that was asked for, or the profile's."""
     if asked is None:
         return profile.seed
-    if asked >= 2**32:
-        raise ValueError(f"seed: expected a whole number below 2^32, got {asked}")
-    return check_count("seed", asked, 0)
+    return check_seed(asked, bits=32)
 
 
 def _load(arguments: argparse.Namespace, arm: PlanarArm) -> tuple[Profile, NetworkSampler]:

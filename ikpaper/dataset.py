@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import Sigma, check_count
+from ikpaper.checks import Sigma, check_count, check_positive, check_seed
 from ikpaper.profiles import Profile
 
 #: Part of the identity of whatever is trained or scored on a data set. Raise it when its numbers
@@ -72,10 +72,11 @@ def make_dataset(
     Raises:
         ValueError: If an argument is out of its range.
     """
-    samples, seed = check_count("samples", samples), check_count("seed", seed, 0)
+    samples, seed = check_count("samples", samples), check_seed(seed)
     spread = arm.prior_sigma(sigma)
-    if not 0 < train_fraction < 1:
-        raise ValueError(f"train_fraction: expected a number between 0 and 1, got {train_fraction}")
+    train_fraction = check_positive("train_fraction", train_fraction)
+    if train_fraction >= 1:
+        raise ValueError(f"train_fraction: expected a number below 1, got {train_fraction}")
     draw = np.random.default_rng(seed).normal(0.0, spread, size=(samples, arm.dof))
     theta = torch.from_numpy(draw)
     order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))

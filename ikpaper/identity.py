@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ikpaper.files import find_project
+
 
 def digest(*parts: Any) -> str:
     """Hash of values that JSON can hold, 24 hexadecimal digits; tuples count as lists.
@@ -124,12 +126,16 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def provenance() -> dict[str, Any]:
-    """Where a result was made: versions of Python and packages, machine, source, revision."""
+def provenance(*more: str) -> dict[str, Any]:
+    """Where a result was made: versions of Python and packages, machine, source, revision.
+
+    Args:
+        *more: Packages that took part beside those that always do.
+    """
     import torch
 
     packages = {}
-    for package in ("ikpaper", "torch", "numpy", "scipy", "scikit-learn", "FrEIA"):
+    for package in ("ikpaper", "torch", "numpy", "scipy", "scikit-learn", "FrEIA", *more):
         try:
             packages[package] = version(package)
         except PackageNotFoundError:
@@ -142,6 +148,15 @@ def provenance() -> dict[str, Any]:
         "source": source_digest(),
         "revision": _revision(),
     }
+
+
+def made(record: Mapping[str, Any]) -> str:
+    """Where a result was made, in a few words; empty if that is not on record."""
+    origin = record.get("provenance") or {}
+    if not origin:
+        return ""
+    packages = origin.get("packages", {})
+    return f"{origin.get('revision', 'unknown')}, torch {packages.get('torch', 'unknown')}"
 
 
 def accepted(record: Mapping[str, Any], reason: str) -> list[dict[str, Any]]:
@@ -159,10 +174,13 @@ def source_digest(package: Path | None = None) -> str:
 
 
 def _revision() -> str:
-    """The commit, with `-dirty` if library or notebooks differ from it.
+    """The commit of the checkout, with `-dirty` if library or notebooks differ from it.
 
-    Other files do not count: pages and results are written as they are made.
+    Other files do not count: pages and results are written as they are made. An installed package
+    has none: the repository that it may lie in is somebody else's.
     """
+    if find_project() != Path(__file__).resolve().parents[1]:
+        return "unknown"
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", ".", "../notebooks")

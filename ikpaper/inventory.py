@@ -9,7 +9,7 @@ from ikpaper import training
 from ikpaper.arm import RailArm
 from ikpaper.checks import check_known
 from ikpaper.files import project_root
-from ikpaper.identity import State
+from ikpaper.identity import State, made
 from ikpaper.models import CATALOGUE
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.training import TrainingRun
@@ -78,11 +78,9 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
         ValueError: If the kind or a name is unknown.
         RuntimeError: Outside of a checkout.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    check_known("kind", [kind], KINDS)
     standing = {state.name: state.current for state in _states(kind)}
-    if unknown := sorted(set(names) - set(standing)):
-        raise ValueError(f"unknown {', '.join(unknown)} among {kind}; known: {', '.join(standing)}")
+    check_known(f"name among {kind}", names, standing)
     chosen = [name for name, current in standing.items() if name in names or not (names or current)]
     if not chosen:
         # To those who stamp pages, no name means all.
@@ -105,7 +103,6 @@ def accept(kind: str, names: Collection[str] = (), *, reason: str) -> list[str]:
 
 
 def _states(kind: str) -> list[State]:
-    from ikpaper.experiments import made
     from ikpaper.report import pages
     from ikpaper.search import load_studies
 
@@ -124,7 +121,7 @@ def _states(kind: str) -> list[State]:
         for study in load_studies():
             reason = "; ".join(study.study.differences(study.folder))
             cost = float(study.trials["seconds"].sum()) if reason else 0.0
-            found.append(State(study.folder.name, reason, "", cost))
+            found.append(State(study.folder.name, reason, study.made, cost))
     else:
         for experiment in _experiments(kind):
             found += experiment.states()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,7 +16,13 @@ from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ikpaper.arm import PlanarArm, TensorLike, as_tensor
-from ikpaper.checks import check_count, check_finite, check_generator, check_positive
+from ikpaper.checks import (
+    check_count,
+    check_finite,
+    check_generator,
+    check_positive,
+    check_seed,
+)
 
 #: Raise when numbers change.
 VERSION = 1
@@ -67,23 +74,15 @@ _NEAR = 30.0
 _ROWS = 128
 
 
-def _tensor(name: str, values: TensorLike) -> Tensor:
-    """`values` as a tensor, if they are numbers; a ValueError naming them otherwise."""
-    try:
-        return as_tensor(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected numbers, got {values!r}") from error
-
-
 def _shaped(name: str, values: TensorLike, *shape: int | str) -> Tensor:
-    """As `_tensor`, if the shape is `shape`.
+    """`values` as a tensor, if they are numbers and their shape is `shape`.
 
     Args:
         name: Of the argument.
         values: What was passed.
         *shape: Length of each axis; a letter stands for any length but 0.
     """
-    tensor = _tensor(name, values)
+    tensor = as_tensor(values, name)
     fits = len(shape) == tensor.ndim and all(
         length > 0 if isinstance(wanted, str) else length == wanted
         for length, wanted in zip(tensor.shape, shape, strict=True)
@@ -199,7 +198,8 @@ def mmd2(
         a: Samples, shape (n, d).
         b: Samples, shape (m, d).
         unbiased: U-statistic instead of V-statistic.
-        kernel: Name in `KERNELS`, or a function of the Euclidean distance.
+        kernel: Name in `KERNELS`, or a function of the Euclidean distance, finite wherever it is
+            asked.
 
     Returns:
         A scalar tensor in the precision of the samples, at least single, and differentiable once
@@ -232,7 +232,7 @@ def mmd2_floor(samples: TensorLike, n: int, m: int, *, kernel: str | Kernel = "p
     n, m, k = check_count("n", n), check_count("m", m), _kernel(kernel)
     samples = _finite("samples", samples, "N", "d")
     check_count("number of samples", len(samples), 2)
-    pairs = mean_kernel(samples, unbiased=True, kernel=k)
+    pairs = _mean_kernel(k, samples, unbiased=True)
     return (1 / n + 1 / m) * (_at_zero(k, samples) - pairs)
 
 
@@ -315,6 +315,7 @@ def two_sample_tests(
                 for j, value in enumerate((aa, bb, ab + ba)):
                     sums[i][j] += value
     tests = []
+    check_finite("kernel", forms)
     for form, zero, (within_a, within_b, between) in zip(forms, at_zero, sums, strict=True):
         unbiased = within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - between / (n * m)
         # A relabelling that swaps or keeps the sets differs by rounding alone.
@@ -371,7 +372,7 @@ def c2st(a: TensorLike, b: TensorLike, *, seed: int = 0, folds: int = 5) -> floa
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.neural_network import MLPClassifier
 
-    seed, folds = check_count("seed", seed, 0), check_count("folds", folds, 2)
+    seed, folds = check_seed(seed, bits=32), check_count("folds", folds, 2)
     x, y = (samples.detach().cpu().double().numpy() for samples in _sample_sets(a, b, folds))
     width = 10 * x.shape[1]
     classifier = MLPClassifier((width, width), max_iter=10_000, random_state=seed)
@@ -418,7 +419,7 @@ def c2st_batch(
         ValueError: As `c2st`.
     """
     epochs = None if epochs is None else check_count("epochs", epochs)
-    seed, folds = check_count("seed", seed, 0), check_count("folds", folds, 2)
+    seed, folds = check_seed(seed), check_count("folds", folds, 2)
     a, b = _finite("a", a, "B", "n", "d"), _finite("b", b, "B", "m", "d")
     if (a.shape[0], a.shape[2]) != (b.shape[0], b.shape[2]):
         raise ValueError(
@@ -429,7 +430,7 @@ def c2st_batch(
         raise ValueError(
             f"a, b: expected at least {folds} samples a target, got {a.shape[1]} and {b.shape[1]}"
         )
-    with torch.autocast("cpu", enabled=False), torch.inference_mode(False), torch.enable_grad():
+    with learning():
         points = torch.cat([a.detach().double().cpu(), b.detach().double().cpu()], dim=1)
         spread = points.std(dim=1, correction=0, keepdim=True)
         points = (points - points.mean(dim=1, keepdim=True)) / torch.where(spread > 0, spread, 1.0)
@@ -485,6 +486,13 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int | None, seed: int, folds: i
             break
         classifiers.keep(~done)
     return right.view(len(x), folds).mean(dim=1)
+
+
+@contextlib.contextmanager
+def learning() -> Iterator[None]:
+    """Single precision and gradients, for what is trained here, whatever mode the caller is in."""
+    with torch.autocast("cpu", enabled=False), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class Classifiers:
@@ -552,7 +560,7 @@ def resimulation_error(arm: PlanarArm, theta: TensorLike, tcp: TensorLike) -> Te
     Raises:
         ValueError: If the shapes do not belong together, or a number is not finite.
     """
-    batch = ("B",) if _tensor("tcp", tcp).ndim == 2 else ()
+    batch = ("B",) if as_tensor(tcp, "tcp").ndim == 2 else ()
     tcp = _finite("tcp", tcp, *batch, 2)
     theta = _finite("theta", theta, *tcp.shape[:-1], "n", arm.dof)
     return (arm.forward(theta) - tcp.unsqueeze(-2)).square().sum(dim=-1).mean(dim=-1)
@@ -571,8 +579,9 @@ def hull_points(points: TensorLike, tcp: TensorLike, percentile: float = 97) -> 
     """
     points = _finite("points", points, "n", 2).detach().cpu().double()
     tcp = _finite("tcp", tcp, 2).detach().cpu().double()
-    if not 0 < percentile <= 100:
-        raise ValueError(f"percentile: expected above 0, at most 100, got {percentile!r}")
+    percentile = check_positive("percentile", percentile)
+    if percentile > 100:
+        raise ValueError(f"percentile: expected at most 100, got {percentile}")
     distance = (points - tcp).norm(dim=1)
     keep = max(1, round(len(points) * percentile / 100))
     return torch.cat([points[distance.argsort(stable=True)[:keep]], tcp[None]]).numpy()

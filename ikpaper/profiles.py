@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ikpaper.checks import check_known
+from ikpaper.checks import check_count, check_known, check_positive, check_seed
 
 if TYPE_CHECKING:
     from ikpaper.arm import PlanarArm
@@ -15,6 +14,13 @@ if TYPE_CHECKING:
 
 #: The profile whose weights are part of the project.
 PUBLISHED = "paper"
+
+
+#: Fields of a profile that are whole numbers.
+_COUNTS = (
+    *("samples", "targets", "posterior_samples", "exact_targets", "exact_samples"),
+    *("figure_samples", "batch"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,16 @@ class Profile:
     eps: float = 0.05
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            object.__setattr__(self, name, check_count(name, getattr(self, name)))
+        for name in ("train_fraction", "eps"):
+            object.__setattr__(self, name, check_positive(name, getattr(self, name)))
+        if self.train_fraction >= 1:
+            raise ValueError(f"train_fraction: expected a share below 1, got {self.train_fraction}")
+        check_positive("sigma", self.sigma)
+        object.__setattr__(self, "seed", check_seed(self.seed))
+
     @property
     def training_samples(self) -> int:
         """Size of the training split."""
@@ -79,7 +95,7 @@ _ALL = (
     Profile("search", samples=20_000, train_fraction=0.5, targets=100, exact_samples=500),
     Profile("paper", samples=1_000_000, targets=1_000, exact_targets=200),
 )
-PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in _ALL}
 
 
 def get_profile(name: str | Profile) -> Profile:

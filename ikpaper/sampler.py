@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -16,6 +18,9 @@ from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count, check_generator
 from ikpaper.identity import digest
 from ikpaper.projection import PATIENCE, Projected, project
+
+#: Held while a library draws from a global generator that we seed for it, torch's or numpy's.
+GLOBAL_GENERATORS = threading.RLock()
 
 #: torch fills noise on the CPU in blocks of this size, and draws the rest of it another way.
 _BLOCK = 16
@@ -82,8 +87,9 @@ class PosteriorSampler(ABC):
     def sample(self, tcp: TensorLike, n: int, *, generator: Generator | None = None) -> Tensor:
         """Draw `n` joint angle vectors for each target.
 
-        Samples of the first target of a batch are those that it gets alone, from the same state
-        of a generator on the CPU. They are without a graph, whatever the target is part of.
+        What a target gets is decided by the state of a generator on the CPU, by `n`, and by the
+        targets before it in the batch, never by those after it: the first gets what it gets alone.
+        Another `n` gives other samples. They are without a graph, whatever the target is part of.
 
         Args:
             tcp: Target positions, shape (2,) or (B, 2), in the unit of the link lengths.
@@ -189,6 +195,19 @@ class Refined:
 def refined(sampler: Sampler, steps: int, arm: PlanarArm) -> Sampler:
     """A sampler with so many Gauss-Newton steps after it; for 0 steps the sampler itself."""
     return Refined(sampler, steps, arm) if steps else sampler
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """For what draws from torch's global generator on the CPU alone: seeded, then left as it was.
+
+    Layers take their initial weights from it, and sbi draws from nothing else. One thread at a
+    time: others that come here wait.
+    """
+    with GLOBAL_GENERATORS, torch.random.fork_rng(devices=[]):
+        # Not those of GPUs, which torch.manual_seed seeds, too.
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def normal(

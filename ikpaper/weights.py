@@ -26,6 +26,7 @@ from ikpaper.files import atomic, find_project, published, write_json
 from ikpaper.identity import digest
 from ikpaper.models import NetworkSampler, model_type
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
+from ikpaper.sampler import seeded
 
 #: What every record says.
 _RECORDED = {"model": str, "config": dict, "num_parameters": int, "sha256": str}
@@ -235,7 +236,9 @@ def restore(kind: type[NetworkSampler], path: Path, record: dict[str, Any]) -> N
         for name, value in record["config"].items()
     }
     try:
-        model = kind(kind.config_type(**settings))
+        # Initial weights, which are replaced; those of `training_only` parts are any.
+        with seeded(0):
+            model = kind(kind.config_type(**settings))
         values = {key: _flushed(value) for key, value in deserialize(path.read_bytes()).items()}
         keys = model.load_state_dict(values, strict=False)
         wanted = [key for key in keys.missing_keys if kind.samples_with(key)]

@@ -121,6 +121,17 @@ def test_classifiers_of_subsets_keep_the_level(generator):
     assert np.mean(np.array(values) <= 0.05) < 0.12
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_classifier_learns_whatever_mode_the_caller_is_in(conjugate, mode):
+    theta, y, samples = conjugate()
+    plain = calibration.classifier_ranks(theta, y, samples)
+    with mode():
+        theta, y, samples = (part.clone() for part in (theta, y, samples))
+        assert torch.equal(calibration.classifier_ranks(theta, y, samples), plain)
+    graph = [part.clone().requires_grad_() for part in (theta, y, samples)]
+    assert torch.equal(calibration.classifier_ranks(*graph), plain)
+
+
 def test_subsets_do_not_see_each_other(conjugate):
     theta, y, samples = conjugate()
     both = calibration.classifier_ranks(theta, y, samples, size=N // 2)
@@ -213,11 +224,17 @@ def _classified(tcp=4, samples=4, size=None):
         ("truth: expected finite", lambda: calibration.ranks([math.nan], [[1.0]])),
         ("samples: expected finite", lambda: calibration.ranks([1.0], [[math.inf]])),
         ("references: expected", lambda: calibration.tarp_ranks([[1.0]], [[[1.0]]], [[1.0, 2.0]])),
-        ("ranks from 0 to 3", lambda: calibration.uniformity([4], 3)),
+        ("references: .*finite", lambda: calibration.tarp_ranks([[1.0]], [[[1.0]]], [[math.nan]])),
+        (r"samples: expected shape", lambda: calibration.tarp_ranks([[1.0]], [[[1, 2]]], [[1.0]])),
+        ("whole numbers from 0 to 3", lambda: calibration.uniformity([4], 3)),
+        ("whole numbers from 0 to 3, got 1.5", lambda: calibration.coverage([1.5], 3, 0.5)),
+        ("counts: expected finite", lambda: calibration.coverage([math.nan], 3, 0.5)),
+        ("counts: expected finite", lambda: calibration.uniformity([math.inf], 3)),
+        ("counts: expected an array", lambda: calibration.uniformity("text", 3)),
         ("counts: expected shape", lambda: calibration.uniformity(np.zeros((2, 2, 2)), 3)),
         ("n: expected a whole number", lambda: calibration.uniformity([0], 0)),
         ("level: expected a probability", lambda: calibration.coverage([0], 1, 1.1)),
-        ("ranks from 0 to 3", lambda: calibration.coverage([4], 3, 0.5)),
+        ("whole numbers from 0 to 3", lambda: calibration.coverage([4], 3, 0.5)),
         (r"tcp: expected shape \(4, 2\)", lambda: _classified(tcp=3)),
         ("size: expected at most 4 simulations", lambda: _classified(size=5)),
         ("size: expected a whole number", lambda: _classified(size=3)),

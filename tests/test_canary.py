@@ -20,6 +20,7 @@ import ikpaper
 from ikpaper import calibration, dataset, metrics, projection
 from ikpaper.evaluation import PaperProtocol, Task, task
 from ikpaper.models import CATALOGUE, model_type
+from ikpaper.models.base import SCHEDULES
 from ikpaper.profiles import Profile
 from ikpaper.samplers import LookupTable
 from ikpaper.samplers.many import ManyTargets
@@ -74,6 +75,19 @@ def trained(name, precision):
     terms = [list(r.terms.values()) for r in training.epochs() if r.complete]
     samples = training.result().sample(TCP, 3, generator=seeded())
     return [*np.ravel(terms), *samples.double().flatten().tolist()]
+
+
+def scheduled(schedule):
+    """Learning rates of a network that hardly moves, and its losses by other noise than usual."""
+    slow = {"neurons": 8, "warmup": 2, "learning_rate": 1e-6, "precision": "float32"}
+    run = TrainingRun.of("inn", arm=ARM, profile=TINY, epochs=24, schedule=schedule, **slow)
+    training = TrainingLoop(run, key="canary")
+    training.vary(1)
+    *_, end = training.epochs()
+    rates = [
+        row["learning_rate"] / run.hyperparameters["learning_rate"] for row in training.history
+    ]
+    return [*rates, *end.terms.values()]
 
 
 def scored():
@@ -176,6 +190,12 @@ def cases():
                 versions,
                 TOLERANCE[precision],
             )
+    for schedule in SCHEDULES:
+        found[f"learning rate by {schedule}"] = Case(
+            lambda schedule=schedule: scheduled(schedule),
+            {"training.loop.VERSION": loop.VERSION, "INN.version": CATALOGUE["inn"].version},
+            TOLERANCE["float32"],
+        )
     scoring = {
         "evaluation.task.VERSION": task.VERSION,
         "metrics.VERSION": metrics.VERSION,
@@ -292,12 +312,18 @@ CHANGES = {
     ),
     "kernel of a loss": (
         "models/inn.py",
-        "kernel_width: float = 1.2",
-        "kernel_width: float = 1.3",
+        "kernel_width: float = positive(default=1.2)",
+        "kernel_width: float = positive(default=1.3)",
         "inn",
     ),
     "kernel of a score": ("metrics.py", "h: float = 1.2", "h: float = 1.25", "metrics"),
     "soft clamp": ("models/inn.py", "0.636", "0.6", "inn"),
+    "plateau": (
+        "training/loop.py",
+        "PLATEAU_PATIENCE = 7",
+        "PLATEAU_PATIENCE = 8",
+        "learning rate by plateau",
+    ),
     "hard clamp": ("models/flow.py", "scaled.clamp(-BOUND, BOUND)", "scaled.clamp(-2, 2)", "flow"),
 }
 
@@ -316,17 +342,22 @@ def test_it_catches_a_changed(change, package):
     assert f"numbers of {name} moved" in run_on_copy(package, code)
 
 
-KEYS = """
+KEYS = f"""
+from pathlib import Path
+
 from ikpaper.experiments import ablations, baselines, calibration, published, scaling
 from ikpaper.identity import source_digest
 from ikpaper.inventory import published_runs
 from ikpaper import PlanarArm
-from ikpaper.search import Study
+from ikpaper.search import Study, confirmed, load_studies
 
 for run in published_runs():
     print(run.label, run.identity().key)
 for table in (published, calibration, ablations, scaling, baselines):
     for job in table.experiment().jobs:
+        print(job.label, job.identity.key)
+for study in load_studies(Path({str(ROOT)!r}) / "book" / "results" / "studies"):
+    for job in confirmed(study).jobs:
         print(job.label, job.identity.key)
 print(Study("cvae", PlanarArm.paper(4)).identity().key)
 print("source", source_digest())

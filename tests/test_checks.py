@@ -3,11 +3,13 @@ import pytest
 import torch
 
 from ikpaper.checks import (
+    check_amount,
     check_count,
     check_finite,
     check_generator,
     check_known,
     check_positive,
+    check_seed,
     check_sigma,
 )
 
@@ -61,6 +63,10 @@ def test_what_is_not_finite_and_positive_is_refused_by_name(value):
         np.float64(0.2),
         np.full(4, 0.2).astype(">f8"),
         torch.full((4,), 0.2, dtype=torch.float64),
+        torch.full((4,), 0.2),
+        torch.tensor(0.2, dtype=torch.float16),
+        np.float32(0.2),
+        np.full(4, 0.2, np.float32).astype(">f4"),
         torch.tensor(0.2, dtype=torch.float64, requires_grad=True),
     ],
 )
@@ -74,6 +80,26 @@ def test_the_same_prior_in_any_form_is_the_same_prior(sigma):
 def test_what_is_no_prior_is_refused_by_name(sigma):
     with pytest.raises(ValueError, match="sigma: expected"):
         check_sigma(sigma, 4)
+
+
+@pytest.mark.parametrize("value", [0, 7.0, "12", 2**62 - 1])
+def test_a_seed_is_a_whole_number_that_generators_take(value):
+    if isinstance(value, str):
+        with pytest.raises(ValueError, match="seed: expected a whole number"):
+            check_seed(value)
+        return
+    assert check_seed(value) == int(value)
+    torch.Generator().manual_seed(3 * check_seed(value) + 2)
+    for bits in (32, 62):
+        with pytest.raises(ValueError, match=rf"seed: .* from 0 to 2\^{bits} - 1, got"):
+            check_seed(2**bits, bits)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None])
+def test_what_is_negative_or_not_finite_is_refused_by_name(value):
+    assert check_amount("noise", 0) == 0.0
+    with pytest.raises(ValueError, match="noise: expected a finite number of at least 0, got"):
+        check_amount("noise", value)
 
 
 @pytest.mark.parametrize("generator", [0, np.random.default_rng(0), "x", torch.Generator])

@@ -197,7 +197,7 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
         ),
         (
             ["sample", *FLOW, "3", "1", "--seed", "99999999999999999999"],
-            "a whole number below 2^32",
+            "a whole number from 0 to 2^32 - 1",
         ),
         (["sample", *FLOW, "3", "1", "--seed", "-1"], "seed: expected"),
         (["sample", *FLOW, "3", "1", "-n", "-5"], "got -5"),
@@ -207,7 +207,10 @@ def test_only_what_continues_says_so_when_interrupted(arguments, continues, monk
             "no_such_module: ModuleNotFoundError: No",
         ),
         (["status", "everything"], "unknown kind 'everything'; known: weights, benchmark"),
-        (["accept", "pages", "no-page", "--reason", "read"], "unknown no-page among pages"),
+        (
+            ["accept", "pages", "no-page", "--reason", "read"],
+            "unknown name among pages 'no-page'",
+        ),
         (["sample", "--model", "exact", "--dof", "6", "--tcp", "9", "1"], "radii from 0 to 3.5"),
     ],
 )

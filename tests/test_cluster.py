@@ -36,7 +36,7 @@ def kill(process):
 
 
 #: What Ray calls the processes that run trials, and those that train models.
-TRIAL, TRAINING = "ImplicitFunc", "_train_here"
+TRIAL, TRAINING = "ImplicitFunc", "train_on_node"
 
 
 def at_work(node, what):

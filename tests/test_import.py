@@ -95,3 +95,4 @@ def test_what_is_public_pickles_and_copies():
         value = getattr(ikpaper, name)
         if callable(value):
             assert pickle.loads(pickle.dumps(value)) is value
+    assert pickle.loads(pickle.dumps(ikpaper.PROFILES)) == ikpaper.PROFILES

@@ -51,9 +51,9 @@ def test_what_is_current_is_not_stamped_again(monkeypatch):
 
 
 def test_names_are_checked():
-    with pytest.raises(ValueError, match="kind: expected one of weights, benchmark"):
+    with pytest.raises(ValueError, match="unknown kind 'studies'; known: weights, benchmark"):
         accept("studies", reason="read")
-    with pytest.raises(ValueError, match="unknown cvae-05dof among weights; known: cvae-04dof"):
+    with pytest.raises(ValueError, match="unknown name among weights 'cvae-05dof'; known: cvae-04"):
         accept("weights", ["cvae-05dof"], reason="read")
 
 

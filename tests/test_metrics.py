@@ -224,6 +224,12 @@ def test_metrics_name_a_number_that_is_out_of_range(message, call):
         call()
 
 
+@pytest.mark.parametrize("at_zero", [math.nan, math.inf])
+def test_a_kernel_that_is_not_finite_has_no_p_value(at_zero):
+    with pytest.raises(ValueError, match=r"^kernel: expected finite"):
+        metrics.two_sample_test(SAMPLE, SAMPLE, kernel=lambda d: torch.where(d > 0, d, at_zero))
+
+
 @pytest.mark.parametrize("kernel", ["gauss", None, 3, ["paper"]])
 def test_an_unknown_kernel_lists_the_known(kernel):
     for call in (
@@ -289,9 +295,9 @@ def test_hull_without_extent_has_no_area(points, perimeter):
     assert found == pytest.approx(perimeter)
 
 
-@pytest.mark.parametrize("percentile", [0, 101, -3, math.nan])
+@pytest.mark.parametrize("percentile", [0, 101, -3, math.nan, "97", None])
 def test_hull_refuses_percentiles_outside_0_to_100(percentile):
-    with pytest.raises(ValueError, match=str(percentile)):
+    with pytest.raises(ValueError, match=f"percentile: .*{percentile}"):
         metrics.hull_area(np.zeros((3, 2)), [0.0, 0.0], percentile)
 
 

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,22 @@ def test_profiles_pickle_and_copy(name):
     assert pickle.loads(pickle.dumps(profile)) == copy.deepcopy(profile) == profile
     assert get_profile(profile) is profile
     assert len({profile, copy.copy(profile)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch": 0}, "batch: .* at least 1, got 0"),
+        ({"samples": 2.5}, "samples: .* got 2.5"),
+        ({"train_fraction": 1.0}, "train_fraction: .* got 1.0"),
+        ({"sigma": -0.2}, "sigma: .* got -0.2"),
+        ({"seed": -1}, "seed: .* got -1"),
+    ],
+)
+def test_a_profile_out_of_range_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(get_profile("smoke"), **change)
+    assert replace(get_profile("smoke"), batch=200.0).batch == 200
 
 
 @pytest.mark.parametrize("name", ["full", None, ["paper"]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,8 +14,8 @@ import torch
 from torch import Generator, Tensor
 
 from ikpaper import dataset, metrics, projection
-from ikpaper.arm import PlanarArm, as_tensor
-from ikpaper.checks import Sigma, check_count, check_known
+from ikpaper.arm import PlanarArm, TensorLike, as_tensor
+from ikpaper.checks import Sigma, check_count, check_known, check_seed
 from ikpaper.identity import digest
 from ikpaper.metrics import (
     C2ST_EPOCHS,
@@ -80,6 +79,10 @@ class Task:
 
     def __post_init__(self) -> None:
         check_known("kernel", [self.kernel], KERNELS)
+        if self.tcp.is_inference():
+            # A task outlives the mode that it was made in.
+            with torch.inference_mode(False):
+                object.__setattr__(self, "tcp", self.tcp.clone())
 
     @classmethod
     def random(
@@ -106,7 +109,7 @@ class Task:
             ValueError: If a number is out of range.
         """
         targets = check_count("targets", targets)
-        seed = check_count("seed", seed, 0)
+        seed = check_seed(seed)
         return cls(
             arm,
             random_targets(arm, targets, sigma, seed),
@@ -124,23 +127,30 @@ class Task:
     def at(
         cls,
         arm: PlanarArm,
-        tcp: Sequence[float],
+        tcp: TensorLike,
         *,
         repeats: int = 1,
         samples: int = 1000,
         sigma: Sigma | None = None,
     ) -> Task:
-        """One target, the slides' for instance, scored several times with other samples."""
-        target = arm.check_targets(torch.tensor(tcp, dtype=torch.float64))
+        """One target (2,), the slides' for instance, scored several times with other samples.
+
+        Raises:
+            ValueError: If the target is malformed or out of reach, or a number is out of range.
+        """
+        target = arm.check_targets(as_tensor(tcp, "tcp").detach().double().cpu())
+        if target.ndim != 1:
+            raise ValueError(f"tcp: expected shape (2,), got {tuple(target.shape)}")
+        repeats = check_count("repeats", repeats)
         return cls(
             arm,
-            target.repeat(check_count("repeats", repeats), 1),
+            target.repeat(repeats, 1),
             check_count("samples", samples, 2),
             arm.prior_sigma(sigma),
             "slides",
             ExactPosterior(arm, sigma),
             chunk=_CHUNK,
-            origin={"tcp": list(tcp), "repeats": repeats, "seed": 0},
+            origin={"tcp": target.tolist(), "repeats": repeats, "seed": 0},
         )
 
     @classmethod
@@ -162,7 +172,7 @@ class Task:
             seeds: See `seeds` of the class.
             **changes: Other fields of the class that differ.
         """
-        count = profile.exact_targets if targets is None else targets
+        count = profile.exact_targets if targets is None else check_count("targets", targets)
         sigma = profile.sigma_for(arm)
         fields: dict[str, Any] = {
             "samples": profile.exact_samples,
@@ -183,6 +193,7 @@ class Task:
 
     def first(self, count: int, **changes: Any) -> Task:
         """The first targets as a task of their own, with the same reference samples."""
+        count = check_count("count", count)
         part = dataclasses.replace(
             self, tcp=self.tcp[:count], origin={**self.origin, "first": count}
         )
@@ -273,6 +284,8 @@ class Task:
         Raises:
             ValueError: If the sampler's answer is not finite or has the wrong shape.
         """
+        permutations = check_count("permutations", permutations, 0)
+        checks = check_count("checks", checks, 0)
         # Before the reference samples, which take longer.
         return self.score_samples(self.draw(sampler), permutations=permutations, checks=checks)
 
@@ -320,7 +333,8 @@ class Task:
 
     def rate(self, sampler: Sampler, targets: int = 20) -> float:
         """Samples a second at the first targets; the one number here that a clock decides."""
-        return sampling_rate(sampler, self.tcp[:targets], self.samples, arm=self.arm)
+        first = self.tcp[: check_count("targets", targets)]
+        return sampling_rate(sampler, first, self.samples, arm=self.arm)
 
     def _chunks(self) -> tuple[Tensor, ...]:
         return self.tcp.split(self.chunk or len(self.tcp))

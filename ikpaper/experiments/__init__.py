@@ -5,8 +5,7 @@ from ikpaper.experiments.runner import (
     Job,
     ResultTable,
     identity_of_trained,
-    made,
     weights_folder,
 )
 
-__all__ = ["Experiment", "Job", "ResultTable", "identity_of_trained", "made", "weights_folder"]
+__all__ = ["Experiment", "Job", "ResultTable", "identity_of_trained", "weights_folder"]

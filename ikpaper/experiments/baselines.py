@@ -19,7 +19,7 @@ import torch
 
 from ikpaper import dataset
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_count, check_known
+from ikpaper.checks import check_count, check_known, check_seed
 from ikpaper.dataset import profile_dataset
 from ikpaper.evaluation import PERMUTATIONS, Task
 from ikpaper.experiments import published
@@ -34,7 +34,7 @@ from ikpaper.experiments.runner import (
 from ikpaper.identity import Identity
 from ikpaper.profiles import PUBLISHED, Profile, get_profile
 from ikpaper.progress import Progress, duration
-from ikpaper.sampler import Sampler
+from ikpaper.sampler import Sampler, seeded
 from ikpaper.samplers import SbiSampler
 from ikpaper.training import TrainingRun, train
 
@@ -117,8 +117,7 @@ def train_baseline(
     theta, tcp = (part.float() for part in profile_dataset(arm, profile).train)
     spread = torch.tensor(arm.prior_sigma(profile.sigma_for(arm)))
     prior = torch.distributions.MultivariateNormal(torch.zeros(arm.dof), spread.square().diag())
-    with torch.random.fork_rng(devices=[]), _quiet():
-        torch.manual_seed(profile.seed if seed is None else check_count("seed", seed, 0))
+    with seeded(profile.seed if seed is None else check_seed(seed)), _quiet():
         start = time.monotonic()
         trainer = trainer_type(prior, tracker=_NoTracker(), show_progress_bars=False)
         trainer.append_simulations(theta, tcp)

@@ -149,6 +149,7 @@ class _Simulations:
 
 
 @lru_cache(maxsize=1)
+@torch.inference_mode(False)
 def _truth(simulations: _Simulations) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Joint angles, their TCPs, and references of each check that has them, all (N, ...)."""
     arm, count = simulations.arm, simulations.count

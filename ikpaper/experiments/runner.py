@@ -16,7 +16,7 @@ import pandas as pd
 from ikpaper.cluster import as_tasks, connected, given_up, max_parallel
 from ikpaper.evaluation import PaperProtocol, Task
 from ikpaper.files import project_root, write_json, write_text
-from ikpaper.identity import Identity, State, accepted, provenance
+from ikpaper.identity import Identity, State, accepted, made, provenance
 from ikpaper.matmul import fast_matmul
 from ikpaper.progress import Progress, duration
 
@@ -305,15 +305,6 @@ def _measured(measure: Measure, progress: Progress, fresh: bool) -> Measured:
     rows = measure(progress, fresh)
     origin = {**provenance(), "fast_matmul": fast_matmul()}
     return Measured(rows, origin, time.monotonic() - start)
-
-
-def made(record: Mapping[str, Any]) -> str:
-    """Where a result was made, in a few words."""
-    origin = record.get("provenance") or {}
-    if not origin:
-        return ""
-    packages = origin.get("packages", {})
-    return f"{origin.get('revision', 'unknown')}, torch {packages.get('torch', 'unknown')}"
 
 
 def identity_of_trained(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ikpaper.arm import PlanarArm, resolve_arm
-from ikpaper.checks import check_known
+from ikpaper.checks import check_known, check_seed
 from ikpaper.models.base import NETWORKS, ModelConfig, NetworkSampler, Recipe
 from ikpaper.models.cgan import CGAN, CGANConfig
 from ikpaper.models.cvae import CVAE, CVAEConfig
@@ -21,6 +21,7 @@ from ikpaper.models.flow import Flow, FlowConfig, PlainFlow
 from ikpaper.models.flow_fast import FlowFast, FlowFastConfig
 from ikpaper.models.inn import INN, INNConfig
 from ikpaper.models.inn_ml import INNML, INNMLConfig, INNMLSmall
+from ikpaper.sampler import seeded
 
 __all__ = [
     "CATALOGUE",
@@ -93,8 +94,7 @@ def build(
     """
     kind = model_type(name)
     config = kind.configure(resolve_arm("build", dof, arm), **changes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(check_seed(seed)):
         model = kind(config)
     return model.to(device)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm, arm_of
-from ikpaper.checks import check_count, check_positive
+from ikpaper.checks import check_amount, check_count, check_known, check_positive
 from ikpaper.paper import Ranges, Table
 from ikpaper.profiles import Profile
 from ikpaper.sampler import PosteriorSampler, noise, normal
@@ -59,6 +59,11 @@ def positive(**options: Any) -> Any:
     return field(metadata={"check": check_positive}, **options)
 
 
+def amount(**options: Any) -> Any:
+    """A field of a config that is a finite number of at least 0; options as of `field`."""
+    return field(metadata={"check": check_amount}, **options)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Hyperparameters that every model has; each model's own config adds to them.
@@ -77,9 +82,9 @@ class ModelConfig:
     lengths: tuple[float, ...]
     neurons: int = count()
     learning_rate: float = positive()
-    weight_decay: float
-    adam_eps: float = 1e-8
-    grad_clamp: float | None = None
+    weight_decay: float = amount()
+    adam_eps: float = positive(default=1e-8)
+    grad_clamp: float | None = positive(default=None)
     warmup: int = count(0, default=0)
 
     def __post_init__(self) -> None:
@@ -89,8 +94,9 @@ class ModelConfig:
                 f"dof: expected at least 3 (or nothing is left to choose), got {self.dof}"
             )
         for each in fields(self):
-            if check := each.metadata.get("check"):
-                self._set(each.name, check(each.name, getattr(self, each.name)))
+            value = getattr(self, each.name)
+            if (check := each.metadata.get("check")) and value is not None:
+                self._set(each.name, check(each.name, value))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # The class is frozen.
@@ -232,11 +238,7 @@ class NetworkSampler(nn.Module, PosteriorSampler):
             ValueError: If a hyperparameter is unknown or out of range.
         """
         known = cls.config_type.__dataclass_fields__
-        if unknown := sorted(set(changes) - set(known)):
-            raise ValueError(
-                f"unknown hyperparameter {', '.join(unknown)} of {cls.name!r}; known: "
-                f"{', '.join(sorted(known))}"
-            )
+        check_known(f"hyperparameter of {cls.name!r}", changes, sorted(known))
         return cls.default_config(arm, **changes)
 
     @classmethod

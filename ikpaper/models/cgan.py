@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from ikpaper.models.base import Recipe, count, hidden_layers, positive
+from ikpaper.models.base import Recipe, amount, count, hidden_layers, positive
 from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures
 from ikpaper.sampler import noise
 
@@ -27,8 +27,8 @@ class CGANConfig(ScaledConfig):
     hidden_layers: int = count(default=3)
     neurons: int = count(default=200)
     learning_rate: float = positive(default=1e-3)
-    weight_decay: float = 0.0
-    negative_slope: float = 0.2
+    weight_decay: float = amount(default=0.0)
+    negative_slope: float = amount(default=0.2)
 
     @property
     def inner_layers(self) -> int:

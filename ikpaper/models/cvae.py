@@ -8,7 +8,14 @@ from types import MappingProxyType
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.models.base import ModelConfig, NetworkSampler, count, hidden_layers, noise_like
+from ikpaper.models.base import (
+    ModelConfig,
+    NetworkSampler,
+    amount,
+    count,
+    hidden_layers,
+    noise_like,
+)
 from ikpaper.models.fast.stacked import StackedNetworks, linear_layers
 from ikpaper.paper import CVAE_RANGES, CVAE_TABLE
 
@@ -23,7 +30,7 @@ class CVAEConfig(ModelConfig):
     """
 
     hidden_layers: int = count()
-    kl_weight: float = 0.0067
+    kl_weight: float = amount(default=0.0067)
 
     @property
     def inner_layers(self) -> int:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import torch
 from torch import Generator, Tensor, nn
 
-from ikpaper.models.base import Recipe, count, noise_like, positive
+from ikpaper.models.base import Recipe, amount, count, noise_like, positive
 from ikpaper.models.scaled import ScaledConfig, ScaledNetwork, TargetFeatures, tcp_steps
 from ikpaper.projection import damped_step
 from ikpaper.sampler import noise
@@ -32,7 +32,7 @@ class TransportConfig(ScaledConfig):
 
     blocks: int = count(default=3)
     learning_rate: float = positive(default=2e-3)
-    weight_decay: float = 0.0
+    weight_decay: float = amount(default=0.0)
     warmup: int = count(0, default=200)
 
     @property

@@ -13,10 +13,19 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import ModelConfig, NetworkSampler, Recipe, count, noise_like
+from ikpaper.models.base import (
+    ModelConfig,
+    NetworkSampler,
+    Recipe,
+    amount,
+    count,
+    noise_like,
+    positive,
+)
 from ikpaper.models.fast.coupling import CouplingChain
 from ikpaper.models.fast.mmd import mmd2_loss
 from ikpaper.paper import INN_RANGES, INN_TABLE
+from ikpaper.sampler import GLOBAL_GENERATORS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +44,10 @@ class CouplingConfig(ModelConfig):
 
     subnet_layers: int = count(2)
     coupling_layers: int = count()
-    clamp: float = 5.0
-    negative_slope: float = 0.01
+    clamp: float = positive(default=5.0)
+    negative_slope: float = amount(default=0.01)
     activate_last: bool = True
-    permutation_seed: int = 0
+    permutation_seed: int = count(0, default=0)
 
     @property
     def inner_layers(self) -> int:
@@ -60,15 +69,15 @@ class INNConfig(CouplingConfig):
         ramp: Base of the ramp of L_p(x).
     """
 
-    weight_y: float = 0.01
-    weight_x: float = 0.1
-    weight_z: float = 1000.0
-    weight_p: float = 1000.0
-    noise: float = 1e-3
-    kernel_width: float = 1.2
-    ramp: float = 0.002
-    adam_eps: float = 1e-6
-    grad_clamp: float | None = 15.0
+    weight_y: float = amount(default=0.01)
+    weight_x: float = amount(default=0.1)
+    weight_z: float = amount(default=1000.0)
+    weight_p: float = amount(default=1000.0)
+    noise: float = amount(default=1e-3)
+    kernel_width: float = positive(default=1.2)
+    ramp: float = amount(default=0.002)
+    adam_eps: float = positive(default=1e-6)
+    grad_clamp: float | None = positive(default=15.0)
     # Not in the slides: at full rate, the first steps throw the log scales of every block in one
     # direction. What is known of its benefit: `notebooks/published.py`.
     warmup: int = count(0, default=100)
@@ -93,19 +102,20 @@ class InvertibleNetwork(NetworkSampler):
         super().__init__(config)
         self.blocks = SequenceINN(config.dof)
         # FrEIA's permutation reseeds numpy's global generator; leave it as it was.
-        state = np.random.get_state()  # noqa: NPY002
-        try:
-            for i in range(config.coupling_layers):
-                if i:
-                    self.blocks.append(PermuteRandom, seed=config.permutation_seed + i - 1)
-                self.blocks.append(
-                    RNVPCouplingBlock,
-                    subnet_constructor=self._subnet,
-                    clamp=config.clamp,
-                    clamp_activation=_arctangent,
-                )
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
+        with GLOBAL_GENERATORS:
+            state = np.random.get_state()  # noqa: NPY002
+            try:
+                for i in range(config.coupling_layers):
+                    if i:
+                        self.blocks.append(PermuteRandom, seed=config.permutation_seed + i - 1)
+                    self.blocks.append(
+                        RNVPCouplingBlock,
+                        subnet_constructor=self._subnet,
+                        clamp=config.clamp,
+                        clamp_activation=_arctangent,
+                    )
+            finally:
+                np.random.set_state(state)  # noqa: NPY002
 
     def _subnet(self, inputs: int, outputs: int) -> nn.Sequential:
         config = self.config

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Generator, Tensor, nn
 
 from ikpaper.arm import PlanarArm
-from ikpaper.models.base import Recipe, noise_like, positive
+from ikpaper.models.base import Recipe, amount, noise_like, positive
 from ikpaper.models.inn import CouplingConfig, InvertibleNetwork
 
 
@@ -25,9 +25,9 @@ class INNMLConfig(CouplingConfig):
         width_end: What it shrinks towards, geometrically over the epochs.
     """
 
-    clamp: float = 2.0
+    clamp: float = positive(default=2.0)
     activate_last: bool = False
-    noise: float = 1e-3
+    noise: float = amount(default=1e-3)
     width_start: float = positive(default=1.0)
     width_end: float = positive(default=0.01)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import check_known
+from ikpaper.checks import check_count, check_known
 from ikpaper.files import atomic, project_root, write_text
 from ikpaper.models import model_type
 from ikpaper.profiles import get_profile
@@ -70,12 +69,9 @@ _BOOLEANS = dict.fromkeys(("true", "yes", "1", "1.0"), True) | dict.fromkeys(
 
 def _whole(value: Any) -> int:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not number.is_integer() or number < 0:
-        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
-    return int(number)
+        return check_count("number", float(value) if isinstance(value, str) else value, 0)
+    except ValueError as error:
+        raise ValueError(f"expected a whole number of at least 0, got {value!r}") from error
 
 
 def _path(value: Any) -> str:

@@ -23,7 +23,7 @@ from ikpaper import dataset, evaluation, metrics, paper, projection
 from ikpaper.arm import PlanarArm, RailArm
 from ikpaper.checks import check_known
 from ikpaper.files import atomic, project_root, write_json, write_text
-from ikpaper.identity import Identity, State, accepted, digest, file_digest, provenance
+from ikpaper.identity import Identity, State, accepted, digest, file_digest, made, provenance
 from ikpaper.profiles import PUBLISHED, get_profile
 from ikpaper.progress import Progress, duration
 from ikpaper.report.download import markdown_table
@@ -291,11 +291,10 @@ def status(
     for page in choose(only, pages):
         record = records.get(page.name)
         reasons = _reasons(page, profile, root, record)
-        made = record["provenance"]["revision"] if record else "nothing"
         cost = record["seconds"] if record else _UNKNOWN
         if _only_text(reasons):
             cost = _REWRITE
-        states.append(State(page.name, "; ".join(reasons), made, cost))
+        states.append(State(page.name, "; ".join(reasons), made(record or {}), cost))
     return states
 
 

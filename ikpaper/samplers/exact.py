@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm, TensorLike, wrap
-from ikpaper.checks import Sigma, check_count, check_generator, check_positive
+from ikpaper.checks import Sigma, check_count, check_generator, check_positive, check_seed
 from ikpaper.metrics import effective_sample_size
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.many import ManyTargets
@@ -192,7 +192,7 @@ class ExactPosterior(PosteriorSampler):
         if (k := check_count("k", k)) >= self.arm.dof:
             raise ValueError(f"k: expected a joint from 1 to {self.arm.dof - 1}, got {k}")
         target = self._target(tcp)
-        generator = torch.Generator().manual_seed(check_count("seed", seed, 0))
+        generator = torch.Generator().manual_seed(check_seed(seed))
         for _ in range(1000):
             theta = self.prior.draw(1, generator)
             pair, _ = _close(self.arm, theta, torch.tensor([[k]]), target)

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
-from ikpaper.checks import Sigma, check_count
+from ikpaper.checks import Sigma, check_count, check_seed
 from ikpaper.sampler import PosteriorSampler
 from ikpaper.samplers.prior import Prior
 
@@ -48,7 +48,7 @@ class LookupTable(PosteriorSampler):
     ) -> None:
         self.arm = arm
         entries = self.ENTRIES if entries is None else check_count("entries", entries)
-        generator = torch.Generator().manual_seed(check_count("seed", seed, 0))
+        generator = torch.Generator().manual_seed(check_seed(seed))
         self.theta = arm.wrapped(Prior(arm, sigma).draw(entries, generator))
         self._tree = cKDTree(arm.forward(self.theta).numpy())
 

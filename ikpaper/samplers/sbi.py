@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from ikpaper.arm import PlanarArm
-from ikpaper.sampler import PosteriorSampler
+from ikpaper.sampler import PosteriorSampler, seeded
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,10 @@ class SbiSampler(PosteriorSampler):
         # One seed a target: its samples are the same, whatever follows it in the batch.
         seeds = torch.randint(2**62, (len(tcp),), generator=generator, device=device).tolist()
         rows = []
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            for target, seed in zip(tcp.float(), seeds, strict=True):
-                torch.manual_seed(seed)
+        for target, seed in zip(tcp.float(), seeds, strict=True):
+            with seeded(seed), torch.no_grad():
                 theta = self.posterior.sample_batched(
                     (n,), x=target[None], show_progress_bars=False
                 )
-                rows.append(theta[:, 0])
+            rows.append(theta[:, 0])
         return torch.stack(rows)

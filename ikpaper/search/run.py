@@ -17,11 +17,19 @@ import torch
 from ikpaper.checks import check_count
 from ikpaper.cluster import RESTARTS, connected, max_parallel
 from ikpaper.files import locked, project_root, scratch, write_json, write_text
-from ikpaper.identity import digest
+from ikpaper.identity import digest, provenance
 from ikpaper.matmul import use_fast_matmul
 from ikpaper.paper import SEARCH_TRIALS
 from ikpaper.progress import Progress, duration
-from ikpaper.search.study import GIVE_UP, INITIAL_POINTS, Study, read_trials, space
+from ikpaper.search.study import (
+    GIVE_UP,
+    INITIAL_POINTS,
+    SESSIONS,
+    Study,
+    read_sessions,
+    read_trials,
+    space,
+)
 from ikpaper.search.trial import Trial
 
 #: Successive halving compares trials after 1/9 of the epochs, then after three times as many, and
@@ -50,6 +58,7 @@ def run_study(
     ended, in the order in which they did. A trial that fails or diverges has a row too. A trial
     whose node dies starts again on another one. With early stopping, `rungs.csv` holds the losses
     that trials are compared by, so that a study that continues compares with all of them.
+    `sessions.json` holds where trials were made: the provenance of each call that ran some.
 
     Args:
         study: What to search.
@@ -82,6 +91,7 @@ def run_study(
                 _check_folder(folder, study)
                 write_json(folder / "study.json", study.stamp())
                 log = TrialLog(study, folder, trials, cpus, gpus)
+                _note_session(folder, len(log.rows))
                 try:
                     _tune(study, log, parallel or most, cpus, gpus, local)
                 finally:
@@ -111,6 +121,13 @@ def _check_folder(folder: Path, study: Study) -> None:
             )
     elif folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} holds files, but no study; choose another with --folder")
+
+
+def _note_session(folder: Path, done: int) -> None:
+    """Record where the trials after so many are made; a call that ran none leaves nothing."""
+    earlier = [session for session in read_sessions(folder) if session["after"] < done]
+    origin = provenance("ray", "scikit-optimize")
+    write_json(folder / SESSIONS, [*earlier, {"after": done, "provenance": origin}])
 
 
 class TrialLog:
@@ -235,8 +252,6 @@ def _tune(
             row |= {"objective": math.nan, "outcome": f"failed: {cause}"}
             self.log.add(trial.trial_id, row)
 
-    # It prints the trace of every failure; here a failure is a row, and a restart a line.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     log.progress.show(f"{study.name}: {log.missing} trials, {parallel} at a time")
     with scratch() as storage:
         tuner = tune.Tuner(
@@ -262,6 +277,10 @@ def _tune(
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
             ),
         )
+        # It prints the trace of every failure; here a failure is a row, and a restart a line.
+        logger = logging.getLogger("ray.tune")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
         try:
             tuner.fit()
         except TuneError as error:
@@ -270,6 +289,8 @@ def _tune(
                 f"Ray Tune gave up ({last}); finished trials are in {log.path}, and the same "
                 "command continues"
             ) from error
+        finally:
+            logger.setLevel(level)
 
 
 def halving(epochs: int, rungs: pd.DataFrame) -> Any:

@@ -14,10 +14,10 @@ import pandas as pd
 
 from ikpaper import dataset, training
 from ikpaper.arm import PlanarArm, arm_of
-from ikpaper.checks import check_count
+from ikpaper.checks import check_count, check_known, check_seed
 from ikpaper.evaluation import Task
 from ikpaper.files import project_root
-from ikpaper.identity import Identity, digest
+from ikpaper.identity import Identity, digest, made
 from ikpaper.models import model_type
 from ikpaper.paper import Ranges
 from ikpaper.profiles import PROFILES, Profile, get_profile
@@ -34,6 +34,9 @@ METHODS = ("bayesian", "random")
 
 #: Entries of `study.json` that are no settings.
 _STAMP = ("key", "versions")
+
+#: File of where trials were made. It is apart from `study.json`, which decides pages.
+SESSIONS = "sessions.json"
 
 #: Random trials before the surrogate takes over, scikit-optimize's own default.
 INITIAL_POINTS = 10
@@ -75,14 +78,11 @@ class Study:
     def __post_init__(self) -> None:
         kind = model_type(self.model)
         object.__setattr__(self, "epochs", check_count("epochs", self.epochs))
-        object.__setattr__(self, "seed", check_count("seed", self.seed, 0))
-        if self.seed >= 2**32:
-            raise ValueError(f"seed: expected a number from 0 to 2^32 - 1, got {self.seed}")
-        _check_choice("objective", self.objective, OBJECTIVES)
-        _check_choice("method", self.method, METHODS)
-        _check_choice("precision", self.precision, kind.precisions)
-        if self.ranges is None:
-            object.__setattr__(self, "ranges", kind.search_ranges)
+        object.__setattr__(self, "seed", check_seed(self.seed, bits=32))
+        check_known("objective", [self.objective], OBJECTIVES)
+        check_known("method", [self.method], METHODS)
+        check_known("precision", [self.precision], kind.precisions)
+        object.__setattr__(self, "ranges", dict(self.ranges or kind.search_ranges))
         if not self.bounds:
             raise ValueError(f"model {self.model!r} has no ranges to search")
         space(self.bounds)
@@ -244,6 +244,11 @@ class StudyRecord:
         """The trial with the smallest objective."""
         return self.trials.loc[self.trials["objective"].idxmin()]
 
+    @property
+    def made(self) -> str:
+        """Where its trials were proposed and trained, session by session, as far as on record."""
+        return "; ".join(dict.fromkeys(made(session) for session in read_sessions(self.folder)))
+
     @cached_property
     def confirmed(self) -> pd.DataFrame:
         """Scores of trials that were trained with more data; see `confirm`. May be empty."""
@@ -262,21 +267,22 @@ def load_studies(root: Path | None = None) -> list[StudyRecord]:
     return [StudyRecord(path.parent) for path in sorted(root.glob("*/trials.csv"))]
 
 
-def _check_choice(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise ValueError(f"{what}: expected one of {', '.join(known)}, got {name!r}")
-
-
 def read_stamp(folder: Path) -> dict[str, Any]:
     """What the `study.json` of a folder holds; see `Study.stamp`."""
     path = folder / "study.json"
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise _damaged(path, error) from error
+    settings = _read_json(path)
     if not isinstance(settings, dict):
         raise _damaged(path, "it holds no settings")
     return settings
+
+
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
+    """Where the trials of a folder come from: the `provenance` of each call of `run_study`.
+
+    Its trials are those `after` so many. Studies from before this file have none.
+    """
+    path = folder / SESSIONS
+    return _read_json(path) if path.exists() else []
 
 
 def read_trials(folder: Path, study: Study) -> pd.DataFrame:
@@ -289,6 +295,13 @@ def read_trials(folder: Path, study: Study) -> pd.DataFrame:
     if missing := [name for name in study.columns if name not in table]:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
     return table
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, what: object) -> ValueError:

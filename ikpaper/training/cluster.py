@@ -72,7 +72,7 @@ def train_on_cluster(
                 folder.mkdir(parents=True, exist_ok=True)
                 settings = (str(folder), gpus > 0, fresh, retries)
                 calls[i] = (runs[i], *settings, teacher)
-            for i, result in as_tasks(_train_here, calls, cpus=cpus, gpus=gpus):
+            for i, result in as_tasks(train_on_node, calls, cpus=cpus, gpus=gpus):
                 if isinstance(result, BaseException):
                     failures.append(_failure(result, runs[i]))
                     progress.say(str(failures[-1]))
@@ -105,7 +105,7 @@ def _teacher(
     return run.teacher.find(directory).read_bytes(), record
 
 
-def _train_here(
+def train_on_node(
     run: TrainingRun,
     directory: str,
     on_gpu: bool,

@@ -12,7 +12,7 @@ import torch
 
 from ikpaper import dataset
 from ikpaper.arm import PlanarArm, resolve_arm
-from ikpaper.checks import check_count, check_known, check_sigma
+from ikpaper.checks import check_count, check_known, check_seed, check_sigma
 from ikpaper.identity import Identity
 from ikpaper.models import ModelConfig, NetworkSampler, build, model_type
 from ikpaper.models.base import SCHEDULES
@@ -22,9 +22,6 @@ from ikpaper.weights import find_weights, load_record, weights_path
 
 #: What the products between hidden layers may be computed in.
 PRECISIONS = ("float32", "bfloat16")
-
-#: What torch's generators take.
-_LARGEST_SEED = 2**63 - 1
 
 #: Seconds for 1000 training samples, and for a million parameters more, roughly, on two cores, as
 #: the published trainings took.
@@ -95,13 +92,8 @@ class TrainingRun:
         epochs = kind.epochs_for(profile) if epochs is None else check_count("epochs", epochs)
         arm = resolve_arm("TrainingRun.of", dof, arm)
         precision = kind.recipe.precision if precision is None else precision
-        if precision not in kind.precisions:
-            raise ValueError(
-                f"precision: {name!r} computes in {', '.join(kind.precisions)}, got {precision!r}"
-            )
-        seed = profile.seed if seed is None else check_count("seed", seed, 0)
-        if seed > _LARGEST_SEED:
-            raise ValueError(f"seed: expected a whole number below 2^63, got {seed}")
+        check_known(f"precision of {name!r}", [precision], kind.precisions)
+        seed = profile.seed if seed is None else check_seed(seed)
         schedule = kind.recipe.schedule if schedule is None else schedule
         check_known("schedule", [schedule], SCHEDULES)
         pairs = tuple(sorted(changes.items()))

@@ -85,9 +85,7 @@ def test_published_rows_stand_beside_no_other_problem():
         assert len(result.table) == 1
 
 
-@pytest.mark.parametrize(
-    "sigma", [np.full(4, 0.2), torch.full((4,), 0.2, dtype=torch.float64), [0.2] * 4]
-)
+@pytest.mark.parametrize("sigma", [np.full(4, 0.2), torch.full((4,), 0.2), [0.2] * 4])
 def test_the_published_prior_in_another_form_is_the_same(sigma, compared):
     found = benchmark(Handwritten(), dof=4, sigma=sigma, targets=2)
     assert len(found.table) == len(compared.table)

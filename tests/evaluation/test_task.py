@@ -10,6 +10,7 @@ import ikpaper
 from ikpaper import metrics
 from ikpaper.evaluation import Task, draw, random_targets, sampling_rate
 from ikpaper.evaluation.task import Scores
+from ikpaper.identity import digest
 from ikpaper.profiles import PROFILES
 
 ARM = ikpaper.PlanarArm([0.5, 0.5, 0.5, 1.0])
@@ -259,6 +260,45 @@ def test_what_decides_a_score_is_told():
 def test_numbers_out_of_range_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Task.random(ARM, **change)
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("checks: .* got -1", lambda task: task.score(ikpaper.Prior(ARM), checks=-1)),
+        (
+            "permutations: .* got 2.5",
+            lambda task: task.score(ikpaper.Prior(ARM), permutations=2.5),
+        ),
+        ("count: .* got 0", lambda task: task.first(0)),
+        ("targets: .* got 0", lambda task: task.rate(ikpaper.Prior(ARM), 0)),
+        ("targets: .* got 1.5", lambda _: Task.test_set(ARM, PROFILES["smoke"], targets=1.5)),
+        ("repeats: .* got 0", lambda _: Task.at(ARM, [2.0, 0.4], repeats=0)),
+        (r"tcp: expected shape \(2,\)", lambda _: Task.at(ARM, [[2.0, 0.4]])),
+        ("tcp: ", lambda _: Task.at(ARM, "there")),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(message, call):
+    task = Task.random(ARM, 2, samples=10)
+    with pytest.raises(ValueError, match=message):
+        call(task)
+
+
+def test_numbers_in_another_form_are_the_same_task():
+    plain = Task.at(ARM, (2.0, 0.4), repeats=2, samples=10)
+    for tcp in (torch.tensor([2.0, 0.4], dtype=torch.float64), np.array([2.0, 0.4])):
+        other = Task.at(ARM, tcp, repeats=2.0, samples=1e1)
+        assert digest(other.settings()) == digest(plain.settings())
+    scores = plain.score(ikpaper.Prior(ARM), permutations=20.0, checks=1.0)
+    assert scores.targets["c2st"].count() == 1
+
+
+def test_a_task_outlives_the_mode_that_it_was_made_in():
+    with torch.inference_mode():
+        task = Task.random(ARM, 2, samples=10)
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    (weight * task.tcp).square().sum().backward()
+    assert weight.grad is not None
 
 
 def test_the_rate_counts_samples():

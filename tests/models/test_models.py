@@ -3,6 +3,7 @@ import dataclasses
 import multiprocessing
 import operator
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 import ikpaper
 from ikpaper import models
 from ikpaper.paper import CVAE_TABLE, INN_TABLE
+from ikpaper.sampler import GLOBAL_GENERATORS
 
 COUNTS = {
     ("cvae", 4): 217_128,
@@ -41,6 +43,7 @@ def test_defaults_are_the_rows_of_the_tables(name, table):
 def test_building_leaves_global_generators_alone():
     before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     models.build("inn", dof=4, neurons=8)
+    ikpaper.load("inn", dof=4)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), torch_before)
 
@@ -242,6 +245,28 @@ def test_autocast_changes_the_accuracy_alone(name):
     assert values[1] == pytest.approx(values[0], rel=0.1)
 
 
+def test_one_thread_at_a_time_draws_initial_weights(monkeypatch):
+    """FrEIA and torch draw them from generators that all threads share."""
+
+    def waits():
+        free = GLOBAL_GENERATORS.acquire(blocking=False)
+        if free:
+            GLOBAL_GENERATORS.release()
+        return not free
+
+    def init(self, config):
+        with ThreadPoolExecutor(1) as other:
+            found.append(other.submit(waits).result())
+        plain(self, config)
+
+    kind = models.CATALOGUE["inn"]
+    found, plain = [], kind.__init__
+    monkeypatch.setattr(kind, "__init__", init)
+    models.build("inn", dof=4, neurons=8)
+    ikpaper.load("inn", dof=4)
+    assert found == [True, True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
@@ -250,10 +275,15 @@ def test_autocast_changes_the_accuracy_alone(name):
         (("inn",), {}, "either dof or arm"),
         (("inn", 6), {"arm": ikpaper.PlanarArm.paper(6)}, "either dof or arm"),
         (("inn",), {"arm": ikpaper.PlanarArm([1.0, 1.0])}, "at least 3 .* got 2"),
-        (("cvae", 6), {"layers": 3}, "unknown hyperparameter layers .* hidden_layers"),
+        (("cvae", 6), {"layers": 3}, "unknown hyperparameter of 'cvae' 'layers'; .*hidden_layers"),
         (("cvae", 6), {"neurons": 0}, "neurons: .* got 0"),
         (("inn", 6), {"subnet_layers": 1}, "subnet_layers: .* at least 2, got 1"),
         (("inn", 6), {"learning_rate": 0.0}, r"learning_rate: .* got 0\.0"),
+        (("inn", 6), {"weight_p": -1}, "weight_p: .* at least 0, got -1"),
+        (("inn", 6), {"clamp": "soft"}, "clamp: .* got 'soft'"),
+        (("cvae", 6), {"weight_decay": float("nan")}, "weight_decay: .* got nan"),
+        (("inn", 6), {"grad_clamp": 0}, "grad_clamp: .* got 0"),
+        (("inn", 6), {"seed": 2**64}, r"seed: .* from 0 to 2\^62 - 1"),
     ],
 )
 def test_bad_input_is_refused(arguments, options, message):

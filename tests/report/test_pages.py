@@ -128,7 +128,7 @@ def test_what_is_committed_decides_and_not_this_machine(project, tmp_path, capsy
     build(project)
     assert ran(capsys) == []
     (page, _) = status("smoke", root=project, pages=PAGES)
-    assert page.made == "another"
+    assert page.made == "another, torch unknown"
     assert page.cost == records["first"]["seconds"]
 
 

@@ -1,8 +1,11 @@
 """Posteriors of sbi as samplers, on a stand-in that draws as sbi does."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from ikpaper import PlanarArm
+from ikpaper.sampler import GLOBAL_GENERATORS
 from ikpaper.samplers import SbiSampler
 
 ARM = PlanarArm([0.6, 0.5, 0.5])
@@ -18,6 +21,9 @@ class Posterior:
     def sample_batched(self, shape, x, show_progress_bars=True):
         assert x.dtype == torch.float32
         assert not show_progress_bars
+        with ThreadPoolExecutor(1) as other:
+            # Two samplers at once would draw from one stream.
+            assert not other.submit(GLOBAL_GENERATORS.acquire, blocking=False).result()
         noise = torch.randn(*shape, len(x), ARM.dof) * self.scale
         return noise + torch.nn.functional.pad(x, (0, ARM.dof - 2))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import torch
 
 import ikpaper
 from ikpaper import files
@@ -77,6 +78,9 @@ def test_a_study_is_run_killed_and_continued(tmp_path):
     assert set(table["outcome"]) == {"trained"}
     assert f"[{len(table)}/{len(table)}]" in log
     assert "Traceback" not in log
+    sessions = json.loads((folder / "sessions.json").read_text())
+    assert [session["after"] for session in sessions] == [0, len(before)]
+    assert f"torch {torch.__version__}" in record.made
     # The objective is the loss of the very training run that the row describes.
     row = table.iloc[-1]
     *_, end = TrainingLoop(study.run(record.configuration(row))).epochs()
@@ -143,8 +147,8 @@ def listening(root):
         (["--seed", str(2**32)], "seed: expected a whole number"),
         (["--parallel", "0"], "parallel: expected"),
         (["--cpus", "0"], "more than 0 CPUs"),
-        (["--objective", "luck"], "loss, held-out, got 'luck'"),
-        (["--method", "grid"], "bayesian, random, got 'grid'"),
+        (["--objective", "luck"], "unknown objective 'luck'; known: loss, held-out"),
+        (["--method", "grid"], "unknown method 'grid'; known: bayesian, random"),
         (["--range", "neurons", "300", "200"], "range of neurons: expected two rising bounds"),
         (["--range", "learning_rate", "0", "1"], "above 0 on a logarithmic scale"),
         (["--range", "learning_rate", "nan", "1"], "range of learning_rate: expected two rising"),

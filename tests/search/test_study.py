@@ -1,4 +1,7 @@
+import copy
+import json
 import math
+import pickle
 
 import pytest
 
@@ -37,15 +40,20 @@ def test_trials_are_the_papers():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "half"}, "precision: expected one of float32, bfloat16, got 'half'"),
+        ({"precision": "half"}, "unknown precision 'half'; known: float32, bfloat16"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
-        ({"seed": 2**32}, "seed: expected a number from 0 to 2.32 - 1, got 4294967296"),
+        ({"seed": 2**32}, "seed: expected a whole number from 0 to 2.32 - 1, got 4294967296"),
         ({"model": "flow"}, "model 'flow' has no ranges to search"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Study(**{"model": "cvae", "arm": ikpaper.PlanarArm.paper(4), **options})
+
+
+def test_a_study_pickles_and_copies():
+    study = Study("cvae", ikpaper.PlanarArm.paper(4))
+    assert pickle.loads(pickle.dumps(study)) == copy.deepcopy(study) == study
 
 
 def test_whole_numbers_given_as_floats_are_used_as_whole_numbers():
@@ -98,6 +106,21 @@ def test_studies_are_found_and_read(tmp_path):
         "neurons": 8,
     }
     assert second.confirmed.empty
+
+
+def test_where_trials_were_made_is_told_session_by_session(tmp_path):
+    finished_study(tmp_path / "study", [2.0])
+    (record,) = load_studies(tmp_path)
+    assert record.made == ""
+    sessions = [
+        {"after": after, "provenance": {"revision": revision, "packages": {"torch": "2.13.0"}}}
+        for after, revision in enumerate(["abc", "abc", "def"])
+    ]
+    (tmp_path / "study" / "sessions.json").write_text(json.dumps(sessions))
+    assert record.made == "abc, torch 2.13.0; def, torch 2.13.0"
+    (tmp_path / "study" / "sessions.json").write_text("[")
+    with pytest.raises(ValueError, match=r"sessions\.json is damaged: .*; restore it"):
+        assert record.made
 
 
 def test_runs_of_trials_are_training_runs():
