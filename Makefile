@@ -68,6 +68,7 @@ test-all: test
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks
+	@for what in "many targets" c2st "permutation test"; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks --only "$$what"; done
 
 ablations: .venv/ready
 	@$(BIN)/ikpaper ablate

@@ -4,6 +4,8 @@
 # graph. A run that does not end in time leaves its checkpoint, from which the same command goes on.
 #
 #   OUT=folder bash benchmarks/gpu.sh        # results: logs, bench.csv, weights/
+#   IKPAPER_WEIGHTS=folder/weights ikpaper evaluate --model inn --dof 6 --profile paper --seed 43 \
+#     --save                                 # scores of a run that ended, for seeds.csv
 #   DEVICE=cpu PROFILE=smoke bash benchmarks/gpu.sh    # a trial without a GPU
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +14,7 @@ PYTHON=${PYTHON:-python3}
 DEVICE=${DEVICE:-cuda}
 PROFILE=${PROFILE:-paper}
 # Model, DoF and seed of the training runs.
-RUNS=${RUNS:-"inn:8:43 inn:8:44"}
+RUNS=${RUNS:-"inn:6:43 inn:6:44 inn:10:43 inn:10:44"}
 STEPS=${STEPS:-"tests bench train"}
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1 OMP_NUM_THREADS=2
 mkdir -p "$OUT"

@@ -23,6 +23,7 @@ from torch import Generator, Tensor
 import ikpaper
 from benchmarks import reference
 from ikpaper import models
+from ikpaper.evaluation import PERMUTATIONS
 from ikpaper.files import write_text
 from ikpaper.format import significant
 from ikpaper.matmul import use_fast_matmul
@@ -78,6 +79,8 @@ class Bench:
             yield "many targets", lambda d=dof: self.many_targets(d)
         for dof in ikpaper.PlanarArm.PAPER_DOF:
             yield "c2st", lambda d=dof: self.c2st(d)
+        for dof in ikpaper.PlanarArm.PAPER_DOF:
+            yield "permutation test", lambda d=dof: self.permutation_test(d)
         for name in ("inn", "cvae"):
             for dof in ikpaper.PlanarArm.PAPER_DOF:
                 yield f"memory {name}", lambda n=name, d=dof: self.memory(n, d)
@@ -279,6 +282,22 @@ class Bench:
             for epochs, seconds in zip(C2ST, ours, strict=True)
         ]
 
+    def permutation_test(self, dof: int) -> list[dict[str, Any]]:
+        """The permutation test of one target, as all tables have it; CPU."""
+        a, b = torch.randn(2, SAMPLES, dof, generator=Generator().manual_seed(0))
+        ours, slow = self.best(
+            lambda: ikpaper.metrics.two_sample_test(
+                a, b, permutations=PERMUTATIONS, generator=Generator().manual_seed(1)
+            ),
+            theirs=[
+                lambda: reference.two_sample_test(
+                    a, b, 1.2, PERMUTATIONS, Generator().manual_seed(1)
+                )
+            ],
+        )
+        what = "permutation test"
+        return [self.row(what, "", dof, SAMPLES, 1 / ours, 1 / slow, "targets/s")]
+
     def breakdown(self, name: str, dof: int) -> list[dict[str, Any]]:
         """Where a training step of ours spends its time, and how fast its products are."""
         return [self._breakdown(name, dof, precision) for precision in PRECISIONS]
@@ -458,7 +477,7 @@ def _peak_resident() -> float:
 
 def merged(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
     """The table in `path` with these rows new or in the place of old ones."""
-    names = ["what", "model", "dof", "size", "device"]
+    names = ["what", "model", "dof", "size", "device", "threads"]
     new = pd.DataFrame(rows)
     if not path.exists():
         return new

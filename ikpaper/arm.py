@@ -307,8 +307,8 @@ class PlanarArm:
             raise ValueError(f"tcp: expected finite coordinates, got {tcp.tolist()}")
         distance = self.radial_distance(tcp.to(torch.float64)).reshape(-1)
         # Float32 targets of a fully stretched arm may round to just outside.
-        slack = 4 * torch.finfo(tcp.dtype).eps * self.reach
-        outside = (distance > self.reach + slack) | (distance < self.inner_radius - slack)
+        rounding = 4 * torch.finfo(tcp.dtype).eps * self.reach
+        outside = (distance > self.reach + rounding) | (distance < self.inner_radius - rounding)
         if outside.any():
             first = int(outside.nonzero()[0])
             one, many = self._MEASURE
@@ -323,9 +323,9 @@ class PlanarArm:
 
         A single configuration reaches a target there: links in one line.
         """
-        distance, slack = self.radial_distance(tcp.to(torch.float64)), 1e-12 * self.reach
+        distance, rounding = self.radial_distance(tcp.to(torch.float64)), 1e-12 * self.reach
         inner = -self.reach if self.rails else 2 * max(self.lengths) - self.reach
-        return (distance < self.reach - slack) & (distance > inner + slack)
+        return (distance < self.reach - rounding) & (distance > inner + rounding)
 
     def _link_angles(self, theta: TensorLike) -> tuple[Tensor, Tensor]:
         theta = as_tensor(theta, "theta")

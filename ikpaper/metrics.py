@@ -478,9 +478,11 @@ def _accuracy(x: Tensor, labels: Tensor, epochs: int | None, seed: int, folds: i
         if not done.any():
             continue
         with torch.no_grad():
-            told = classifiers.logits(x[training // folds])[done, :, 0] > 0
+            predicted = classifiers.logits(x[training // folds])[done, :, 0] > 0
         among = held[training[done] % folds]
-        right[training[done]] = ((told == labels) & among).sum(dim=1).double() / among.sum(dim=1)
+        right[training[done]] = ((predicted == labels) & among).sum(dim=1).double() / among.sum(
+            dim=1
+        )
         training, best, waited = (values[~done] for values in (training, best, waited))
         if not len(training):
             break

@@ -152,3 +152,28 @@ def mcnemar(first: int, second: int) -> float:
     first, second = check_count("first", first, 0), check_count("second", second, 0)
     total = first + second
     return float(binomtest(first, total).pvalue) if total else 1.0
+
+
+def paired_difference(first: int, second: int, cases: int) -> tuple[float, float, float]:
+    """Difference of two shares of the same cases, with the two ends of its interval (95 %).
+
+    The interval is that of Clopper and Pearson for the share of `first` among the cases that count
+    for one side alone, so that it holds 0 where `mcnemar` does not reject.
+
+    Args:
+        first: As in `mcnemar`.
+        second: As in `mcnemar`.
+        cases: Number of all cases.
+
+    Raises:
+        ValueError: If a number is none or negative, or more cases count than there are.
+    """
+    first, second = check_count("first", first, 0), check_count("second", second, 0)
+    cases, alone = check_count("cases", cases), first + second
+    if alone > cases:
+        raise ValueError(f"cases: expected at least the {alone} that count, got {cases}")
+    if not alone:
+        return 0.0, 0.0, 0.0
+    ends = binomtest(first, alone).proportion_ci(_LEVEL)
+    low, high = ((2 * end - 1) * alone / cases for end in (ends.low, ends.high))
+    return (first - second) / cases, low, high

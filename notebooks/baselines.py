@@ -16,7 +16,7 @@
 # # Another library
 #
 # What does sbi, the reference library of simulation-based inference, make of the
-# same simulations in the same time?
+# same simulations?
 #
 # With {glue:text}`joints` joints, its flow matching (FMPE) comes to an unbiased
 # MMD² of {glue:text}`mmd_fmpe`, its normalising flow (NPE) to
@@ -48,11 +48,10 @@ out.number("kinematics", baselines.kinematics(random))
 # maximum likelihood {cite}`greenberg2019`, its FMPE a velocity field by flow
 # matching {cite}`wildberger2023`. All but the number of epochs is sbi's default.
 #
-# Both get the training samples of our flow and a fixed number of epochs, chosen
-# so that on an idle core training takes about as long as our flow's, then twice as
-# many from two seeds; a baseline is done earlier if its own validation says so. The times in
-# {numref}`tab-baselines` of the baselines were taken while another program used
-# the machine's other core, and are longer for it.
+# Both get the training samples of our flow and a fixed number of epochs, then
+# twice as many from two seeds; a baseline is done earlier if its own validation says
+# so. The times in {numref}`tab-baselines` of the baselines were taken while another
+# program used the machine's other core, and are longer for it.
 #
 # The baselines know nothing of kinematics. They must learn from samples where an
 # arm reaches, which our flow is given ({ref}`sec-flow`).
@@ -61,7 +60,7 @@ out.number("kinematics", baselines.kinematics(random))
 out.table(baselines.baselines(rows), "baselines")
 
 # %% [markdown]
-# :::{csv-table} Posteriors that sbi trains for about the time of ours and for twice the epochs, beside ours, scored at the same targets (`ikpaper baselines`). The unbiased MMD² scatters around zero and can be negative. *Rejected* is the share of targets at which a permutation test rejects that samples are exact. Rates of sampling are of one run, without the longer trainings.
+# :::{csv-table} Posteriors that sbi trains for a set number of epochs and for twice as many, beside ours, scored at the same targets (`ikpaper baselines`). The unbiased MMD² scatters around zero and can be negative. *Rejected* is the share of targets at which a permutation test rejects that samples are exact. Rates of sampling are of one run, without the longer trainings.
 # :file: tables/baselines.csv
 # :header-rows: 1
 # :shown: 7

@@ -86,8 +86,7 @@ for dof in PlanarArm.PAPER_DOF:
 # {ref}`sec-beyond`: at each target, a thousand samples against a thousand exact
 # ones. Look-up tables are asked for a thousand samples a target, too, of which
 # {glue:text}`samples` are used: those of fewer would be nearer to the target.
-# Rejection sampling and the numerical solver, which take seconds a target, are
-# left out.
+# The numerical solver, by far the slowest ({numref}`tab-beyond-06`), is left out.
 #
 # ## What they see
 

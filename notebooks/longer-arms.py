@@ -18,7 +18,8 @@
 # Does what holds for ten joints hold for more?
 #
 # {glue:text}`full_answer`: trained in full, the flow is rejected
-# {glue:text}`full_verdict` ({numref}`tab-scaling-full`).
+# {glue:text}`full_verdict` ({numref}`tab-scaling-full`). Of each setting there is one
+# training run.
 #
 # After a short training, less and less. With {glue:text}`longest` joints the MMD²
 # of the flow to the exact posterior is then {glue:text}`share_longest` of the
@@ -71,7 +72,8 @@ out.figure(results.scaling(rows))
 # {numref}`tab-scaling-full` has the arms with {glue:text}`full_joints` joints, trained
 # on as much data as those of {ref}`sec-beyond`: for fewer and as many epochs, with
 # narrower and wider networks, and sampled in fewer and more steps. The shares at
-# which the flow is rejected before refinement are, over epochs of training,
+# which the flow is rejected before refinement are, over epochs of training (its
+# time was measured beside other work, and does not compare),
 # {glue:text}`full_time`; over neurons of a layer, after the epochs that have several
 # widths, {glue:text}`full_widths`.
 #

@@ -91,14 +91,16 @@ out.numbers(
 # {glue:text}`steps` steps.
 #
 # {glue:text}`other`
+# Losses by which trials were stopped are kept in newer studies only: one of these that
+# goes on would compare its next trials among themselves.
 
 # %% tags=["remove-cell"]
 out.table(tables.overview(studies), "studies")
 
 # %% [markdown]
-# ```{csv-table} All studies. *Stopped*: trials that lagged behind. The cost is of machines that differ.
+# ```{csv-table} All studies. *Ended*: trials that have an objective; *stopped*: those that lagged behind. The cost is of machines that differ.
 # :file: tables/studies.csv
-# :shown: 7
+# :shown: 8
 # :header-rows: 1
 # :name: tab-studies
 # ```

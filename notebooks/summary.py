@@ -52,7 +52,7 @@ out.numbers(
     verdicts.plotted(scores),
     published.wide_prior(scores),
     beyond.benchmark_numbers(random),
-    beyond.home_numbers(random, verdicts.ahead(scores, runs, "posterior")),
+    beyond.home_numbers(random, verdicts.ahead(scores, runs, "mmd2")),
     beyond.pooled_numbers(random, many),
 )
 out.table(conclusions, "conclusions")

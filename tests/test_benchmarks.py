@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import reference
-from ikpaper import models
+from ikpaper import metrics, models
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"inn": {"neurons": 30, "coupling_layers": 3}, "cvae": {"neurons": 30}}
@@ -59,6 +59,19 @@ def test_sampling_is_that_of_the_reference(name, arm):
     ours = model.sample(tcp, 300, generator=torch.Generator().manual_seed(1))
     theirs = reference.sample(model, tcp, 300, torch.Generator().manual_seed(1))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_the_permutation_test_is_that_of_the_reference(generator):
+    a, b = (torch.randn(n, 3, generator=generator) + 0.3 * k for k, n in enumerate((40, 30)))
+    found, expected = (
+        test(torch.Generator().manual_seed(5))
+        for test in (
+            lambda own: metrics.two_sample_test(a, b, permutations=60, generator=own),
+            lambda own: reference.two_sample_test(a, b, 1.2, 60, own),
+        )
+    )
+    assert found.mmd2 == pytest.approx(expected[0], abs=1e-6)
+    assert found.p_value == pytest.approx(expected[1])
 
 
 @pytest.mark.slow

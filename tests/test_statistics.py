@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ikpaper.statistics import bootstrap_interval, bootstrap_intervals, mcnemar, rank_correlation
+from ikpaper.statistics import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    mcnemar,
+    paired_difference,
+    rank_correlation,
+)
 
 
 def test_bootstrap_interval_agrees_with_the_normal_one():
@@ -117,6 +123,24 @@ def test_bootstrap_refuses_what_has_no_interval(values, options, message):
 def test_rank_correlation_refuses_what_has_no_order(a, b, message):
     with pytest.raises(ValueError, match=message):
         rank_correlation(a, b)
+
+
+@pytest.mark.parametrize(("first", "second"), [(5, 5), (14, 2), (2, 14), (9, 1), (0, 6), (30, 18)])
+def test_the_interval_of_a_difference_of_shares_agrees_with_mcnemars_test(first, second):
+    value, low, high = paired_difference(first, second, 200)
+    assert value == (first - second) / 200
+    assert low <= value <= high
+    assert (low <= 0 <= high) == (mcnemar(first, second) > 0.05)
+    # Turned around, it is the same.
+    assert paired_difference(second, first, 200) == pytest.approx((-value, -high, -low))
+
+
+def test_shares_of_equal_cases_do_not_differ():
+    assert paired_difference(0, 0, 10) == (0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="cases: expected at least the 11 that count, got 10"):
+        paired_difference(10, 1, 10)
+    with pytest.raises(ValueError, match=r"first: .* got -1"):
+        paired_difference(-1, 1, 10)
 
 
 def test_mcnemar_is_the_two_sided_binomial_test_of_the_discordant_pairs():

@@ -14,7 +14,13 @@ from ikpaper import calibration, evaluation, metrics
 from ikpaper.arm import PlanarArm, TensorLike, as_tensor
 from ikpaper.checks import check_count
 from ikpaper.evaluation import LEVEL, draw
-from ikpaper.experiments.published import GUESS, Entry, Remembering, published_entries
+from ikpaper.experiments.published import (
+    CLASSICAL,
+    GUESS,
+    Entry,
+    Remembering,
+    published_entries,
+)
 from ikpaper.experiments.runner import Experiment, Job, ResultTable, results_path
 from ikpaper.identity import digest
 from ikpaper.models import CATALOGUE
@@ -42,8 +48,8 @@ COVERAGES = (0.5, 0.9)
 #: - `classifier`: output of a classifier of joint angles and targets.
 CHECKS = ("sbc", "hpd", "tarp", "tarp-nearest", "tarp-mean", "classifier")
 
-#: Published samplers that are left out: these take seconds a target.
-SKIPPED = ("rejection", "numerical")
+#: Published samplers that are left out: this one takes hours.
+SKIPPED = ("numerical",)
 
 #: Columns of the table.
 COLUMNS = (
@@ -103,8 +109,7 @@ def experiment(
         entries = (each for each in published_entries(arm, numbers) if each.name not in SKIPPED)
         jobs += [_job(simulated, entry, profile) for entry in entries]
     path = results_path("calibration", str(simulations), published=simulations == SIMULATIONS)
-    first = ("exact", "prior", "lookup", "lookup-large", GUESS)
-    order = {"sampler": (*first, *CATALOGUE)}
+    order = {"sampler": (*CLASSICAL, *CATALOGUE)}
     return Experiment(jobs, ResultTable(path, COLUMNS, ("dof", "sampler"), order))
 
 

@@ -127,7 +127,6 @@ def score_faults(
     sigma: float,
     repeats: int = 24,
     samples: int = 1000,
-    checks: int = 6,
 ) -> tuple[pd.DataFrame, dict[tuple[str, float], Faulty]]:
     """Scores of faults whose MMD^2 is known, over repeated draws at one target.
 
@@ -138,7 +137,6 @@ def score_faults(
         sigma: Standard deviation of the prior in radians.
         repeats: Pairs of sample sets.
         samples: Samples a set.
-        checks: Pairs that a classifier is trained on.
 
     Returns:
         A row each, exact samples (`none`) first: columns `fault`, `value`, `size`, and those of
@@ -158,7 +156,7 @@ def score_faults(
         size = 0.0
         if isinstance(sampler, Faulty):
             sampler, size = replace(sampler, exact=exact), sampler.size
-        scores = task.score(sampler, permutations=PERMUTATIONS, checks=checks)
+        scores = task.score(sampler, permutations=PERMUTATIONS)
         spread = float(scores.targets["mmd2"].std())
         rows.append(
             {"fault": kind, "value": value, "size": size, **scores.summary(), "mmd2_spread": spread}

@@ -195,8 +195,10 @@ def _make(page: Page, folder: Path, root: Path) -> tuple[str, float]:
         outputs = run_page(page, PUBLISHED, folder, root)
     except PageError as error:
         return str(error), time.monotonic() - start
-    write_json(folder / _STAMP, {"key": key, "outputs": outputs, "provenance": provenance()})
-    return "", time.monotonic() - start
+    seconds = time.monotonic() - start
+    stamp = {"key": key, "outputs": outputs, "seconds": seconds, "provenance": provenance()}
+    write_json(folder / _STAMP, stamp)
+    return "", seconds
 
 
 def _counted(comparisons: Sequence[Comparison]) -> str:
@@ -267,15 +269,16 @@ def _rows_of(certificate: Path, names: Collection[str]) -> list[list[str]]:
 
 def _runs(published: Iterable[Mapping[str, Any]], again: Iterable[Mapping[str, Any]]) -> str:
     """What made the published pages, and what made them again."""
-    columns = [
-        [_machine(record["provenance"]) for record in records if record]
-        for records in (published, again)
-    ]
+    whole = [[record for record in records if record] for records in (published, again)]
+    columns = [[_machine(record["provenance"]) for record in records] for records in whole]
     rows = [["", "published", "this run"]]
     for name in _machine(provenance()):
         rows.append(
             [name, *(", ".join(sorted({made.get(name, "–") for made in each})) for each in columns)]
         )
+    minutes = [sum(record["seconds"] for record in records) / 60 for records in whole]
+    rows.append(["pages", *(str(len(records)) for records in whole)])
+    rows.append(["minutes, one page after the other", *(f"{each:.1f}" for each in minutes)])
     return _csv(rows)
 
 

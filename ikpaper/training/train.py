@@ -143,8 +143,8 @@ def train(
         checkpoint.unlink(missing_ok=True)
     teacher, sha = None, None
     if run.teacher is not None:
-        teacher, its_record = trained(run.teacher, train_here=False, directory=directory)
-        teacher, sha = teacher.to(where), its_record["sha256"]
+        teacher, teacher_record = trained(run.teacher, train_here=False, directory=directory)
+        teacher, sha = teacher.to(where), teacher_record["sha256"]
         progress.say(f"{run.label}: {run.profile.training_samples:,} samples of a {teacher.name}")
     identity = run.identity(sha)
     loop = TrainingLoop(run, where, teacher, key=identity.key)

@@ -44,7 +44,7 @@ def test_all_faults_are_of_the_same_exact_samples(arm, monkeypatch):
 
     monkeypatch.setattr(ExactPosterior, "sample", counted)
     # More pairs than a task asks for at a time.
-    rows, _ = score_faults(arm, TCP, (0.01,), sigma=0.2, repeats=26, samples=10, checks=0)
+    rows, _ = score_faults(arm, TCP, (0.01,), sigma=0.2, repeats=26, samples=10)
     assert len(rows) == 4
     # Reference samples, exact ones, and twice as many that all faults start from.
     assert drawn.count(((26, 2), 10)) == 2
@@ -80,9 +80,7 @@ def test_a_mismatch_that_no_fault_has_is_refused(arm):
 
 
 def test_scores_have_a_row_for_exact_samples_and_one_a_fault(arm):
-    rows, samplers = score_faults(
-        arm, TCP, (0.005, 0.01), sigma=0.2, repeats=2, samples=100, checks=1
-    )
+    rows, samplers = score_faults(arm, TCP, (0.005, 0.01), sigma=0.2, repeats=2, samples=100)
     assert list(rows["fault"]) == ["none", *FAULTS, *FAULTS]
     assert set(samplers) == {(kind, value) for kind in FAULTS for value in (0.005, 0.01)}
     sizes = rows.set_index(["fault", "value"])["size"]

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ikpaper.cluster import cpus_here
+from ikpaper.files import write_json
 from ikpaper.report.pages import Page, build_pages, load_records
 from ikpaper.report.reproduce import reproduce
 
@@ -179,6 +180,9 @@ def test_the_published_certificate_says_what_all_pages_come_to(book):
     (results / "certificate.csv").write_text(
         (results / "certificate.csv").read_text() + "two,two.ipynb,1005,1005,0,0,0,0,7,\n"
     )
+    records = load_records(book.parent)
+    records["one"]["seconds"] = 119.0
+    write_json(book / "pages.json", records)
     assert reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True) == 0
     with (results / "certificate-pages.csv").open() as file:
         whole, one, two = csv.DictReader(file)
@@ -193,6 +197,11 @@ def test_the_published_certificate_says_what_all_pages_come_to(book):
         f"All {whole['numbers']} numbers of {outputs} outputs are identical; "
         f"{apart} times and rates are counted apart.\n"
     )
+    with (results / "certificate-runs.csv").open() as file:
+        *_, pages, minutes = csv.reader(file)
+    assert pages == ["pages", "1", "1"]
+    assert minutes[:2] == ["minutes, one page after the other", "2.0"]
+    assert float(minutes[2]) < 2.0
     change(book / "results" / "certificate.csv", "1005,1005,0", "1005,1003,2")
     assert reproduce(root=book.parent, pages=PAGES, only=["one"], publish=True) == 0
     said = (results / "certificate.md").read_text()

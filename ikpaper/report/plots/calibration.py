@@ -28,11 +28,11 @@ def power(rows: pd.DataFrame, size: int, checks: Mapping[str, str]) -> Figure:
     figure, grid = new_grid(len(arms), height=height, margin=1.5, stacked=stacked, sharey=True)
     shown = mpl.colormaps["BuPu"].with_extremes(bad="none")
     for ax, dof in zip(grid[0], arms, strict=True):
-        mine = rows[rows["dof"] == dof]
+        group = rows[rows["dof"] == dof]
         index = pd.MultiIndex.from_tuples(samplers)
-        wide = mine.pivot(index=["sampler", "refine"], columns="check", values=f"power_{size}")
+        wide = group.pivot(index=["sampler", "refine"], columns="check", values=f"power_{size}")
         shares = wide.reindex(index)[list(checks)]
-        tested = mine.drop_duplicates(["sampler", "refine"]).set_index(["sampler", "refine"])
+        tested = group.drop_duplicates(["sampler", "refine"]).set_index(["sampler", "refine"])
         shares["rejected"] = tested["rejected"].reindex(index)
         # What an arm does not have is no zero.
         ax.patch.set(hatch="////", edgecolor=MUTED)

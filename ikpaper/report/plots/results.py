@@ -331,15 +331,15 @@ def result_plots(
     figure, grid = new_grid(len(titles), height=3.4)
     for ax, (quantity, title) in zip(grid[0], titles.items(), strict=True):
         part = rows[rows["quantity"] == quantity]
-        for name, mine in part.groupby("sampler", sort=False):
-            x = pd.Series([parameters[dof, str(name)] for dof in mine["dof"]], mine.index)
+        for name, group in part.groupby("sampler", sort=False):
+            x = pd.Series([parameters[dof, str(name)] for dof in group["dof"]], group.index)
             # What belongs together is joined: both have the same number of parameters.
-            ax.vlines(x, *mine[["reported", "ours"]].to_numpy().T, color=MUTED, linewidth=0.8)
-            theirs = look(str(name), label=f"{LABELS[str(name)]}, reported", linestyle="none")
-            ax.plot(x, mine["reported"], **theirs, markerfacecolor="none", markersize=7)
+            ax.vlines(x, *group[["reported", "ours"]].to_numpy().T, color=MUTED, linewidth=0.8)
+            unfilled = look(str(name), label=f"{LABELS[str(name)]}, reported", linestyle="none")
+            ax.plot(x, group["reported"], **unfilled, markerfacecolor="none", markersize=7)
             own = {"label": f"{LABELS[str(name)]}, ours", "linestyle": "none"}
-            _error_bars(ax, str(name), x, mine[["ours", "low", "high"]], **own)
-            for *point, dof in zip(x, mine["ours"], mine["dof"], strict=True):
+            _error_bars(ax, str(name), x, group[["ours", "low", "high"]], **own)
+            for *point, dof in zip(x, group["ours"], group["dof"], strict=True):
                 note(ax, f"{dof}", point, (6, 3), fontsize=8, color=COLORS[str(name)])
         ax.set(xscale="log", xlabel="trainable parameters", title=title)
         low, high = part[["reported", "ours"]].min().min(), part[["reported", "ours"]].max().max()
@@ -542,11 +542,11 @@ def two_references(
         for name, shift in shifts.items():
             rows = measured[measured["sampler"] == name]
             _error_bars(ax, name, rows["dof"] + shift, rows[_VALUE])
-            theirs = published[published["model"] == name]
-            if not theirs.empty:
+            points = published[published["model"] == name]
+            if not points.empty:
                 own = look(name, label=f"{LABELS[name]}, reported", linestyle="none")
-                x = theirs["dof"] + 1.8 * shift
-                ax.plot(x, theirs["value"], **own, markerfacecolor="none", markersize=6)
+                x = points["dof"] + 1.8 * shift
+                ax.plot(x, points["value"], **own, markerfacecolor="none", markersize=6)
         ax.set(xlabel="DoF", xticks=sorted(scores["dof"].unique()), ylim=(0, None))
         ax.set_title(f"ground truth with {sigma:g} rad")
     grid[0, 0].set_ylabel(r"$e_\mathrm{posterior}$")
@@ -645,11 +645,11 @@ def pareto(table: pd.DataFrame) -> Figure:
         for ax in row[::2] if is_narrow() else row[:1]:
             ax.set_ylabel(label)
         for ax, dof in zip(row, arms, strict=True):
-            mine = table[table["dof"] == dof]
-            microseconds = 1e6 / mine["samples_per_second"]
-            values = mine[column].clip(lower=least)
+            group = table[table["dof"] == dof]
+            microseconds = 1e6 / group["samples_per_second"]
+            values = group[column].clip(lower=least)
             for name, refined in product(names, (False, True)):
-                some = (mine["sampler"] == name) & ((mine["refine"] > 0) == refined)
+                some = (group["sampler"] == name) & ((group["refine"] > 0) == refined)
                 open_marker = {"markerfacecolor": "none", "label": None} if refined else {}
                 own = look(name, linestyle="none", markersize=6, **open_marker)
                 ax.plot(microseconds[some], values[some], **own)

@@ -87,10 +87,10 @@ def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
 
     Returns:
         By key: `schedule_full_weight`, `schedule_cosine`, `schedule_samples`, `schedule_runs`. An
-        arm with a single run a schedule has no spread to compare with, and is not told about.
+        arm with a single run a schedule has no spread to compare with, and is not among them.
     """
     own = runs[runs["study"] == _SCHEDULE]
-    told: dict[str, list[str]] = {key: [] for key in _SCHEDULES}
+    phrases: dict[str, list[str]] = {key: [] for key in _SCHEDULES}
     counts = []
     for dof, of_arm in own.groupby("dof", sort=False):
         count = of_arm["seed"].nunique()
@@ -101,10 +101,10 @@ def schedule_effects(runs: pd.DataFrame) -> dict[str, str]:
         for key, variant in _SCHEDULES.items():
             if count > 1:
                 effect = _effect(scores.loc[[variant]], scores[~others])
-                told[key].append(f"with {dof} joints {effect}")
+                phrases[key].append(f"with {dof} joints {effect}")
     samples = get_profile(own["profile"].iloc[0]).training_samples
     return {
-        **{f"schedule_{key}": "; ".join(texts) for key, texts in told.items()},
+        **{f"schedule_{key}": "; ".join(texts) for key, texts in phrases.items()},
         "schedule_samples": f"{samples:,}",
         "schedule_runs": joined(counts),
     }
@@ -134,16 +134,16 @@ def effects(runs: pd.DataFrame) -> dict[str, str]:
 def _effect(same: pd.DataFrame, default: pd.DataFrame) -> str:
     apart = (same.min() > default.max()) | (same.max() < default.min())
     factors = same.mean() / default.mean()
-    told = [
+    ratios = [
         f"the {name} is {significant(factors[score], 2)} times"
         for score, name in ERRORS.items()
         if apart[score]
     ]
     among = [f"the {name}" for score, name in ERRORS.items() if not apart[score]]
-    if not told:
+    if not ratios:
         return f"{joined(among)} are within the spread of seeds"
     # The verb of the first one serves all.
-    sentence = f"{joined([told[0], *(text.replace(' is', '') for text in told[1:])])} as large"
+    sentence = f"{joined([ratios[0], *(text.replace(' is', '') for text in ratios[1:])])} as large"
     return sentence + "".join(f", {name} within the spread of seeds" for name in among)
 
 

@@ -70,11 +70,9 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
     below = own["e_posterior_high"] < own.loc["exact", "e_posterior_low"]
     blurred = [label(name) for name in NETWORKS if below[name]]
 
-    def ahead(quantity: str, comparison: str, better_at: str) -> str:
-        (network,) = better(means, quantity)
-        decided = network != UNDECIDED
-        if comparison:
-            (network,) = verdicts.ahead(results, runs, comparison)
+    def ahead(quantity: str, better_at: str) -> str:
+        decided = better(means, quantity).item() != UNDECIDED
+        network = verdicts.ahead(results, runs, quantity).item()
         if network != UNDECIDED:
             return f"The {network} is {better_at}"
         overlap = (
@@ -86,15 +84,14 @@ def findings(results: pd.DataFrame, runs: pd.DataFrame, arm: PlanarArm) -> dict[
 
     return {
         "mmd2_finding": (
-            f"{ahead('mmd2', 'posterior', 'closer to the posterior')}: over "
+            f"{ahead('mmd2', 'closer to the posterior')}: over "
             f"{own.loc['cvae', 'mmd2_targets']:,.0f} test targets, {_mismatch(mmd2)}."
         ),
         "resim_finding": (
-            f"{ahead('e_resim_best', 'e_resim', 'closer to the target')}: "
-            f"{_misses(own['e_resim_best'], arm)}."
+            f"{ahead('e_resim_best', 'closer to the target')}: {_misses(own['e_resim_best'], arm)}."
         ),
         "e_posterior_finding": (
-            f"{ahead('e_posterior', '', 'ahead')} by the paper's own score: {by_network(paper)}. "
+            f"{ahead('e_posterior', 'ahead')} by the paper's own score: {by_network(paper)}. "
             f"The exact posterior itself has {significant(paper['exact'], 2)} there"
             + (f", more than the {joined(blurred)}" if blurred else "")
             + "."

@@ -139,13 +139,17 @@ def over_seeds(scores: pd.DataFrame, runs: pd.DataFrame, quantity: str) -> pd.Da
         scores: Tidy scores of the published runs; see `evaluation.PaperProtocol.score`.
         runs: Tidy scores with a column `seed`; see `experiments.seeds`. Those of another profile
             are left out.
-        quantity: A quantity of `ERRORS`.
+        quantity: `mmd2`, `e_posterior`, or `e_resim_test`, which is `e_resim_best` of published
+            runs; either name will do.
 
     Returns:
         Columns `min`, `max` and `runs`, indexed by DoF and sampler. A network that was trained
         once has its published value.
     """
-    column = "e_resim_best" if quantity == "e_resim_test" else quantity
+    column, quantity = {
+        "e_resim_test": ("e_resim_best", "e_resim_test"),
+        "e_resim_best": ("e_resim_best", "e_resim_test"),
+    }.get(quantity, (quantity, quantity))
     place, profile = ["dof", "sampler"], scores["profile"].iloc[0]
     published = by_sampler(scores)[column].rename("value").reset_index()
     published = published[published["sampler"].isin(NETWORKS)]

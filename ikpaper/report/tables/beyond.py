@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
-from scipy.stats import binomtest
-from torch import Tensor
 
 from ikpaper.arm import PlanarArm
 from ikpaper.evaluation import CHECK_REJECTED, LEVEL, as_text
@@ -29,7 +26,7 @@ from ikpaper.metrics import C2ST_EPOCHS
 from ikpaper.models import CATALOGUE
 from ikpaper.projection import PATIENCE, TOLERANCE
 from ikpaper.report.tables.base import BRIEF, NETWORKS, formatted, interval, label, named
-from ikpaper.statistics import bootstrap_interval, mcnemar
+from ikpaper.statistics import mcnemar, paired_difference
 
 #: The samplers that this project adds.
 FLOWS = ("flow", "flow-fast")
@@ -98,11 +95,11 @@ def home(random: pd.DataFrame) -> pd.DataFrame:
         {
             "sampler": label(name),
             # Of equal distributions, an unbiased score is below zero half of the time.
-            "mismatch, % of the prior's": extent((100 * mine["mmd2"] / prior).clip(0.0), "{:.1f}"),
-            "typical miss, % of the reach": extent(100 * mine["e_resim"] ** 0.5 / reach, "{:.2f}"),
-            "rejected, % of targets": extent(100 * mine["rejected"]),
+            "mismatch, % of the prior's": extent((100 * group["mmd2"] / prior).clip(0.0), "{:.1f}"),
+            "typical miss, % of the reach": extent(100 * group["e_resim"] ** 0.5 / reach, "{:.2f}"),
+            "rejected, % of targets": extent(100 * group["rejected"]),
         }
-        for name, mine in found
+        for name, group in found
     )
 
 
@@ -138,13 +135,13 @@ def over_arms(random: pd.DataFrame, samplers: Sequence[tuple[str, int]]) -> pd.D
     return pd.DataFrame(
         {
             "sampler": label(name, steps),
-            "MMD² to exact": extent(mine["mmd2"]),
-            "rejected": percent_extent(mine["rejected"], "{:.1f}"),
-            "E‖f(θ) − y‖²": extent(mine["e_resim"]),
-            "samples/s": extent(mine["samples_per_second"], rounded),
+            "MMD² to exact": extent(group["mmd2"]),
+            "rejected": percent_extent(group["rejected"], "{:.1f}"),
+            "E‖f(θ) − y‖²": extent(group["e_resim"]),
+            "samples/s": extent(group["samples_per_second"], rounded),
         }
-        for name, steps, mine in found
-        if len(mine)
+        for name, steps, group in found
+        if len(group)
     )
 
 
@@ -195,12 +192,11 @@ def paired_numbers(random: pd.DataFrame) -> dict[str, str]:
     """
     rows = _paired_rows(random)
     prior = _of(random, "prior")["mmd2"].loc[rows["dof"]].array
-    counts = zip(rows["only_this"], rows["only_exact"], rows["targets"], strict=True)
     checks = {name: _of(random, name)["rejected_check"] for name in ("exact", "flow")}
     return {
         "pairs": str(len(rows)),
         "pairs_unequal": str((rows["p"] <= LEVEL).sum() or "none"),
-        "pairs_most": percent(max(_paired_difference(*each)[2] for each in counts)),
+        "pairs_most": _most_hidden(rows),
         "pairs_share": percent((rows["mmd2_high"] / prior).max(), 2),
         **{f"check_{name}": percent_extent(shares) for name, shares in checks.items()},
     }
@@ -258,9 +254,9 @@ def _in_millionths(value: float, low: float, high: float) -> str:
 def many_samples_numbers(rows: pd.DataFrame, random: pd.DataFrame) -> dict[str, str]:
     """What many samples show, by key.
 
-    On how many arms the shares differ at 5 %, and the MMD^2 is above zero, of the flow and of
-    other exact samples; the flow's MMD^2 and the largest end of its intervals, in units of the
-    prior's.
+    On how many arms the shares differ at 5 %, and the largest end of the intervals of that
+    difference; on how many the MMD^2 is above zero, of the flow and of other exact samples; the
+    flow's MMD^2 and the largest end of its intervals, in units of the prior's.
 
     Args:
         rows: As in `many_samples`.
@@ -273,6 +269,7 @@ def many_samples_numbers(rows: pd.DataFrame, random: pd.DataFrame) -> dict[str, 
         "more_samples": f"{pairs['samples'].max():,}",
         "more_targets": str(pairs["targets"].max()),
         "more_unequal": f"{(pairs['p'] <= LEVEL).sum() or 'none'} of {len(pairs)}",
+        "more_pairs_most": _most_hidden(pairs),
         "more_above": f"{above or 'none'} of {len(pairs)}",
         "more_exact_above": f"{exact or 'none'} of {len(pairs)}",
         "more_share": percent_extent((pairs["mmd2"] / prior).dropna(), "{:.2f}"),
@@ -280,22 +277,14 @@ def many_samples_numbers(rows: pd.DataFrame, random: pd.DataFrame) -> dict[str, 
     }
 
 
-def _paired_difference(this: int, other: int, targets: int) -> tuple[float, float, float]:
-    """Difference of two paired shares with its interval (95 %).
-
-    The interval is that of Clopper and Pearson for the share of `this` among the targets that
-    count for one side alone, so that it holds 0 where McNemar's exact test does not reject.
-    """
-    alone = this + other
-    if not alone:
-        return 0.0, 0.0, 0.0
-    ends = binomtest(this, alone).proportion_ci(1 - LEVEL)
-    low, high = ((2 * end - 1) * alone / targets for end in (ends.low, ends.high))
-    return (this - other) / targets, low, high
+def _most_hidden(pairs: pd.DataFrame) -> str:
+    """The largest end of the intervals of a difference of paired shares."""
+    counts = zip(pairs["only_this"], pairs["only_exact"], pairs["targets"], strict=True)
+    return percent(max(paired_difference(*each)[2] for each in counts))
 
 
 def _difference(this: int, other: int, targets: int) -> str:
-    value, low, high = (100 * number for number in _paired_difference(this, other, targets))
+    value, low, high = (100 * number for number in paired_difference(this, other, targets))
     return f"{fixed(value, 1, '+')} ({fixed(low, 1)} to {fixed(high, 1)})"
 
 
@@ -358,12 +347,12 @@ def tails(random: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "sampler": label(name),
-            "MMD², mean": extent(mine["mmd2"]),
-            "MMD², worst 1 %": extent(mine["mmd2_worst1"]),
-            "E‖f(θ) − y‖², mean": extent(mine["e_resim"]),
-            "E‖f(θ) − y‖², worst 1 %": extent(mine["e_resim_worst1"]),
+            "MMD², mean": extent(group["mmd2"]),
+            "MMD², worst 1 %": extent(group["mmd2_worst1"]),
+            "E‖f(θ) − y‖², mean": extent(group["e_resim"]),
+            "E‖f(θ) − y‖², worst 1 %": extent(group["e_resim_worst1"]),
         }
-        for name, mine in rows.groupby("sampler", sort=False)
+        for name, group in rows.groupby("sampler", sort=False)
     )
 
 
@@ -494,26 +483,11 @@ def flow_steps_numbers(rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def classifier_stop(name: str, epochs: int | None, accuracy: Tensor) -> dict[str, Any]:
-    """A row of `classifier_stops` from accuracies (B,), a target each."""
-    low, high = bootstrap_interval(accuracy.tolist())
-    return {
-        "sampler": name,
-        "epochs": epochs or 0,
-        "targets": len(accuracy),
-        "c2st": float(accuracy.mean()),
-        "c2st_low": low,
-        "c2st_high": high,
-        "spread": float(accuracy.std()),
-    }
-
-
 def classifier_stops(rows: pd.DataFrame) -> pd.DataFrame:
     """When classifiers of a C2ST stop, and what that does.
 
     Args:
-        rows: Those of `classifier_stop`, where 0 epochs are a training to the end, which has no
-            fixed cost.
+        rows: See `experiments.costs.classifier_stops`; a training to the end has no fixed cost.
     """
     return formatted(
         rows.assign(
@@ -588,7 +562,8 @@ def amortised_numbers(rows: pd.DataFrame, random: pd.DataFrame, dof: int) -> dic
     others = seconds.reindex([("flow", 0), ("flow-fast", 0), ("flow-fast", _STEPS)])
     times = seconds.loc["exact", 0] / others
     ratios = {
-        f"{column}_{name}{'_refined' * bool(refine)}": significant(value, 2)
+        # From run to run such a ratio moves by tens of per cent.
+        f"{column}_{name}{'_refined' * bool(refine)}": significant(value, 1)
         for (name, refine), row in times.iterrows()
         for column, value in row.items()
     }

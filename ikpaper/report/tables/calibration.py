@@ -87,13 +87,13 @@ def checks(rows: pd.DataFrame) -> pd.DataFrame:
     """
     cells = []
     for check in CHECKS:
-        mine = rows[rows["check"] == check]
-        exact, wrong = _of(mine, "exact"), mine[_wrong(mine)]
+        group = rows[rows["check"] == check]
+        exact, wrong = _of(group, "exact"), group[_wrong(group)]
         cells.append(
             {
                 "check": LABELS[check],
                 f"exact samples, {SIZES[0]}": percent(exact[f"power_{SIZES[0]}"].mean()),
-                "finds the prior": _share(_found(_of(mine, "prior"))),
+                "finds the prior": _share(_found(_of(group, "prior"))),
                 "finds others": _share(_found(wrong)),
                 **{f"power, {size}": percent(wrong[f"power_{size}"].mean(), 0) for size in SIZES},
             }

@@ -55,9 +55,6 @@ _WORDS: Mapping[str, str] = {
     "hull perimeter": "the hull's perimeter",
 }
 
-#: Scores by which the slides compare the networks, by `verdicts.arms`' names of comparisons.
-_COMPARED: Mapping[str, str] = {"e_resim": ERRORS["e_resim_test"], "posterior": ERRORS["mmd2"]}
-
 #: Scores against exact samples, by how sentences call them.
 _SCORES: Mapping[str, str] = {
     "mmd2": "the paper's kernel",
@@ -114,9 +111,9 @@ def side_by_side(
     parts: list[pd.DataFrame] = []
 
     def add(quantity: str, source: str, column: str, ours: pd.DataFrame) -> None:
-        theirs = reported(_SOURCES[source])[column].rename("reported").rename_axis(one.index.names)
+        known = reported(_SOURCES[source])[column].rename("reported").rename_axis(one.index.names)
         ours = ours.set_axis(["ours", "low", "high"][: ours.shape[1]], axis=1)
-        both = ours.join(theirs, how="inner").sort_index(level=["sampler", "dof"])
+        both = ours.join(known, how="inner").sort_index(level=["sampler", "dof"])
         parts.append(both.reset_index().assign(quantity=quantity, source=source))
 
     def mean(column: str) -> pd.DataFrame:
@@ -250,8 +247,8 @@ def networks_numbers(random: pd.DataFrame) -> dict[str, str]:
     tallies = [_tally(_better_at_random(random, score)) for score in _SCORES]
     if len(set(tallies)) == 1:
         return {"by_scores": f"by all three scores {tallies[0]}"}
-    told = zip(_SCORES.values(), tallies, strict=True)
-    return {"by_scores": "; ".join(f"by {score} {tally}" for score, tally in told)}
+    by_score = zip(_SCORES.values(), tallies, strict=True)
+    return {"by_scores": "; ".join(f"by {score} {tally}" for score, tally in by_score)}
 
 
 def _better_at_random(random: pd.DataFrame, score: str) -> pd.Series:
@@ -286,47 +283,33 @@ def held(scores: pd.DataFrame, runs: pd.DataFrame, random: pd.DataFrame) -> dict
         random: As in `networks`.
 
     Returns:
-        By key: `held_resim` and `held_posterior`, by intervals over targets, and `held_seeds`:
-        what the spread over seeds changes.
+        By key: `held_resim` and `held_posterior`, by intervals over targets and, but for the
+        scores of `random`, ranges over training runs.
     """
-    alone, beside = (
-        {comparison: arms(scores, some, comparison) for comparison in _COMPARED}
-        for some in (runs.iloc[:0], runs)
-    )
     names = {HOLDS: "holds", REVERSED: "reversed", UNDECIDED: UNDECIDED}
     outcomes = {label("inn"): HOLDS, label("cvae"): REVERSED, UNDECIDED: UNDECIDED}
     others = (_better_at_random(random, score).map(outcomes) for score in list(_SCORES)[1:])
-    told = [_counted(words, names) for words in (alone["posterior"], *others)]
-    if len(set(told)) == 1:
-        told = [f"{told[0]}, by all three scores against exact samples"]
+    phrases = [_counted(words, names) for words in (arms(scores, runs, "posterior"), *others)]
+    if len(set(phrases)) == 1:
+        phrases = [f"{phrases[0]}, by all three scores against exact samples"]
     else:
-        told = [f"by {score} {part}" for score, part in zip(_SCORES.values(), told, strict=True)]
-    changed = [
-        f"the {_COMPARED[comparison]} is {UNDECIDED} with "
-        f"{joined(words.index[words != beside[comparison]])} joints"
-        for comparison, words in alone.items()
-        if (words != beside[comparison]).any()
-    ]
-    sentences = _counted(alone["e_resim"], names), "; ".join(told)
+        phrases = [
+            f"by {score} {part}" for score, part in zip(_SCORES.values(), phrases, strict=True)
+        ]
+    sentences = _counted(arms(scores, runs, "e_resim"), names), "; ".join(phrases)
     resim, posterior = (text[0].upper() + text[1:] for text in sentences)
-    return {
-        "held_resim": resim,
-        "held_posterior": posterior,
-        "held_seeds": joined(changed) or "no verdict changes",
+    return {"held_resim": resim, "held_posterior": posterior}
+
+
+def verdicts(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The better network of each arm, by three scores; arguments as in `conclusions`."""
+    quantities = {
+        "smaller E‖f(θ) − y‖²": "e_resim_best",
+        "smaller e_posterior": "e_posterior",
+        "smaller MMD² to exact": "mmd2",
     }
-
-
-def verdicts(scores: pd.DataFrame) -> pd.DataFrame:
-    """The better network of each arm, by three scores; `scores` as in `reported_and_ours`."""
-    means = by_sampler(scores)
-    return pd.DataFrame(
-        {
-            "DoF": means.index.unique("dof"),
-            "smaller E‖f(θ) − y‖²": better(means, "e_resim_best").array,
-            "smaller e_posterior": better(means, "e_posterior").array,
-            "smaller MMD² to exact": better(means, "mmd2").array,
-        }
-    )
+    found = {title: ahead(scores, runs, name) for title, name in quantities.items()}
+    return pd.DataFrame(found).rename_axis("DoF").reset_index()
 
 
 def conclusions(scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
@@ -337,8 +320,8 @@ def conclusions(scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, str]:
         runs: As in `seeds`.
     """
     numbers = {}
-    for key, comparison in (("posterior", "posterior"), ("resim", "e_resim")):
-        better_one = ahead(scores, runs, comparison)
+    for key, quantity in (("posterior", "mmd2"), ("resim", "e_resim_best")):
+        better_one = ahead(scores, runs, quantity)
         count = (better_one == label("cvae")).sum()
         numbers[f"better_{key}_count"] = f"{count or 'none'} of {len(better_one)}"
     return {"complete": joined(better_one.index), **numbers}
@@ -391,11 +374,11 @@ def repeated(scores: pd.DataFrame, runs: pd.DataFrame) -> str:
     parts = []
     for network in NETWORKS:
         own = counts.xs(network, level="sampler")
-        told = [
+        phrases = [
             f"{times(int(count))} with {joined(same.index)} joints"
             for count, same in sorted(own.groupby(own), reverse=True)
         ]
-        parts.append(f"The {label(network)} was trained {joined(told)}.")
+        parts.append(f"The {label(network)} was trained {joined(phrases)}.")
     return " ".join(parts)
 
 

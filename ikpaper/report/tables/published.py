@@ -83,15 +83,15 @@ def printed(rows: pd.DataFrame, dof: int) -> pd.DataFrame:
         rows: See `experiments.ground_truth.mismatch_at_target`.
         dof: The arm.
     """
-    theirs = reported("slides")["e_posterior", dof]
+    slides = reported("slides")["e_posterior", dof]
     columns = ["reference_sigma", "value", "low", "high"]
     return pd.DataFrame(
         {
             "sampler": label(str(name)),
-            "printed": concise(theirs[name]) if name in theirs else "–",
-            **{f"ours, {s:g} rad": with_interval(*ends) for s, *ends in mine[columns].to_numpy()},
+            "printed": concise(slides[name]) if name in slides else "–",
+            **{f"ours, {s:g} rad": with_interval(*ends) for s, *ends in group[columns].to_numpy()},
         }
-        for name, mine in rows.groupby("sampler", sort=False)
+        for name, group in rows.groupby("sampler", sort=False)
     )
 
 
@@ -105,8 +105,8 @@ def printed_numbers(rows: pd.DataFrame, dof: int) -> dict[str, str]:
         rows: As in `printed`.
         dof: The arm.
     """
-    theirs = reported("slides")["e_posterior", dof]
-    numbers = {f"printed_{name}": concise(value) for name, value in theirs.items()}
+    slides = reported("slides")["e_posterior", dof]
+    numbers = {f"printed_{name}": concise(value) for name, value in slides.items()}
     values = rows.set_index(["reference_sigma", "sampler"])["value"]
     sigmas = {"wide": rows["reference_sigma"].max(), "narrow": rows["reference_sigma"].min()}
     for which, sigma in sigmas.items():

@@ -37,7 +37,6 @@ def faults(rows: pd.DataFrame, reach: float) -> pd.DataFrame:
             "fault": ("fault", NAMES.get),
             "size": ("fault", "size", _size),
             "rejected": ("rejected", lambda share: percent(share, 0)),
-            "C2ST": ("c2st", "{:.2f}"),
             "typical miss, % of the reach": ("miss", lambda share: f"{100 * share:.2f}"),
         },
     )
@@ -58,7 +57,6 @@ def numbers(
     numbers = {
         "level": percent(LEVEL, 0),
         "repeats": str(none["targets"]),
-        "checks": str(none["checks"]),
         "none_rejected": f"{round(none['rejected'] * none['targets'])} of {none['targets']}",
         "samples": f"{none['samples']:,}",
         "spread": significant(none["mmd2_spread"], 1),
@@ -67,13 +65,12 @@ def numbers(
     for name, value in zip(("small", "middle", "large"), values, strict=True):
         some = rows[rows["value"] == value]
         numbers[f"rejected_{name}"] = percent_extent(some["rejected"])
-        numbers[f"c2st_{name}"] = extent(some["c2st"], "{:.2f}")
         for kind, size, error in some[["fault", "size", "e_resim"]].itertuples(index=False):
             numbers[f"{kind}_{name}"] = _size(kind, size)
             numbers[f"{kind}_{name}_miss"] = percent(error**0.5 / reach)
     for name in ("exact", "flow", "cvae", "inn", "prior"):
-        mine = random[(random["sampler"] == name) & (random["refine"] == 0)]
-        numbers[f"rejected_{name}"] = percent_extent(mine["rejected"])
-        numbers[f"c2st_{name}"] = extent(mine["c2st"], "{:.2f}")
-        numbers[f"mmd_{name}"] = extent(mine["mmd2"])
+        group = random[(random["sampler"] == name) & (random["refine"] == 0)]
+        numbers[f"rejected_{name}"] = percent_extent(group["rejected"])
+        numbers[f"c2st_{name}"] = extent(group["c2st"], "{:.2f}")
+        numbers[f"mmd_{name}"] = extent(group["mmd2"])
     return numbers

@@ -7,7 +7,7 @@ import pandas as pd
 from ikpaper.evaluation import LEVEL
 from ikpaper.format import joined, percent, significant
 from ikpaper.report.tables.base import formatted, interval
-from ikpaper.statistics import mcnemar
+from ikpaper.statistics import mcnemar, paired_difference
 
 
 def longer_arms(rows: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +92,8 @@ def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
     for dof, own in rows.groupby("dof"):
         exact = own[own["sampler"] == "exact"].iloc[0]
         best = own[own["refine"] > 0].sort_values(["epochs", "steps"]).iloc[-1]
-        p = mcnemar(int(best["only_this"]), int(best["only_exact"]))
+        alone = int(best["only_this"]), int(best["only_exact"])
+        p, (_, _, most) = mcnemar(*alone), paired_difference(*alone, int(best["targets"]))
         more = best["only_this"] > best["only_exact"]
         shares.append(percent(best["rejected"]))
         verdict = "undecided" if p > LEVEL else "more often" if more else "less often"
@@ -101,7 +102,8 @@ def in_full_numbers(rows: pd.DataFrame) -> dict[str, str]:
         phrases.append(
             f"with {dof} joints at {percent(best['rejected'])} of the targets after "
             f"{best['epochs']:.0f} epochs, in {best['steps']:.0f} steps and refined, where exact "
-            f"samples are at {percent(exact['rejected'])} ({verdict}, p = {significant(p, 2)})"
+            f"samples are at {percent(exact['rejected'])} ({verdict}, p = {significant(p, 2)}; the "
+            f"difference may be up to {percent(most)})"
         )
         # The steps that every training was sampled in.
         plain = own[own["refine"] == 0]

@@ -43,6 +43,7 @@ OTHERS: Mapping[str, str] = {
     "exact": "exact against rejection sampling",
     "many": "exact samples of many targets",
     "c2st": "C2ST together",
+    "test": "permutation test",
     "memory": "training memory",
     "runs": "runs with a thread each",
 }
@@ -63,14 +64,16 @@ def others(bench: pd.DataFrame, comparison: str) -> pd.DataFrame:
         "DoF": "dof",
         "size": ("size", "{:,}"),
         "variant": ("what", lambda what: what.partition(", ")[2]),
+        "threads": "threads",
         "ratio": ("ratio", 2),
         f"ours [{unit}]": ("ours", number),
         f"reference [{unit}]": ("plain", number),
     }
     if rows["model"].isna().all():
         del columns["model"]
-    if rows["what"].nunique() == 1:
-        del columns["variant"]
+    for name, column in (("variant", "what"), ("threads", "threads")):
+        if rows[column].nunique() == 1:
+            del columns[name]
     return formatted(rows, columns)
 
 
@@ -111,18 +114,26 @@ def numbers(bench: pd.DataFrame, steps: pd.DataFrame) -> dict[str, str]:
     gain = steps["peak_gflops"] / steps["plain_peak_gflops"]
     bounds = gain.groupby(steps["what"].map(_precision)).median()
     on_gpu = "cuda" in set(bench["device"])
-    exact, many, classifiers = (_rows(bench, OTHERS[each]) for each in ("exact", "many", "c2st"))
-    as_in_tables = classifiers["what"].str.endswith(f" {C2ST_EPOCHS} epochs")
-    whats = ("training", "sampling")
+    exact, whats = _rows(bench, OTHERS["exact"]), ("training", "sampling")
+    gains: dict[str, str] = {}
+    # On one thread, and on all.
+    for suffix, threads in (("_alone", bench["threads"].min()), ("", bench["threads"].max())):
+        own = bench[bench["threads"] == threads]
+        many, classifiers, test = (_rows(own, OTHERS[each]) for each in ("many", "c2st", "test"))
+        as_in_tables = classifiers["what"].str.endswith(f" {C2ST_EPOCHS} epochs")
+        gains |= {
+            f"many_gain{suffix}": extent(many.query("size == 1")["ratio"]),
+            f"many_gain_1000{suffix}": extent(many.query("size == 1000")["ratio"]),
+            f"c2st_gain{suffix}": extent(classifiers.loc[as_in_tables, "ratio"]),
+            f"test_gain{suffix}": extent(test["ratio"]),
+        }
     return {
-        "threads": str(bench["threads"].iloc[0]),
+        "threads": str(bench["threads"].max()),
         "device": "CPU" if bench["device"].iloc[0] == "cpu" else "GPU",
         "gpu": "" if on_gpu else "No GPU was at hand: that path has not been run.",
         "eps": exact["what"].iloc[0].rpartition("= ")[2],
         **{f"{what}_gain": extent(_rows(bench, f"{what}, ")["ratio"]) for what in whats},
-        "many_gain": extent(many.query("size == 1")["ratio"]),
-        "many_gain_1000": extent(many.query("size == 1000")["ratio"]),
-        "c2st_gain": extent(classifiers.loc[as_in_tables, "ratio"]),
+        **gains,
         "c2st_epochs": str(C2ST_EPOCHS),
         "against_bounds": _against(bench, bounds),
         "plain_peak": f"{steps['plain_peak_gflops'].median():,.0f}",

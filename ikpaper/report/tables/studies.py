@@ -174,9 +174,13 @@ def protocol(studies: Studies) -> str:
     halved = [record for record in first.values() if record.study.early_stopping]
     sentences = []
     if short:
-        counts = extent((len(record.trials) for record in short.values()), "{}")
+        counts, ended = (
+            extent((size(record.trials) for record in short.values()), "{}")
+            for size in (len, lambda trials: trials["objective"].count())
+        )
         sentences.append(
-            f"The studies of the {_networks(short)} were cut short after {counts} trials."
+            f"The studies of the {_networks(short)} were cut short after {counts} trials, of which "
+            f"{ended} ran to their end."
         )
     if halved:
         full = pd.concat([r.trials[r.trials["outcome"] == "trained"] for r in halved])
@@ -211,6 +215,7 @@ def overview(studies: Studies) -> pd.DataFrame:
                 "proposals": f"{study.method}, seed {study.seed}".replace("bayes", "Bayes"),
                 "best": significant(record.best["objective"]),
                 "trials": len(trials),
+                "ended": int(trials["objective"].count()),
                 "stopped": int(lagging.sum()),
                 "core hours": significant(core_hours(trials), 2),
                 "failed": int((trials["objective"].isna() & ~lagging).sum()),

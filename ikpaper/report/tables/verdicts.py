@@ -26,8 +26,8 @@ HOLDS, REVERSED = "holds", "reversed"
 
 #: The two comparisons of networks that the paper draws: score, who it has ahead, and in words.
 _COMPARED = {
-    "e_resim": ("e_resim_best", "e_resim_test", "cvae", "re-simulation error"),
-    "posterior": ("mmd2", "mmd2", "inn", "MMD² to exact samples"),
+    "e_resim": ("e_resim_best", "cvae", "re-simulation error"),
+    "posterior": ("mmd2", "inn", "MMD² to exact samples"),
 }
 
 
@@ -57,7 +57,7 @@ def overall(words: Iterable[str]) -> str:
     return UNDECIDED
 
 
-def ahead(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series:
+def ahead(scores: pd.DataFrame, runs: pd.DataFrame, quantity: str) -> pd.Series:
     """The network that is better by a score, or `UNDECIDED`, by DoF.
 
     An arm is undecided if the 95 % intervals of the two networks overlap, or the ranges over
@@ -66,11 +66,10 @@ def ahead(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Serie
     Args:
         scores: Tidy scores of some arms; see `evaluation.PaperProtocol.score`.
         runs: Tidy scores with a column `seed`; see `experiments.seeds`.
-        comparison: `e_resim` for the re-simulation error, `posterior` for the MMD².
+        quantity: The score: `mmd2`, `e_posterior` or `e_resim_best`.
     """
-    quantity, measured, _, _ = _COMPARED[comparison]
     networks = better(by_sampler(scores), quantity)
-    spread = over_seeds(scores, runs, measured)
+    spread = over_seeds(scores, runs, quantity)
     cvae, inn = (spread.xs(name, level="sampler") for name in NETWORKS)
     return networks.mask(sides(inn, cvae) == "among", UNDECIDED)
 
@@ -83,9 +82,9 @@ def arms(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> pd.Series
         runs: As in `ahead`.
         comparison: `e_resim`, where the paper has the cVAE ahead, or `posterior`, the INN.
     """
-    _, _, claimed, _ = _COMPARED[comparison]
+    quantity, claimed, _ = _COMPARED[comparison]
     words = {label(name): HOLDS if name == claimed else REVERSED for name in NETWORKS}
-    return ahead(scores, runs, comparison).map({**words, UNDECIDED: UNDECIDED})
+    return ahead(scores, runs, quantity).map({**words, UNDECIDED: UNDECIDED})
 
 
 def _by_arm(words: pd.Series) -> str:
@@ -100,7 +99,7 @@ def _by_arm(words: pd.Series) -> str:
 
 def _compared(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> tuple[str, str]:
     """The word for a comparison of the networks, and its sentence; as in `arms`."""
-    words, (quantity, _, _, name) = arms(scores, runs, comparison), _COMPARED[comparison]
+    words, (quantity, _, name) = arms(scores, runs, comparison), _COMPARED[comparison]
     means = by_sampler(scores)[quantity].groupby(level="sampler").mean()
     return overall(words), (
         f"In the mean over the arms, the {name} is {by_network(means)}. The claim {_by_arm(words)}."
@@ -110,8 +109,8 @@ def _compared(scores: pd.DataFrame, runs: pd.DataFrame, comparison: str) -> tupl
 def _searched(pairs: pd.DataFrame, runs: pd.DataFrame, profile: Profile) -> tuple[str, str]:
     """Whether what the paper's search found is better than what another one finds."""
     mmd2 = pairs.xs("mmd2", level="quantity").unstack("setting").dropna()
-    mine = runs[(runs["profile"] == profile.name) & (runs["quantity"] == "mmd2")]
-    spread = mine.groupby(["sampler", "dof"])["value"].agg(["min", "max"]).reindex(mmd2.index)
+    group = runs[(runs["profile"] == profile.name) & (runs["quantity"] == "mmd2")]
+    spread = group.groupby(["sampler", "dof"])["value"].agg(["min", "max"]).reindex(mmd2.index)
     found, printed = (mmd2.xs(setting, axis=1, level=1) for setting in ("found", "printed"))
     words = pd.Series(UNDECIDED, mmd2.index)
     words[found["high"] < printed["low"]] = REVERSED
@@ -190,14 +189,14 @@ def plotted(scores: pd.DataFrame) -> dict[str, str]:
         share of the authors' corrected values (`floor_cvae`, `floor_inn`); and which of our
         networks score less than that (`below_floor`).
     """
-    theirs = reported("report_figure")["e_posterior"].unstack()
+    plot = reported("report_figure")["e_posterior"].unstack()
     files = reported("authors_results")["e_posterior"].unstack()
     own = by_sampler(scores)
     wide = own["e_posterior_wide"].unstack()
     exact = own["e_posterior"].xs("exact", level="sampler")
-    count = len(theirs)
+    count = len(plot)
     found = {
-        "claim": f"{int((theirs['inn'] < theirs['cvae']).sum())} of {count}",
+        "claim": f"{int((plot['inn'] < plot['cvae']).sum())} of {count}",
         "exact_behind": f"{int((wide['exact'] > wide['inn']).sum())} of {count}",
     }
     below = [

@@ -39,8 +39,9 @@ def test_tables_are_the_committed_ones(studies, scores):
 def test_the_text_says_how_studies_differ_from_the_papers(studies):
     told = tables.protocol(studies)
     assert told.startswith(
-        "The studies of the INN were cut short after 17 to 21 trials. All 100 of them in full "
-        "would take about 11 core hours here. So successive halving, which is not in the paper, "
+        "The studies of the INN were cut short after 17 to 21 trials, of which 4 to 7 ran to "
+        "their end. All 100 of them in full would take about 11 core hours here. So successive "
+        "halving, which is not in the paper, "
         "stops trials whose loss lags behind;"
     )
     assert told.endswith("Products of the subnets are in bfloat16 for the INN.")

@@ -1,6 +1,5 @@
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import beta, binomtest
 
 from ikpaper.metrics import C2ST_EPOCHS
@@ -154,9 +153,10 @@ def test_targets_of_all_arms_are_counted_together(random):
 
 
 def test_stops_of_classifiers_are_compared_at_equal_cost():
-    accuracies = torch.tensor([0.5, 0.6, 0.7, 0.8])
-    stops = (C2ST_EPOCHS, 4 * C2ST_EPOCHS, None)
-    rows = pd.DataFrame([beyond.classifier_stop("cvae", stop, accuracies) for stop in stops])
+    # Of .5, .6, .7 and .8.
+    measured = {"c2st": 0.65, "c2st_low": 0.55, "c2st_high": 0.75, "spread": 0.129, "targets": 4}
+    stops = (C2ST_EPOCHS, 4 * C2ST_EPOCHS, 0)
+    rows = pd.DataFrame([{"sampler": "cvae", "epochs": stop, **measured} for stop in stops])
     table = beyond.classifier_stops(rows)
     assert list(table["epochs"]) == [str(C2ST_EPOCHS), str(4 * C2ST_EPOCHS), "to the end"]
     # 0.15 above 0.5 with a spread of 0.129 over 4 targets; four times the epochs, half of that.

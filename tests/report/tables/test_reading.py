@@ -30,7 +30,7 @@ def test_numbers_of_the_text_are_those_of_the_tables():
     random = result("benchmark").query("at == 'random'")
     numbers = reading.numbers(ROWS, 3.5, result("statistic-floor"), random)
     assert numbers["rejected_small"] == "5 to 10\xa0%"
-    assert (numbers["none_rejected"], numbers["checks"]) == ("2 of 40", "6")
+    assert (numbers["none_rejected"], numbers["repeats"]) == ("2 of 40", "40")
     assert numbers["cut_large"] == "36\xa0%"
     assert numbers["blurred_middle_miss"] == "10.0\xa0%"
     # As drawn: prior samples moved onto the target are another sampler.
