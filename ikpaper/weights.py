@@ -22,6 +22,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from ikpaper.arm import PlanarArm, resolve_arm
+from ikpaper.checks import check_seed
 from ikpaper.files import atomic, find_project, published, write_json
 from ikpaper.identity import digest
 from ikpaper.models import NetworkSampler, model_type
@@ -72,6 +73,7 @@ def weights_path(
             the environment variable `IKPAPER_WEIGHTS`, or else `weights/` of the checkout, or
             outside of one `weights/` in the user's data folder.
     """
+    seed = check_seed(seed)
     chosen = directory or os.environ.get("IKPAPER_WEIGHTS")
     if chosen:
         root = Path(chosen).expanduser()

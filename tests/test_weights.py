@@ -210,6 +210,15 @@ def test_paths_tell_arms_profiles_and_seeds_apart(tmp_path):
     assert len(paths) == 12
 
 
+def test_a_seed_is_checked_before_weights_are_looked_for(tmp_path):
+    arm = ikpaper.PlanarArm.paper(4)
+    expected = weights_path("cvae", arm, "paper", 42, tmp_path)
+    assert weights_path("cvae", arm, "paper", 42.0, tmp_path) == expected
+    for seed in (-1, 1.5, 2**64, "42"):
+        with pytest.raises(ValueError, match="seed: expected a whole number"):
+            load("cvae", dof=4, seed=seed)
+
+
 def test_the_environment_variable_moves_the_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for value in (str(tmp_path / "w"), "~/w"):

@@ -82,7 +82,8 @@ class Study:
         check_known("objective", [self.objective], OBJECTIVES)
         check_known("method", [self.method], METHODS)
         check_known("precision", [self.precision], kind.precisions)
-        object.__setattr__(self, "ranges", dict(self.ranges or kind.search_ranges))
+        ranges = kind.search_ranges if self.ranges is None else self.ranges
+        object.__setattr__(self, "ranges", dict(ranges))
         if not self.bounds:
             raise ValueError(f"model {self.model!r} has no ranges to search")
         space(self.bounds)
