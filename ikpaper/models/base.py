@@ -54,9 +54,9 @@ def count(least: int = 1, **options: Any) -> Any:
     return field(metadata={"check": partial(check_count, least=least)}, **options)
 
 
-def positive(**options: Any) -> Any:
-    """A field of a config that is a finite number above 0; options as of `field`."""
-    return field(metadata={"check": check_positive}, **options)
+def positive(*, optional: bool = False, **options: Any) -> Any:
+    """A field of a config that is a finite number above 0, or None; options as of `field`."""
+    return field(metadata={"check": check_positive, "optional": optional}, **options)
 
 
 def amount(**options: Any) -> Any:
@@ -84,7 +84,7 @@ class ModelConfig:
     learning_rate: float = positive()
     weight_decay: float = amount()
     adam_eps: float = positive(default=1e-8)
-    grad_clamp: float | None = positive(default=None)
+    grad_clamp: float | None = positive(optional=True, default=None)
     warmup: int = count(0, default=0)
 
     def __post_init__(self) -> None:
@@ -94,8 +94,8 @@ class ModelConfig:
                 f"dof: expected at least 3 (or nothing is left to choose), got {self.dof}"
             )
         for each in fields(self):
-            value = getattr(self, each.name)
-            if (check := each.metadata.get("check")) and value is not None:
+            check, value = each.metadata.get("check"), getattr(self, each.name)
+            if check and not (value is None and each.metadata.get("optional")):
                 self._set(each.name, check(each.name, value))
 
     def _set(self, name: str, value: Any) -> None:

@@ -77,7 +77,7 @@ class INNConfig(CouplingConfig):
     kernel_width: float = positive(default=1.2)
     ramp: float = amount(default=0.002)
     adam_eps: float = positive(default=1e-6)
-    grad_clamp: float | None = positive(default=15.0)
+    grad_clamp: float | None = positive(optional=True, default=15.0)
     # Not in the slides: at full rate, the first steps throw the log scales of every block in one
     # direction. What is known of its benefit: `notebooks/published.py`.
     warmup: int = count(0, default=100)

@@ -283,6 +283,8 @@ def test_one_thread_at_a_time_draws_initial_weights(monkeypatch):
         (("inn", 6), {"clamp": "soft"}, "clamp: .* got 'soft'"),
         (("cvae", 6), {"weight_decay": float("nan")}, "weight_decay: .* got nan"),
         (("inn", 6), {"grad_clamp": 0}, "grad_clamp: .* got 0"),
+        (("inn", 6), {"clamp": None}, "clamp: .* got None"),
+        (("inn", 6), {"neurons": None}, "neurons: .* got None"),
         (("inn", 6), {"seed": 2**64}, r"seed: .* from 0 to 2\^62 - 1"),
     ],
 )
