@@ -55,7 +55,7 @@ def count(least: int = 1, **options: Any) -> Any:
 
 
 def positive(*, optional: bool = False, **options: Any) -> Any:
-    """A field of a config that is a finite number above 0, or None; options as of `field`."""
+    """A field of a config that is a finite number above 0, or None if that is `optional`."""
     return field(metadata={"check": check_positive, "optional": optional}, **options)
 
 
