@@ -176,9 +176,11 @@ out.figure(results.posterior_arms(rail, tcp.tolist(), fans))
 task = ikpaper.Task.random(rail, count, samples=profile.exact_samples, sigma=rail.sigma)
 rows = []
 for name, sampler in samplers.items():
-    theta, rate = task.draw(sampler), task.rate(sampler)
+    # At some of the other targets, rejection sampling accepts a few of 10⁸ proposals.
+    part = task.first(10) if name == "rejection" else task
+    theta, rate = part.draw(sampler), part.rate(sampler)
     for kernel in (task.kernel, benchmark.FIELD):
-        same = task.given(task.reference, kernel=kernel)
+        same = part.given(part.reference, kernel=kernel)
         scores = same.score_samples(theta, permutations=PERMUTATIONS)
         row = {"profile": profile.name, "sampler": name, "kernel": kernel, **scores.summary()}
         rows.append({**row, "samples_per_second": rate, "seed": 0})
@@ -186,7 +188,7 @@ rows = out.result(pd.DataFrame(rows), "rail")
 out.table(benchmark.rail(rows), "rail")
 
 # %% [markdown]
-# ```{csv-table} Samplers on the arm with a rail, by this report's kernel and by a sum of three inverse multiquadratics of bandwidths 0.05, 0.2 and 0.9. The unbiased MMD² scatters around zero and can be negative.
+# ```{csv-table} Samplers on the arm with a rail, by this report's kernel and by a sum of three inverse multiquadratics of bandwidths 0.05, 0.2 and 0.9. The unbiased MMD² scatters around zero and can be negative; rejection sampling has fewer targets, since at some of the others the prior hardly ever ends.
 # :file: tables/rail.csv
 # :header-rows: 1
 # :name: tab-rail
