@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 
+#: Distances to a target are equal up to this share of the reach.
+_EQUAL = 1e-9
+
 #: Loss terms in the order of their equations, and how they are called there.
 _TERMS = {
     "reconstruction": "reconstruction",
@@ -165,13 +168,17 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Fig
 def median_sample(arm: PlanarArm, tcp: Sequence[float], theta: Tensor) -> int:
     """Index of the sample whose TCP has the median distance to the target: the one to highlight.
 
+    Distances that differ by rounding alone, as those of exact samples do, are equal; then the
+    order of the samples decides, which is the same on every processor.
+
     Args:
         arm: The arm.
         tcp: Target, shape (2,).
         theta: Joint angles (n, dof).
     """
-    points = arm.forward(theta.double())
-    return int((points - as_tensor(tcp)).norm(dim=1).argsort()[len(points) // 2])
+    distance = (arm.forward(theta.double()) - as_tensor(tcp)).norm(dim=1)
+    equal = (distance / (_EQUAL * arm.reach)).round()
+    return int(equal.argsort(stable=True)[len(theta) // 2])
 
 
 def _titled(ax: Axes, name: str, notes: Mapping[str, str] | None) -> None:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ikpaper import PlanarArm
+from ikpaper import ExactPosterior, PlanarArm
 from ikpaper.projection import TOLERANCE
 from ikpaper.report.plots import results
 from ikpaper.report.plots.style import to_svg
@@ -116,6 +116,14 @@ def test_the_arm_of_median_distance_is_highlighted_and_noted():
     assert solid == pytest.approx(arm.joint_positions(theta[chosen]).numpy())
     hulls = results.hulls(arm, tcp, {"exact": theta}, notes={"exact": "area"})
     assert hulls.axes[0].get_title() == "exact posterior\narea"
+
+
+def test_of_exact_samples_rounding_does_not_choose_the_highlighted_arm(arm, generator):
+    tcp = (3.0, 0.8)
+    theta = ExactPosterior(arm, 0.2).sample(tcp, 41, generator=generator)
+    noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype)
+    for size in (0.0, 1e-15, 1e-13):
+        assert results.median_sample(arm, tcp, theta + size * noise) == 20
 
 
 def test_training_curves_add_up_to_their_sum():
