@@ -115,33 +115,33 @@ for dof in ikpaper.PlanarArm.PAPER_DOF:
 # %% [markdown]
 # :::::{tab-set}
 # ::::{tab-item} 4 DoF
-# ```{csv-table} All samplers, 4 joints; C2ST after {glue:text}`c2st_epochs` epochs.
+# :::{csv-table} All samplers, 4 joints; C2ST after {glue:text}`c2st_epochs` epochs.
 # :file: tables/beyond-04.csv
 # :header-rows: 1
 # :name: tab-beyond-04
-# ```
+# :::
 # ::::
 # ::::{tab-item} 6 DoF
-# ```{csv-table} All samplers, 6 joints; C2ST after {glue:text}`c2st_epochs` epochs.
+# :::{csv-table} All samplers, 6 joints; C2ST after {glue:text}`c2st_epochs` epochs.
 # :file: tables/beyond-06.csv
 # :header-rows: 1
 # :name: tab-beyond-06
-# ```
+# :::
 # ::::
 # ::::{tab-item} 8 DoF
-# ```{csv-table} All samplers, 8 joints; C2ST after {glue:text}`c2st_epochs` epochs.
+# :::{csv-table} All samplers, 8 joints; C2ST after {glue:text}`c2st_epochs` epochs.
 # :file: tables/beyond-08.csv
 # :header-rows: 1
 # :name: tab-beyond-08
-# ```
+# :::
 # ::::
 # ::::{tab-item} 10 DoF
 # :selected:
-# ```{csv-table} All samplers, 10 joints; C2ST after {glue:text}`c2st_epochs` epochs.
+# :::{csv-table} All samplers, 10 joints; C2ST after {glue:text}`c2st_epochs` epochs.
 # :file: tables/beyond-10.csv
 # :header-rows: 1
 # :name: tab-beyond-10
-# ```
+# :::
 # ::::
 # :::::
 #
