@@ -137,6 +137,7 @@ for dof in ikpaper.PlanarArm.PAPER_DOF:
 # ::::
 # ::::{tab-item} 10 DoF
 # :selected:
+#
 # :::{csv-table} All samplers, 10 joints; C2ST after {glue:text}`c2st_epochs` epochs.
 # :file: tables/beyond-10.csv
 # :header-rows: 1
