@@ -7,7 +7,7 @@ from ikpaper.experiments.runner import Experiment, ResultTable
 from ikpaper.models import Flow
 
 #: What needs no weights.
-UNTRAINED = ["exact", "prior", "lookup", "lookup-large", "flow-guess"]
+UNTRAINED = ["exact", "rejection", "prior", "lookup", "lookup-large", "flow-guess"]
 
 
 @pytest.fixture(scope="module")
@@ -72,4 +72,4 @@ def test_what_a_row_is_made_of_decides_its_key_and_nothing_else(project, monkeyp
     assert {name for name, key in _keys().items() if key != before[name]} == {"flow-guess"}
     monkeypatch.setattr(Flow, "version", Flow.version - 1)
     monkeypatch.setattr(projection, "VERSION", projection.VERSION + 1)
-    assert {name for name, key in _keys().items() if key == before[name]} == {"exact"}
+    assert {name for name, key in _keys().items() if key == before[name]} == {"exact", "rejection"}
