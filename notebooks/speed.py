@@ -141,7 +141,7 @@ for comparison in speed.OTHERS:
 # :name: tab-speed-c2st
 # ```
 #
-# :::{csv-table} The permutation test of one target, MMD² and p-value, against one kernel matrix that is reordered for every relabelling (*reference*). Targets are tested one at a time: the kernel matrix of one already fills the cache. Memory stays with the process (see `make bench`); where it goes back to the system after each use, both take longer, ours up to twenty times. Size: samples a side.
+# :::{csv-table} The permutation test of one target, MMD² and p-value, against one kernel matrix that is reordered for every relabelling (*reference*). Targets are tested one at a time: the kernel matrix of one already fills the cache. Memory stays with the process (see `make bench`); where it goes back to the system after each use, both take longer, ours by more. Size: samples a side.
 # :file: tables/speed-test.csv
 # :header-rows: 1
 # :name: tab-speed-test
