@@ -78,7 +78,8 @@ def test_the_permutation_test_is_that_of_the_reference(generator):
 def test_a_benchmark_measures_both_sides_and_keeps_other_rows(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--only", "mmd", "--rounds", "1"]
     command += ["--output", str(tmp_path)]
-    other = {"what": "another", "model": "inn", "dof": 4, "size": 1, "device": "cpu", "ratio": 2.0}
+    other = {"what": "another", "model": "inn", "dof": 4, "size": 1, "device": "cpu"}
+    other |= {"threads": 2, "ratio": 2.0}
     pd.DataFrame([other]).to_csv(tmp_path / "bench.csv", index=False)
     for _ in range(2):
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
